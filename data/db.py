@@ -1,0 +1,105 @@
+"""PostgreSQL access: a pool, transactions, named queries from .sql files, one place that wraps driver errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from types import MappingProxyType
+from typing import Any, LiteralString, cast
+
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from data.errors import DatabaseAway, DatabaseError
+
+Connection = psycopg.Connection[TupleRow]
+Pool = ConnectionPool[Connection]
+
+_NAME = re.compile(r"^--\s*([a-z_][a-z0-9_]*)\s*--\s*$", re.MULTILINE)
+
+#: Channels of NOTIFY: written by one folder, listened to by another.
+CHANNEL_BATCHES = "anxin_batches"  #: ingest committed a batch
+CHANNEL_PREDICTIONS = "anxin_predictions"  #: models wrote predictions
+CHANNEL_OUTBOX = "anxin_outbox"  #: alerts queued a message
+CHANNEL_LIVE = "anxin_live"  #: something a browser shows changed; payload: JSON {"kind","id"}
+
+
+def open_pool(url: str, *, size: int = 4, name: str = "anxin", timeout_s: float = 30.0) -> Pool:
+    """Return an open pool of at most ``size`` connections, time zone UTC.
+
+    Raises:
+        DatabaseAway: No connection within ``timeout_s``.
+    """
+    pool: Pool = ConnectionPool(
+        url,
+        min_size=1,
+        max_size=size,
+        timeout=timeout_s,
+        kwargs={"application_name": name, "options": "-c timezone=UTC"},
+        check=ConnectionPool.check_connection,
+        open=False,
+    )
+    try:
+        pool.open(wait=True, timeout=timeout_s)
+    except PoolTimeout as error:
+        pool.close()
+        raise DatabaseAway(f"no database connection within {timeout_s:.0f} s") from error
+    return pool
+
+
+def connect(url: str, *, name: str = "anxin", is_autocommit: bool = False) -> Connection:
+    """Return one connection outside any pool, for LISTEN and advisory locks.
+
+    Raises:
+        DatabaseAway: The server does not answer.
+    """
+    with wrap_errors():
+        return psycopg.connect(url, application_name=name, options="-c timezone=UTC", autocommit=is_autocommit)
+
+
+@contextmanager
+def transaction(pool: Pool) -> Iterator[Connection]:
+    """Lend a connection inside one transaction; commit at the end, roll back on any error.
+
+    Raises:
+        DatabaseAway: The connection was lost or none was free; the same work may succeed later.
+        DatabaseError: The server refused a statement.
+    """
+    with wrap_errors(), pool.connection() as connection:
+        yield connection
+
+
+@contextmanager
+def wrap_errors() -> Iterator[None]:
+    """Turn driver errors into the errors of ``data.errors``; constraint violations pass unchanged."""
+    try:
+        yield
+    except psycopg.errors.IntegrityError:
+        raise
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        raise DatabaseAway(f"database away: {str(error).strip()[:300]}") from error
+    except psycopg.Error as error:
+        raise DatabaseError(f"database refused: {str(error).strip()[:500]}") from error
+
+
+def load_queries(package: str, file: str = "queries.sql") -> Mapping[str, LiteralString]:
+    """Return the named statements of a package's .sql file.
+
+    A statement begins after a line ``-- name --`` and ends before the next one.
+    """
+    text = resources.files(package).joinpath(file).read_text("utf-8")
+    pieces = _NAME.split(text)
+    queries: dict[str, LiteralString] = {}
+    for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
+        if name in queries:
+            raise DatabaseError(f"{package}/{file}: query {name!r} is defined twice")
+        queries[name] = cast("LiteralString", body.strip())
+    return MappingProxyType(queries)
+
+
+def notify(connection: Connection, channel: str, payload: str = "") -> None:
+    """Wake the listeners of a channel when this transaction commits."""
+    connection.execute("SELECT pg_notify(%s, %s)", (channel, payload))

@@ -1,0 +1,53 @@
+"""The tree of errors.
+
+AnxinError
+├── SettingsError       a setting is missing or wrong; names the setting
+├── CatalogueError      the signal catalogue or a vehicle model contradicts itself
+├── TopicError          a topic is not of the Anxin grammar
+├── VinError            a vehicle identification number breaks ISO 3779
+├── DatabaseError       the database refused or is away
+│   ├── DatabaseAway    try again: connection lost, server starting or shutting down
+│   └── SchemaError     the schema is older or newer than this code
+└── EmbeddedError       the embedded PostgreSQL or broker did not start
+
+Each folder's own ``errors.py`` adds its branch below ``AnxinError``.
+"""
+
+
+class AnxinError(Exception):
+    """Something Anxin can explain went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class SettingsError(AnxinError):
+    """A setting is missing or wrong."""
+
+
+class CatalogueError(AnxinError):
+    """The signal catalogue or a vehicle model contradicts itself."""
+
+
+class TopicError(AnxinError):
+    """A topic is not of the Anxin grammar."""
+
+
+class VinError(AnxinError):
+    """A vehicle identification number breaks ISO 3779."""
+
+
+class DatabaseError(AnxinError):
+    """The database refused a statement."""
+
+
+class DatabaseAway(DatabaseError):
+    """The database is away for now; the same call may succeed later."""
+
+
+class SchemaError(DatabaseError):
+    """The database schema does not fit this version of Anxin."""
+
+
+class EmbeddedError(AnxinError):
+    """An embedded server did not start."""

@@ -1,0 +1,126 @@
+"""Bring the database schema up to date: numbered migrations in order, then hypertables where TimescaleDB is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import resources
+from typing import LiteralString, cast
+
+from psycopg import sql
+
+from data.db import Connection, connect, wrap_errors
+from data.errors import SchemaError
+
+_FILE = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
+#: pg_advisory_xact_lock keys, one for each purpose, in one place.
+LOCK_MIGRATE = 0x616E7801
+LOCK_BATCH_LOG = 0x616E7802
+
+#: Telemetry tables and the span of one chunk: a day where fleets write all day, a week where rows are rare.
+HYPERTABLES: dict[str, str] = {
+    "drive_readings": "1 day",
+    "tire_readings": "1 day",
+    "cell_readings": "1 day",
+    "signal_readings": "1 day",
+    "trouble_codes": "7 days",
+    "vehicle_events": "7 days",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Migration:
+    """One numbered file of ``data/migrations``."""
+
+    number: int
+    name: str
+    statements: LiteralString
+
+
+def list_migrations() -> tuple[Migration, ...]:
+    """Return the shipped migrations in order.
+
+    Raises:
+        SchemaError: The numbers are not 1, 2, 3, …
+    """
+    found = sorted(
+        Migration(int(match[1]), entry.name, cast("LiteralString", entry.read_text("utf-8")))
+        for entry in resources.files("data").joinpath("migrations").iterdir()
+        if (match := _FILE.match(entry.name))
+    )
+    if [m.number for m in found] != list(range(1, len(found) + 1)):
+        raise SchemaError(f"migrations are not numbered 1..n: {[m.name for m in found]}")
+    return tuple(found)
+
+
+def migrate(url: str) -> list[str]:
+    """Apply what is missing and return the names of the applied migrations.
+
+    Safe to run from many processes at once: one applies, the others wait and find nothing to do.
+
+    Raises:
+        SchemaError: The database has been migrated by a newer Anxin.
+        DatabaseAway: The server does not answer.
+        DatabaseError: A statement failed; nothing of this run is kept.
+    """
+    with connect(url, name="anxin-migrate") as connection, wrap_errors():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_MIGRATE,))
+        done = _applied(connection)
+        applied = []
+        for migration in list_migrations():
+            if migration.number <= done:
+                continue
+            connection.execute(migration.statements)
+            connection.execute("INSERT INTO schema_migrations (number, name) VALUES (%s, %s)", (migration.number, migration.name))
+            applied.append(migration.name)
+        if has_timescaledb(connection):
+            _create_hypertables(connection)
+    return applied
+
+
+def check_schema(connection: Connection) -> None:
+    """Make sure the database is at this version.
+
+    Raises:
+        SchemaError: It is older or newer; says which and what to do.
+    """
+    done, wanted = _applied(connection), len(list_migrations())
+    if done < wanted:
+        raise SchemaError(f"schema is at {done}, this Anxin needs {wanted}: run 'anxin migrate'")
+
+
+def has_timescaledb(connection: Connection) -> bool:
+    """Tell whether the timescaledb extension is there; create it where the server offers it."""
+    offered = connection.execute(
+        "SELECT installed_version FROM pg_available_extensions WHERE name = 'timescaledb'"
+    ).fetchone()
+    if offered is None:
+        return False
+    if offered[0] is None:
+        loaded = connection.execute("SELECT current_setting('shared_preload_libraries')").fetchone()
+        if loaded is None or "timescaledb" not in loaded[0]:
+            return False
+        connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    return True
+
+
+def _applied(connection: Connection) -> int:
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations"
+        " (number int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    row = connection.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchone()
+    done = int(row[0]) if row else 0
+    if done > len(list_migrations()):
+        raise SchemaError(f"schema is at {done}, newer than this Anxin ({len(list_migrations())}): update Anxin")
+    return done
+
+
+def _create_hypertables(connection: Connection) -> None:
+    for table, span in HYPERTABLES.items():
+        connection.execute(
+            sql.SQL(
+                "SELECT create_hypertable({table}, by_range('time', interval {span}),"
+                " create_default_indexes => false, if_not_exists => true, migrate_data => true)"
+            ).format(table=sql.Literal(table), span=sql.Literal(span))
+        )

@@ -1,0 +1,185 @@
+"""Values that the folders exchange: frozen, typed, free of I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+import numpy as np
+import numpy.typing as npt
+
+from data.errors import VinError
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+Vin = NewType("Vin", str)
+_VIN = re.compile(r"^[A-HJ-NPR-Z0-9]{17}$")
+
+
+def parse_vin(text: str) -> Vin:
+    """Return the vehicle identification number.
+
+    Raises:
+        VinError: Not 17 characters of A-Z and 0-9 without I, O and Q (ISO 3779).
+    """
+    if not _VIN.match(text):
+        raise VinError(f"vin {text[:40]!r}: must be 17 characters of A-Z, 0-9 without I, O, Q (ISO 3779)")
+    return Vin(text)
+
+
+class Family(StrEnum):
+    """A group of signals that share a row."""
+
+    DRIVE = "drive"
+    TIRE = "tire"
+    CELL = "cell"
+    SIGNAL = "signal"
+    EVENT = "event"
+
+
+class Origin(StrEnum):
+    """Where a number comes from; shown with every number."""
+
+    REAL = "real"
+    SIMULATED = "simulated"
+    REPLAYED = "replayed"
+
+
+class Severity(StrEnum):
+    """Urgency class (GB/T alarm levels and owner wording map onto it); S0 is the most urgent."""
+
+    S0 = "S0"  #: stop now and leave the vehicle
+    S1 = "S1"  #: stop when it is safe
+    S2 = "S2"  #: service within 24 h
+    S3 = "S3"  #: service within 7 days
+    S4 = "S4"  #: at the next visit
+
+
+class FailureMode(StrEnum):
+    """Every failure mode Anxin can name; the same words in code, tables, API and settings."""
+
+    TIRE_SLOW_LEAK = "tire_slow_leak"
+    TIRE_TOPPED_UP_LEAK = "tire_topped_up_leak"
+    TIRE_PUNCTURE = "tire_puncture"
+    TIRE_BLOWOUT_RISK = "tire_blowout_risk"
+    CELL_INTERNAL_SHORT = "cell_internal_short"
+    CELL_WEAK_CELL = "cell_weak_cell"
+    CELL_IMBALANCE = "cell_imbalance"
+    CELL_RESISTANCE = "cell_resistance"
+    BATTERY_CAPACITY_FADE = "battery_capacity_fade"
+    BATTERY_THERMAL_EVENT = "battery_thermal_event"
+    INSULATION_LOSS = "insulation_loss"
+    COOLING_LOSS = "cooling_loss"
+    MOTOR_THERMAL = "motor_thermal"
+    INVERTER_THERMAL = "inverter_thermal"
+    DCDC_FAULT = "dcdc_fault"
+    LV_BATTERY = "lv_battery"
+    BRAKE_DRAG = "brake_drag"
+    SENSOR_FAULT = "sensor_fault"
+    #: The vehicle's own alarm whose cause it did not tell; joins the open order of its system.
+    ONBOARD_ALARM = "onboard_alarm"
+
+
+#: Wheel names in array order for two-axle vehicles, as in tire arrays.
+WHEELS = ("front-left", "front-right", "rear-left", "rear-right")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One ranked reason behind a prediction, in the user's unit."""
+
+    feature: str  #: stable code, e.g. ``loss_kpa_per_day``
+    value: float
+    unit: str
+    healthy_low: float | None = None
+    healthy_high: float | None = None
+    peers: float | None = None  #: the same feature on the healthy peers (other wheels, other cells)
+    text_en: str
+    text_zh: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantiles:
+    """Time to threshold in hours: median and the 10-90 % interval."""
+
+    p10: float
+    p50: float
+    p90: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a predictor says of one component of one vehicle."""
+
+    vehicle_id: int
+    component: str  #: ``tire front-left``, ``cell 82``, ``battery``, ``motor 1``
+    failure_mode: FailureMode
+    severity: Severity
+    probability: float  #: that the threshold is crossed within the horizon, 0-1
+    horizon_h: float
+    time_to_threshold_h: Quantiles | None
+    predicted_at: datetime  #: timezone-aware
+    data_time: datetime  #: event time of the newest sample used
+    since: datetime  #: event time from which the probability has been at its present level without a break
+    window_from: datetime
+    window_to: datetime
+    reasons: tuple[Reason, ...]
+    model_version: str
+    origin: Origin
+    is_fresh: bool  #: a live (not back-filled) sample stands behind it
+    prediction_id: int = 0  #: given by the database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyRows:
+    """Decoded readings of one family, rows in no particular order, no Python object per row.
+
+    ``columns`` maps a catalogue column to an array whose first axis is the row: ``(n,)`` for scalars,
+    ``(n, k)`` for per-wheel and per-cell arrays. NaN is missing everywhere, also in integer columns,
+    which become integers only when they are written. Units are the catalogue's.
+    """
+
+    family: Family
+    vehicle_id: npt.NDArray[np.int32]  #: shape (n,)
+    time_us: IntArray  #: shape (n,), sample time, microseconds since 1970 UTC
+    sent_us: IntArray  #: shape (n,)
+    received_us: IntArray  #: shape (n,)
+    is_hist: BoolArray  #: shape (n,), sent late from the vehicle's store
+    columns: Mapping[str, npt.NDArray[np.floating]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return int(self.time_us.shape[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehicleSpec:
+    """What the vehicle model says, as far as features and predictors need it."""
+
+    model_id: str
+    chemistry: str  #: ``NCM`` or ``LFP``
+    cell_count: int
+    probe_count: int
+    capacity_ah: float
+    wheels: tuple[str, ...]  #: array order of tire readings
+    placard_kpa: tuple[float, ...]  #: gauge, cold, per wheel
+    time_zone: str = "Asia/Shanghai"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehicleEvent:
+    """An on-board alarm, impact, receipt or life-cycle event; bypasses every quality filter."""
+
+    vehicle_id: int
+    time_us: int
+    kind: str  #: ``alarm``, ``dtc``, ``impact``, ``warning_receipt``, ``birth``, ``online``, ``offline``
+    source: str  #: ``event``, ``gbt32960``, ``status``
+    level: int = 0  #: GB/T 32960 alarm level 0-3
+    code: str = ""
+    data: Mapping[str, object] = field(default_factory=dict)
+    is_hist: bool = False

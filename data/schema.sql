@@ -1,0 +1,580 @@
+-- The full current schema of Anxin. Plain PostgreSQL 15 SQL; migrate.py turns the telemetry tables into
+-- hypertables where the timescaledb extension is there. Every change comes with a numbered migration.
+
+-- ============================================================ fleet
+
+CREATE TABLE tenants (
+    tenant_id   int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL UNIQUE CHECK (name ~ '^[a-z0-9][a-z0-9-]{0,31}$')
+);
+
+CREATE TABLE owners (
+    owner_id    int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_id   int NOT NULL REFERENCES tenants,
+    name        text NOT NULL,
+    locale      text NOT NULL DEFAULT 'zh' CHECK (locale IN ('zh', 'en')),
+    home_lat    double precision CHECK (home_lat BETWEEN -90 AND 90),    -- WGS-84
+    home_lon    double precision CHECK (home_lon BETWEEN -180 AND 180)
+);
+
+CREATE TABLE vehicle_models (
+    model_id        text PRIMARY KEY,               -- 'anxin-sedan-96-ncm'
+    name            text NOT NULL,
+    chemistry       text NOT NULL CHECK (chemistry IN ('NCM', 'LFP')),
+    cell_count      int NOT NULL CHECK (cell_count > 0),
+    probe_count     int NOT NULL CHECK (probe_count >= 0),
+    capacity_ah     real NOT NULL CHECK (capacity_ah > 0),
+    energy_kwh      real NOT NULL CHECK (energy_kwh > 0),
+    wheels          text[] NOT NULL,                -- array order of tire readings
+    placard_kpa     real[] NOT NULL,                -- gauge, cold, per wheel
+    grid_s          real NOT NULL DEFAULT 1 CHECK (grid_s > 0),  -- CAN signals are resampled to this
+    dbc             text,                           -- the text of the bus database
+    signal_map      jsonb NOT NULL DEFAULT '{}',    -- {"Message.Signal": {"alias", "index"?, "scale"?, "offset"?}}
+    CHECK (cardinality(wheels) = cardinality(placard_kpa))
+);
+
+CREATE TABLE vehicles (
+    vehicle_id  int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_id   int NOT NULL REFERENCES tenants,
+    vin         text NOT NULL CHECK (vin ~ '^[A-HJ-NPR-Z0-9]{17}$'),
+    model_id    text NOT NULL REFERENCES vehicle_models,
+    owner_id    int REFERENCES owners,
+    plate       text,
+    time_zone   text NOT NULL DEFAULT 'Asia/Shanghai',
+    firmware    text,
+    UNIQUE (tenant_id, vin)
+);
+
+-- ============================================================ telemetry (hypertables)
+-- sent_lag_s = sent - sample, received_lag_s = received - sample: every reading has its three times.
+
+CREATE TABLE drive_readings (
+    vehicle_id              int NOT NULL,
+    time                    timestamptz NOT NULL,
+    sent_lag_s              real,
+    received_lag_s          real,
+    speed                   real,
+    odometer                double precision,
+    soc                     real,
+    soh                     real,
+    pack_voltage            real,
+    pack_current            real,
+    insulation              real,
+    charging                smallint,
+    vehicle_state           smallint,
+    gear                    smallint,
+    accelerator             real,
+    brake                   real,
+    ambient                 real,
+    barometer               real,
+    coolant                 real,
+    motor_temperature       real,
+    inverter_temperature    real,
+    motor_speed             real,
+    motor_torque            real,
+    motor_voltage           real,
+    motor_current           real,
+    dcdc_state              smallint,
+    lv_voltage              real,
+    lv_current              real,
+    latitude                double precision,
+    longitude               double precision,
+    altitude                real,
+    heading                 real,
+    PRIMARY KEY (vehicle_id, time)
+);
+
+CREATE TABLE tire_readings (
+    vehicle_id      int NOT NULL,
+    time            timestamptz NOT NULL,
+    sent_lag_s      real,
+    received_lag_s  real,
+    pressure        real[],     -- kPa gauge, wheels in the model's order, NULL element: not heard
+    temperature     real[],     -- °C
+    age             real[],     -- s
+    PRIMARY KEY (vehicle_id, time)
+);
+
+CREATE TABLE cell_readings (
+    vehicle_id          int NOT NULL,
+    time                timestamptz NOT NULL,
+    sub_pack            smallint NOT NULL DEFAULT 1,
+    first_cell          smallint NOT NULL DEFAULT 1,
+    sent_lag_s          real,
+    received_lag_s      real,
+    voltage_mv          smallint[],
+    temperature_ddegc   smallint[],     -- 0.1 °C, one a probe; on the row with first_cell 1
+    PRIMARY KEY (vehicle_id, time, sub_pack, first_cell)
+);
+
+CREATE TABLE signal_readings (
+    vehicle_id  int NOT NULL,
+    time        timestamptz NOT NULL,
+    signal      text NOT NULL,          -- 'Message.Signal' of the DBC
+    value       double precision,
+    PRIMARY KEY (vehicle_id, time, signal)
+);
+
+CREATE TABLE trouble_codes (
+    vehicle_id  int NOT NULL,
+    time        timestamptz NOT NULL,
+    ecu         text NOT NULL,
+    code        text NOT NULL,
+    status      smallint,               -- ISO 14229 status byte
+    is_hist     boolean NOT NULL,
+    PRIMARY KEY (vehicle_id, time, ecu, code)
+);
+
+CREATE TABLE vehicle_events (
+    vehicle_id  int NOT NULL,
+    time        timestamptz NOT NULL,
+    kind        text NOT NULL,          -- 'alarm', 'dtc', 'impact', 'birth', 'online', 'offline', 'login', 'logout'
+    source      text NOT NULL DEFAULT '',   -- 'event', 'gbt32960', 'status'
+    level       smallint NOT NULL DEFAULT 0 CHECK (level BETWEEN 0 AND 3),   -- GB/T 32960 alarm level
+    code        text NOT NULL DEFAULT '',
+    data        jsonb NOT NULL DEFAULT '{}',
+    is_hist     boolean NOT NULL,
+    sent        timestamptz,
+    received    timestamptz NOT NULL,
+    PRIMARY KEY (vehicle_id, time, kind, source, code)
+);
+
+-- ============================================================ ingest
+
+CREATE TABLE vehicle_latest (
+    vehicle_id  int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
+    family      text NOT NULL,
+    time        timestamptz NOT NULL,   -- newest sample; guarded: never goes back
+    sent        timestamptz,
+    received    timestamptz NOT NULL,
+    is_hist     boolean NOT NULL,       -- the newest sample came out of the vehicle's store
+    origin      text NOT NULL CHECK (origin IN ('real', 'simulated', 'replayed')),
+    live_time   timestamptz,            -- newest sample that came live
+    readings    jsonb NOT NULL,         -- alias -> newest non-missing value
+    PRIMARY KEY (vehicle_id, family)
+);
+
+CREATE TABLE message_streams (
+    vehicle_id          int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
+    boot                text NOT NULL,
+    origin              text NOT NULL DEFAULT 'real' CHECK (origin IN ('real', 'simulated', 'replayed')),
+    high                int NOT NULL DEFAULT -1,    -- highest sequence number known to have been sent
+    missing             int4multirange NOT NULL DEFAULT '{}',
+    given_up            int4multirange NOT NULL DEFAULT '{}',   -- missing for longer than the vehicle stores
+    received_count      bigint NOT NULL DEFAULT 0,  -- distinct sequence numbers received
+    duplicate_count     bigint NOT NULL DEFAULT 0,
+    repaired_count      bigint NOT NULL DEFAULT 0,  -- received after they had been missing
+    first_received      timestamptz NOT NULL,
+    last_received       timestamptz NOT NULL,
+    first_time          timestamptz,                -- span of sample times
+    last_time           timestamptz,
+    is_online           boolean NOT NULL DEFAULT true,
+    resend_requested_at timestamptz,
+    resend_count        int NOT NULL DEFAULT 0,
+    PRIMARY KEY (vehicle_id, boot)
+);
+CREATE INDEX message_streams_with_gaps ON message_streams (vehicle_id) WHERE missing <> '{}';
+
+-- Written last in the ingest transaction, under pg_advisory_xact_lock(LOCK_BATCH_LOG), so that batch_id order is
+-- commit order and a reader's cursor never skips a batch.
+CREATE TABLE ingest_batches (
+    batch_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    committed_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    slot            text NOT NULL,              -- which ingest process
+    message_count   int NOT NULL,
+    duplicate_count int NOT NULL,
+    reject_count    int NOT NULL,
+    row_count       int NOT NULL,
+    conflict_count  int NOT NULL DEFAULT 0,     -- non-null values that differed from those stored
+    masked          jsonb NOT NULL DEFAULT '{}',-- {"tire.pressure:range": 3}: values masked as missing, by reason
+    families        text[] NOT NULL,
+    -- one element per touched vehicle and family, parallel arrays:
+    vehicle_ids     int[] NOT NULL,
+    vehicle_families text[] NOT NULL,
+    time_from       timestamptz[] NOT NULL,
+    time_to         timestamptz[] NOT NULL,
+    has_live        boolean[] NOT NULL          -- at least one sample was sent live (hist = 0)
+);
+
+CREATE TABLE service_cursors (
+    service     text NOT NULL,          -- 'watch', 'score'
+    partition   int NOT NULL,
+    batch_id    bigint NOT NULL,
+    updated_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (service, partition)
+);
+
+CREATE TABLE rejects (
+    reject_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    received    timestamptz NOT NULL,
+    tenant      text,
+    vin         text,
+    topic       text NOT NULL,
+    reason      text NOT NULL,          -- stable code: 'unknown_vehicle', 'malformed', 'wrong_length', ...
+    detail      text NOT NULL,          -- field, value and rule in words
+    payload     bytea NOT NULL,
+    digest      bytea NOT NULL,         -- of topic and payload: a redelivered reject is the same reject
+    is_retryable boolean NOT NULL,
+    retried_at  timestamptz,
+    seen_count  int NOT NULL DEFAULT 1,
+    UNIQUE (digest)
+);
+CREATE INDEX rejects_by_reason ON rejects (reason, received);
+
+-- ============================================================ models
+
+CREATE TABLE tire_days (
+    vehicle_id      int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
+    day             date NOT NULL,          -- local to the vehicle
+    features        jsonb NOT NULL DEFAULT '{}',
+    PRIMARY KEY (vehicle_id, day)
+);
+
+CREATE TABLE cell_sessions (
+    vehicle_id      int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
+    started_at      timestamptz NOT NULL,
+    features        jsonb NOT NULL DEFAULT '{}',
+    PRIMARY KEY (vehicle_id, started_at)
+);
+
+CREATE TABLE vehicle_scores (
+    vehicle_id      int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
+    failure_mode    text NOT NULL,
+    scored_at       timestamptz NOT NULL,
+    data_time       timestamptz NOT NULL,   -- newest sample used
+    probability     real NOT NULL,          -- of the worst component
+    component       text NOT NULL,
+    model_version   text NOT NULL,
+    PRIMARY KEY (vehicle_id, failure_mode)
+);
+
+CREATE TABLE predictions (
+    prediction_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    vehicle_id      int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
+    component       text NOT NULL,
+    failure_mode    text NOT NULL,
+    severity        text NOT NULL CHECK (severity IN ('S0', 'S1', 'S2', 'S3', 'S4')),
+    probability     real NOT NULL CHECK (probability BETWEEN 0 AND 1),
+    horizon_h       real NOT NULL,
+    ttt_p10_h       real,                   -- time to threshold
+    ttt_p50_h       real,
+    ttt_p90_h       real,
+    predicted_at    timestamptz NOT NULL,
+    data_time       timestamptz NOT NULL,
+    since           timestamptz NOT NULL,
+    window_from     timestamptz NOT NULL,
+    window_to       timestamptz NOT NULL,
+    reasons         jsonb NOT NULL,         -- [{feature, value, unit, healthy_low, healthy_high, peers, text_en, text_zh}]
+    evidence        jsonb NOT NULL DEFAULT '{}',    -- series for the plot: {"time": [...], "series": {name: [...]}, "unit"}
+    model_version   text NOT NULL,
+    origin          text NOT NULL CHECK (origin IN ('real', 'simulated', 'replayed')),
+    is_fresh        boolean NOT NULL,
+    routed_at       timestamptz,            -- set by route in the transaction that acted on it
+    UNIQUE (vehicle_id, component, failure_mode, data_time, model_version)
+);
+CREATE INDEX predictions_to_route ON predictions (prediction_id) WHERE routed_at IS NULL;
+CREATE INDEX predictions_of_vehicle ON predictions (vehicle_id, failure_mode, data_time DESC);
+
+-- ============================================================ stations, parts, labour
+
+CREATE TABLE stations (
+    station_id      int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_id       int NOT NULL REFERENCES tenants,
+    code            text NOT NULL,
+    name_en         text NOT NULL,
+    name_zh         text NOT NULL,
+    city            text NOT NULL,
+    address         text NOT NULL,
+    lat             double precision NOT NULL CHECK (lat BETWEEN -90 AND 90),
+    lon             double precision NOT NULL CHECK (lon BETWEEN -180 AND 180),
+    time_zone       text NOT NULL DEFAULT 'Asia/Shanghai',
+    has_hv_certificate boolean NOT NULL,
+    labour_rate     numeric(10, 2) NOT NULL CHECK (labour_rate >= 0),    -- per hour
+    currency        text NOT NULL DEFAULT 'CNY',
+    tax_rate        numeric(5, 4) NOT NULL DEFAULT 0.13,
+    is_active       boolean NOT NULL DEFAULT true,
+    UNIQUE (tenant_id, code)
+);
+
+CREATE TABLE station_hours (
+    station_id  int NOT NULL REFERENCES stations ON DELETE CASCADE,
+    weekday     smallint NOT NULL CHECK (weekday BETWEEN 1 AND 7),  -- ISO: 1 Monday
+    opens       time NOT NULL,
+    closes      time NOT NULL CHECK (closes > opens),
+    PRIMARY KEY (station_id, weekday, opens)
+);
+
+CREATE TABLE bays (
+    bay_id      int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    station_id  int NOT NULL REFERENCES stations ON DELETE CASCADE,
+    name        text NOT NULL,
+    kinds       text[] NOT NULL,            -- 'tire', 'lift', 'hv', 'quarantine', 'any'
+    is_open     boolean NOT NULL DEFAULT true,
+    UNIQUE (station_id, name)
+);
+
+CREATE TABLE technicians (
+    technician_id   int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    station_id      int NOT NULL REFERENCES stations ON DELETE CASCADE,
+    name            text NOT NULL,
+    skills          text[] NOT NULL,        -- 'T1', 'T2', 'HV2', 'HV3'
+    is_active       boolean NOT NULL DEFAULT true,
+    UNIQUE (station_id, name)
+);
+
+CREATE TABLE shifts (
+    technician_id   int NOT NULL REFERENCES technicians ON DELETE CASCADE,
+    weekday         smallint NOT NULL CHECK (weekday BETWEEN 1 AND 7),
+    starts          time NOT NULL,
+    ends            time NOT NULL CHECK (ends > starts),
+    PRIMARY KEY (technician_id, weekday, starts)
+);
+
+CREATE TABLE parts (
+    tenant_id   int NOT NULL REFERENCES tenants,
+    sku         text NOT NULL,
+    name_en     text NOT NULL,
+    name_zh     text NOT NULL,
+    unit_price  numeric(12, 2) NOT NULL CHECK (unit_price >= 0),
+    PRIMARY KEY (tenant_id, sku)
+);
+
+CREATE TABLE part_stock (
+    station_id  int NOT NULL REFERENCES stations ON DELETE CASCADE,
+    sku         text NOT NULL,
+    on_hand     int NOT NULL CHECK (on_hand >= 0),
+    reserved    int NOT NULL DEFAULT 0 CHECK (reserved >= 0),
+    CONSTRAINT part_stock_never_oversold CHECK (reserved <= on_hand),
+    PRIMARY KEY (station_id, sku)
+);
+
+CREATE TABLE labour_operations (
+    tenant_id   int NOT NULL REFERENCES tenants,
+    operation   text NOT NULL,              -- 'tire-repair', 'pack-diagnosis'
+    name_en     text NOT NULL,
+    name_zh     text NOT NULL,
+    hours       numeric(5, 2) NOT NULL CHECK (hours > 0),
+    skill       text NOT NULL,
+    bay_kind    text NOT NULL,
+    is_mobile   boolean NOT NULL,
+    PRIMARY KEY (tenant_id, operation)
+);
+
+-- What a failure mode needs: which operations and parts, whether the site must hold the HV certificate.
+CREATE TABLE repair_jobs (
+    tenant_id       int NOT NULL REFERENCES tenants,
+    failure_mode    text NOT NULL,
+    operations      text[] NOT NULL,
+    parts           jsonb NOT NULL DEFAULT '[]',    -- [{"sku", "qty"}]
+    needs_hv        boolean NOT NULL,
+    PRIMARY KEY (tenant_id, failure_mode)
+);
+
+-- ============================================================ alerts and orders
+
+CREATE TABLE repair_orders (
+    order_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_id       int NOT NULL REFERENCES tenants,
+    vehicle_id      int NOT NULL REFERENCES vehicles,
+    component       text NOT NULL,
+    failure_mode    text NOT NULL,
+    severity        text NOT NULL CHECK (severity IN ('S0', 'S1', 'S2', 'S3', 'S4')),
+    state           text NOT NULL CHECK (state IN ('predicted', 'triaged', 'offered', 'booked', 'dispatched',
+                        'checked_in', 'diagnosing', 'estimated', 'approved', 'declined', 'parts_reserved',
+                        'waiting_parts', 'assigned', 'in_progress', 'paused', 'qc', 'rework', 'ready', 'invoiced',
+                        'paid', 'closed', 'cancelled', 'no_fault_found')),
+    version         int NOT NULL DEFAULT 1,         -- optimistic
+    mode            text NOT NULL DEFAULT 'drive_in' CHECK (mode IN ('drive_in', 'mobile', 'pickup', 'tow')),
+    station_id      int REFERENCES stations,
+    distance_km     real,
+    is_distance_estimated boolean NOT NULL DEFAULT false,
+    bay_id          int REFERENCES bays,
+    technician_id   int REFERENCES technicians,
+    slot            tstzrange,
+    deadline        timestamptz NOT NULL,
+    complaint       text NOT NULL,
+    currency        text NOT NULL DEFAULT 'CNY',
+    total           numeric(12, 2) NOT NULL DEFAULT 0,
+    reasons         jsonb NOT NULL,
+    ttt_p10_h       real,
+    ttt_p50_h       real,
+    ttt_p90_h       real,
+    passed_over     jsonb NOT NULL DEFAULT '[]',    -- nearer stations: [{"station", "distance_km", "reason"}]
+    waiting_reason  text,                           -- why no station could be booked yet
+    origin          text NOT NULL CHECK (origin IN ('real', 'simulated', 'replayed')),
+    prediction_id   bigint REFERENCES predictions,
+    idempotency_key text NOT NULL UNIQUE,
+    owner_answer    text CHECK (owner_answer IN ('yes', 'no', 'later')),
+    opened_at       timestamptz NOT NULL,
+    updated_at      timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX repair_orders_one_open ON repair_orders (vehicle_id, component)
+    WHERE state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid');
+CREATE INDEX repair_orders_of_station ON repair_orders (station_id, state);
+
+CREATE TABLE order_lines (
+    order_id    bigint NOT NULL REFERENCES repair_orders ON DELETE CASCADE,
+    line        int NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('labour', 'part', 'fee', 'tax')),
+    code        text NOT NULL,
+    text_en     text NOT NULL,
+    text_zh     text NOT NULL,
+    qty         numeric(8, 2) NOT NULL,
+    unit_price  numeric(12, 2) NOT NULL,
+    amount      numeric(12, 2) NOT NULL,
+    PRIMARY KEY (order_id, line)
+);
+
+CREATE TABLE order_events (
+    event_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    order_id    bigint NOT NULL REFERENCES repair_orders ON DELETE CASCADE,
+    at          timestamptz NOT NULL,
+    actor       text NOT NULL,
+    from_state  text,
+    to_state    text NOT NULL,
+    reason      text NOT NULL
+);
+
+CREATE TABLE bookings (
+    booking_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    order_id        bigint NOT NULL REFERENCES repair_orders ON DELETE CASCADE,
+    bay_id          int REFERENCES bays,
+    technician_id   int REFERENCES technicians,
+    slot            tstzrange NOT NULL CHECK (NOT isempty(slot)),
+    state           text NOT NULL CHECK (state IN ('held', 'booked', 'released', 'done')),
+    expires_at      timestamptz,            -- of a soft hold
+    CONSTRAINT bookings_bay_free EXCLUDE USING gist (int4range(bay_id, bay_id, '[]') WITH &&, slot WITH &&)
+        WHERE (bay_id IS NOT NULL AND state IN ('held', 'booked')),
+    CONSTRAINT bookings_technician_free EXCLUDE USING gist (int4range(technician_id, technician_id, '[]') WITH &&, slot WITH &&)
+        WHERE (technician_id IS NOT NULL AND state IN ('held', 'booked'))
+);
+CREATE INDEX bookings_of_order ON bookings (order_id);
+
+CREATE TABLE part_reservations (
+    order_id    bigint NOT NULL REFERENCES repair_orders ON DELETE CASCADE,
+    station_id  int NOT NULL,
+    sku         text NOT NULL,
+    qty         int NOT NULL CHECK (qty > 0),
+    state       text NOT NULL CHECK (state IN ('reserved', 'used', 'released')),
+    PRIMARY KEY (order_id, sku),
+    FOREIGN KEY (station_id, sku) REFERENCES part_stock
+);
+
+CREATE TABLE alerts (
+    alert_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_id       int NOT NULL REFERENCES tenants,
+    vehicle_id      int NOT NULL REFERENCES vehicles,
+    component       text NOT NULL,
+    failure_mode    text NOT NULL,
+    severity        text NOT NULL CHECK (severity IN ('S0', 'S1', 'S2', 'S3', 'S4')),
+    state           text NOT NULL CHECK (state IN ('pending', 'open', 'acknowledged', 'cleared')),
+    first_seen      timestamptz NOT NULL,   -- event time
+    raised_at       timestamptz,
+    cleared_at      timestamptz,
+    last_seen       timestamptz NOT NULL,   -- event time of the newest evidence
+    occurrence_count int NOT NULL DEFAULT 1,
+    prediction_id   bigint REFERENCES predictions,      -- newest evidence
+    order_id        bigint REFERENCES repair_orders,    -- the order it opened or joined
+    origin          text NOT NULL CHECK (origin IN ('real', 'simulated', 'replayed')),
+    updated_at      timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX alerts_one_open ON alerts (vehicle_id, component, failure_mode) WHERE state <> 'cleared';
+
+CREATE TABLE alert_events (
+    event_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    alert_id    bigint NOT NULL REFERENCES alerts ON DELETE CASCADE,
+    at          timestamptz NOT NULL,
+    actor       text NOT NULL,
+    from_state  text,
+    to_state    text NOT NULL,
+    reason      text NOT NULL
+);
+
+-- ============================================================ outbox
+
+CREATE TABLE push_subscriptions (
+    subscription_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    owner_id        int NOT NULL REFERENCES owners ON DELETE CASCADE,
+    endpoint        text NOT NULL UNIQUE,
+    p256dh          text NOT NULL,
+    auth            text NOT NULL,
+    created_at      timestamptz NOT NULL,
+    gone_at         timestamptz             -- the push service said 404 or 410
+);
+
+-- One row per transition worth telling; the row is written in the transaction that made the transition.
+CREATE TABLE warnings (
+    warning_id  uuid PRIMARY KEY,           -- stable: receivers collapse repeats on it
+    tenant_id   int NOT NULL REFERENCES tenants,
+    vehicle_id  int NOT NULL REFERENCES vehicles,
+    alert_id    bigint REFERENCES alerts,
+    order_id    bigint REFERENCES repair_orders,
+    transition  text NOT NULL UNIQUE,       -- 'order:12:offered', 'alert:3:open': exactly one per transition
+    severity    text NOT NULL CHECK (severity IN ('S0', 'S1', 'S2', 'S3', 'S4')),
+    title_en    text NOT NULL,
+    title_zh    text NOT NULL,
+    body_en     text NOT NULL,
+    body_zh     text NOT NULL,
+    created_at  timestamptz NOT NULL
+);
+
+CREATE TABLE deliveries (
+    delivery_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    warning_id      uuid NOT NULL REFERENCES warnings ON DELETE CASCADE,
+    channel         text NOT NULL CHECK (channel IN ('webpush', 'mqtt')),
+    address         text NOT NULL,          -- push_subscriptions.endpoint, or the down/warning topic
+    state           text NOT NULL CHECK (state IN ('pending', 'sent', 'received', 'failed')),
+    attempts        int NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL,
+    sent_at         timestamptz,
+    received_at     timestamptz,            -- the receiver's own receipt
+    last_error      text,
+    UNIQUE (warning_id, channel, address)
+);
+CREATE INDEX deliveries_due ON deliveries (next_attempt_at) WHERE state = 'pending';
+
+CREATE TABLE delivery_receipts (
+    receipt_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    delivery_id bigint NOT NULL REFERENCES deliveries ON DELETE CASCADE,
+    attempt     int NOT NULL,
+    at          timestamptz NOT NULL,
+    outcome     text NOT NULL,              -- 'accepted', 'refused', 'timeout', 'received', 'gone'
+    detail      text NOT NULL DEFAULT ''
+);
+
+-- ============================================================ access
+
+CREATE TABLE users (
+    user_id         int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_id       int NOT NULL REFERENCES tenants,
+    login           text NOT NULL UNIQUE,
+    password_hash   text NOT NULL,          -- argon2id
+    role            text NOT NULL CHECK (role IN ('owner', 'station', 'operations', 'engineer')),
+    owner_id        int REFERENCES owners,
+    station_id      int REFERENCES stations,
+    is_active       boolean NOT NULL DEFAULT true,
+    CHECK ((role = 'owner') = (owner_id IS NOT NULL)),
+    CHECK ((role = 'station') = (station_id IS NOT NULL))
+);
+
+CREATE TABLE api_keys (
+    key_id      text PRIMARY KEY,           -- the public half: 'anx_<key_id>_<secret>'
+    tenant_id   int NOT NULL REFERENCES tenants,
+    secret_hash text NOT NULL,              -- argon2id
+    role        text NOT NULL CHECK (role IN ('gateway', 'owner', 'station', 'operations', 'engineer')),
+    owner_id    int REFERENCES owners,
+    station_id  int REFERENCES stations,
+    name        text NOT NULL,
+    created_at  timestamptz NOT NULL,
+    revoked_at  timestamptz,
+    CHECK ((role = 'owner') = (owner_id IS NOT NULL)),
+    CHECK ((role = 'station') = (station_id IS NOT NULL))
+);
+
+CREATE TABLE login_sessions (
+    token_hash  bytea PRIMARY KEY,          -- SHA-256 of a 256-bit random token
+    user_id     int NOT NULL REFERENCES users ON DELETE CASCADE,
+    csrf        text NOT NULL,
+    created_at  timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL
+);
