@@ -57,7 +57,9 @@ def connect(url: str, *, name: str = "anxin", is_autocommit: bool = False) -> Co
         DatabaseAway: The server does not answer.
     """
     with wrap_errors():
-        return psycopg.connect(url, application_name=name, options="-c timezone=UTC", autocommit=is_autocommit)
+        return psycopg.connect(
+            url, application_name=name, options="-c timezone=UTC", autocommit=is_autocommit
+        )
 
 
 @contextmanager

@@ -71,7 +71,10 @@ def migrate(url: str) -> list[str]:
             if migration.number <= done:
                 continue
             connection.execute(migration.statements)
-            connection.execute("INSERT INTO schema_migrations (number, name) VALUES (%s, %s)", (migration.number, migration.name))
+            connection.execute(
+                "INSERT INTO schema_migrations (number, name) VALUES (%s, %s)",
+                (migration.number, migration.name),
+            )
             applied.append(migration.name)
         if has_timescaledb(connection):
             _create_hypertables(connection)
@@ -112,7 +115,9 @@ def _applied(connection: Connection) -> int:
     row = connection.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchone()
     done = int(row[0]) if row else 0
     if done > len(list_migrations()):
-        raise SchemaError(f"schema is at {done}, newer than this Anxin ({len(list_migrations())}): update Anxin")
+        raise SchemaError(
+            f"schema is at {done}, newer than this Anxin ({len(list_migrations())}): update Anxin"
+        )
     return done
 
 

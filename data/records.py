@@ -140,9 +140,10 @@ class Prediction:
 class FamilyRows:
     """Decoded readings of one family, rows in no particular order, no Python object per row.
 
-    ``columns`` maps a catalogue column to an array whose first axis is the row: ``(n,)`` for scalars,
-    ``(n, k)`` for per-wheel and per-cell arrays. NaN is missing everywhere, also in integer columns,
-    which become integers only when they are written. Units are the catalogue's.
+    ``columns`` maps a catalogue alias to an array whose first axis is the row: ``(n,)`` for scalars,
+    ``(n, k)`` for per-wheel, per-cell and per-probe arrays. Units are the catalogue's (cells in V, probes in
+    °C); NaN is missing everywhere. Scaling and integers belong to the tables, not to these arrays.
+    ``sub_pack`` and ``first_cell`` are set for the cell family only and default to 1.
     """
 
     family: Family
@@ -152,6 +153,8 @@ class FamilyRows:
     received_us: IntArray  #: shape (n,)
     is_hist: BoolArray  #: shape (n,), sent late from the vehicle's store
     columns: Mapping[str, npt.NDArray[np.floating]] = field(default_factory=dict)
+    sub_pack: npt.NDArray[np.int16] | None = None  #: shape (n,), cell family
+    first_cell: npt.NDArray[np.int16] | None = None  #: shape (n,), cell family, 1-based
 
     def __len__(self) -> int:
         return int(self.time_us.shape[0])

@@ -23,34 +23,63 @@ class Settings:
         "", "PostgreSQL or TimescaleDB; empty: the embedded server", schemes=("postgresql", "postgres")
     )
     mqtt_url: str = _setting(
-        "", "Broker as mqtt[s]://user:password@host:port; empty: the embedded broker", schemes=("mqtt", "mqtts")
+        "",
+        "Broker as mqtt[s]://user:password@host:port; empty: the embedded broker",
+        schemes=("mqtt", "mqtts"),
     )
     home: str = _setting("", "Where the embedded servers and keys live; empty: ~/.local/share/anxin")
     broker: str = _setting(
-        "auto", "Embedded broker: auto takes mosquitto when it is on PATH, else amqtt",
+        "auto",
+        "Embedded broker: auto takes mosquitto when it is on PATH, else amqtt",
         choices=("auto", "mosquitto", "amqtt"),
     )
     http_host: str = _setting("127.0.0.1", "Address the API listens on")
     http_port: int = _setting(8737, "Port the API listens on", low=1, high=65535)
     public_url: str = _setting("", "Address owners reach the API at; empty: http_host and http_port")
     db_pool_size: int = _setting(4, "Connections per service", low=1, high=100)
-    ingest_slot: str = _setting("0", "Stable client-id slot of this ingest process; its session is kept by the broker")
-    ingest_share: str = _setting("ingest", "Group of the MQTT 5 shared subscription; empty: a plain subscription")
-    ingest_window_messages: int = _setting(2000, "Messages in flight before the broker waits", low=1, high=65535)
+    ingest_slot: str = _setting(
+        "0", "Stable client-id slot of this ingest process; its session is kept by the broker"
+    )
+    ingest_share: str = _setting(
+        "ingest", "Group of the MQTT 5 shared subscription; empty: a plain subscription"
+    )
+    ingest_window_messages: int = _setting(
+        2000, "Messages in flight before the broker waits", low=1, high=65535
+    )
     ingest_flush_rows: int = _setting(50_000, "Rows that make a batch", low=1, high=5_000_000)
     ingest_flush_after_s: float = _setting(0.25, "Longest wait for a batch to fill", low=0.01, high=60.0)
-    ingest_future_s: float = _setting(300.0, "Samples further in the future are refused", low=0.0, high=86_400.0)
-    repair_interval_s: float = _setting(10.0, "Pause between two requests for the same missing messages", low=0.5, high=86_400.0)
-    repair_messages_per_request: int = _setting(500, "Missing messages asked for in one request", low=1, high=100_000)
-    repair_horizon_days: float = _setting(7.0, "Missing messages are given up after the vehicle's store", low=0.01, high=90.0)
-    fresh_s: float = _setting(900.0, "A live warning needs a live sample not older than this", low=1.0, high=86_400.0)
-    score_every_s: float = _setting(5.0, "Shortest pause between two scorings of one vehicle", low=0.1, high=86_400.0)
-    hold_minutes: float = _setting(15.0, "Soft hold of bay, technician and parts while the owner decides", low=1.0, high=10_080.0)
+    ingest_future_s: float = _setting(
+        300.0, "Samples further in the future are refused", low=0.0, high=86_400.0
+    )
+    repair_interval_s: float = _setting(
+        10.0, "Pause between two requests for the same missing messages", low=0.5, high=86_400.0
+    )
+    repair_messages_per_request: int = _setting(
+        500, "Missing messages asked for in one request", low=1, high=100_000
+    )
+    repair_horizon_days: float = _setting(
+        7.0, "Missing messages are given up after the vehicle's store", low=0.01, high=90.0
+    )
+    fresh_s: float = _setting(
+        900.0, "A live warning needs a live sample not older than this", low=1.0, high=86_400.0
+    )
+    score_every_s: float = _setting(
+        5.0, "Shortest pause between two scorings of one vehicle", low=0.1, high=86_400.0
+    )
+    hold_minutes: float = _setting(
+        15.0, "Soft hold of bay, technician and parts while the owner decides", low=1.0, high=10_080.0
+    )
     road_factor: float = _setting(1.3, "Road distance over great-circle distance", low=1.0, high=3.0)
-    push_subject: str = _setting("mailto:operations@example.com", "VAPID subject: how push services reach the operator")
-    push_allow_loopback: bool = _setting(False, "Let push subscriptions point at this machine (the demo's own endpoint)")
+    push_subject: str = _setting(
+        "mailto:operations@example.com", "VAPID subject: how push services reach the operator"
+    )
+    push_allow_loopback: bool = _setting(
+        False, "Let push subscriptions point at this machine (the demo's own endpoint)"
+    )
     push_timeout_s: float = _setting(10.0, "Longest wait for a push service", low=0.1, high=120.0)
-    log_level: str = _setting("info", "Least severe log event shown", choices=("debug", "info", "warning", "error"))
+    log_level: str = _setting(
+        "info", "Least severe log event shown", choices=("debug", "info", "warning", "error")
+    )
     log_json: bool = _setting(False, "Logs as JSON, one object a line")
 
     @classmethod
@@ -63,7 +92,11 @@ class Settings:
         values: dict[str, Any] = {}
         known = {"ANXIN_" + f.name.upper(): f for f in fields(cls)}
         for variable, text in environ.items():
-            if not variable.startswith("ANXIN_") or variable in _NOT_SETTINGS or variable.startswith("ANXIN_TEST_"):
+            if (
+                not variable.startswith("ANXIN_")
+                or variable in _NOT_SETTINGS
+                or variable.startswith("ANXIN_TEST_")
+            ):
                 continue
             if variable not in known:
                 raise SettingsError(f"{variable}: no such setting")
@@ -104,7 +137,9 @@ def _parse(variable: str, text: str, kind: type, rule: Mapping[str, Any]) -> Any
     if text and "schemes" in rule:
         try:
             parts = urlsplit(text)
-            has_host = bool(parts.hostname or "host=" in parts.query) and (parts.port is None or parts.port > 0)
+            has_host = bool(parts.hostname or "host=" in parts.query) and (
+                parts.port is None or parts.port > 0
+            )
         except ValueError:
             has_host = False
             parts = urlsplit("")
