@@ -1,0 +1,33 @@
+"""The branch of ingest.
+
+AnxinError
+└── IngestError         a message or its way into the database is not right
+    ├── PayloadError    one message cannot be read; becomes a row of ``rejects``
+    └── BrokerError     the broker refused what ingest cannot work without
+"""
+
+from __future__ import annotations
+
+from data.errors import AnxinError
+
+
+class IngestError(AnxinError):
+    """Ingest met something it can explain."""
+
+
+class PayloadError(IngestError):
+    """One message cannot be read.
+
+    Attributes:
+        reason: Stable code, counted and stored in ``rejects.reason``: ``malformed``, ``wrong_length``, …
+        detail: Field, value and rule in words.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class BrokerError(IngestError):
+    """The broker refused what ingest cannot work without."""
