@@ -1,4 +1,4 @@
-"""PostgreSQL access: a pool, transactions, named queries from .sql files, one place that wraps driver errors."""
+"""PostgreSQL access: a pool, transactions, named queries from .sql files; driver errors wrapped in one place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from types import MappingProxyType
-from typing import Any, LiteralString, cast
+from typing import LiteralString, cast
 
 import psycopg
 from psycopg.rows import TupleRow

@@ -41,7 +41,7 @@ class DatabaseError(AnxinError):
     """The database refused a statement."""
 
 
-class DatabaseAway(DatabaseError):
+class DatabaseAway(DatabaseError):  # noqa: N818 - it names a state that passes, not a mistake
     """The database is away for now; the same call may succeed later."""
 
 

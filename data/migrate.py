@@ -1,11 +1,11 @@
-"""Bring the database schema up to date: numbered migrations in order, then hypertables where TimescaleDB is."""
+"""Bring the schema up to date: numbered migrations in order, then hypertables where TimescaleDB is."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from importlib import resources
-from typing import LiteralString, cast
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -44,7 +44,7 @@ def list_migrations() -> tuple[Migration, ...]:
         SchemaError: The numbers are not 1, 2, 3, …
     """
     found = sorted(
-        Migration(int(match[1]), entry.name, cast("LiteralString", entry.read_text("utf-8")))
+        Migration(int(match[1]), entry.name, entry.read_text("utf-8"))
         for entry in resources.files("data").joinpath("migrations").iterdir()
         if (match := _FILE.match(entry.name))
     )
