@@ -1,0 +1,56 @@
+"""The branch of alerts below AnxinError.
+
+AnxinError
+└── AlertError                  something in alerts or repair orders
+    ├── PolicyError             policy.toml contradicts itself; names the entry
+    ├── UnknownOrder            no such order
+    ├── InvalidTransition       the order cannot move to the requested state
+    ├── VersionConflict         somebody changed the order first
+    ├── InvalidAnswer           the owner's answer is not yes, no or later
+    ├── BookingConflict         bay, technician or part was taken meanwhile; decide again
+    └── DeliveryError           a message was not delivered
+        ├── AddressRefused      the address may not be called
+        └── SubscriptionGone    the push service has forgotten the subscription
+"""
+
+from data.errors import AnxinError
+
+
+class AlertError(AnxinError):
+    """Something about an alert or a repair order is wrong."""
+
+
+class PolicyError(AlertError):
+    """The alert policy contradicts itself."""
+
+
+class UnknownOrder(AlertError):
+    """There is no such repair order."""
+
+
+class InvalidTransition(AlertError):
+    """The repair order cannot move to the requested state."""
+
+
+class VersionConflict(AlertError):
+    """Somebody else changed the repair order first."""
+
+
+class InvalidAnswer(AlertError):
+    """The owner's answer is not one of yes, no and later."""
+
+
+class BookingConflict(AlertError):
+    """A bay, a technician or a part was taken meanwhile; the decision must be made again."""
+
+
+class DeliveryError(AlertError):
+    """A message was not delivered; it may be tried again."""
+
+
+class AddressRefused(DeliveryError):
+    """The address of a push subscription may not be called."""
+
+
+class SubscriptionGone(DeliveryError):
+    """The push service has forgotten the subscription; it is not called again."""

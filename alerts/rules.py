@@ -1,0 +1,150 @@
+"""The rules of policy.toml: levels, dwell, causes, deadlines."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+from alerts.errors import PolicyError
+from data.records import FailureMode, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModeRule:
+    """Levels, dwell and cause of one failure mode."""
+
+    raise_level: float
+    clear_level: float
+    raise_dwell_h: float
+    clear_dwell_h: float
+    opens_order: bool
+    cause: str  #: ``component``: each component is its own cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeverityRule:
+    """What an urgency class asks of the order."""
+
+    deadline_h: float
+    notice_h: float
+    mode: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRule:
+    """Limits of the search for a station."""
+
+    least_severity: Severity
+    overdue_days: float
+    road_speed_km_per_h: float
+    longest_way_km: float
+    reserve_soc_percent: float
+    consumption_kwh_per_km: float
+    replan_after_minutes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmRule:
+    """How the vehicle's own alarms are taken."""
+
+    join_within_days: float
+    order_level: int
+    severity: Severity
+    gap_h: float
+    flags: Mapping[int, FailureMode]  #: GB/T 32960.3 alarm flag bit -> failure mode
+    components: Mapping[FailureMode, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """All rules between a prediction and an order."""
+
+    modes: Mapping[FailureMode, ModeRule]
+    severities: Mapping[Severity, SeverityRule]
+    order: OrderRule
+    alarm: AlarmRule
+
+    def cause_of(self, component: str, failure_mode: FailureMode) -> str:
+        """Return the cause: alerts of one vehicle and cause share one order."""
+        cause = self.modes[failure_mode].cause
+        return component if cause == "component" else cause
+
+    def opens_order(self, failure_mode: FailureMode, severity: Severity) -> bool:
+        """Tell whether an alert of this mode and urgency needs an order."""
+        return self.modes[failure_mode].opens_order and severity <= self.order.least_severity
+
+    def deadline(self, severity: Severity, now: datetime) -> datetime:
+        """Return when the service of this urgency class is due."""
+        return now + timedelta(hours=self.severities[severity].deadline_h)
+
+    @property
+    def lowest_raise_level(self) -> float:
+        """Return the probability below which no prediction raises anything."""
+        return min(rule.raise_level for rule in self.modes.values())
+
+
+@cache
+def load_policy() -> Policy:
+    """Return the policy shipped with Anxin.
+
+    Raises:
+        PolicyError: It contradicts itself.
+    """
+    return parse_policy(resources.files("alerts").joinpath("policy.toml").read_text("utf-8"))
+
+
+def parse_policy(text: str) -> Policy:
+    """Return the policy that a TOML text defines.
+
+    Raises:
+        PolicyError: A mode is missing or unknown, or its levels are not 0 <= clear < raise <= 1; names it.
+    """
+    document = tomllib.loads(text)
+    defaults, given = document["defaults"], document["modes"]
+    if unknown := sorted(set(given) - set(FailureMode)):
+        raise PolicyError(f"policy modes.{unknown[0]}: no such failure mode")
+    modes = {}
+    for mode in FailureMode:
+        if mode not in given:
+            raise PolicyError(f"policy modes.{mode}: missing")
+        modes[mode] = _mode_rule(f"policy modes.{mode}", {**defaults, **given[mode]})
+    try:
+        alarm: dict[str, Any] = document["alarm"]
+        return Policy(
+            modes=MappingProxyType(modes),
+            severities=MappingProxyType({s: SeverityRule(**document["severity"][s]) for s in Severity}),
+            order=OrderRule(
+                **{**document["order"], "least_severity": Severity(document["order"]["least_severity"])}
+            ),
+            alarm=AlarmRule(
+                join_within_days=float(alarm["join_within_days"]),
+                order_level=int(alarm["order_level"]),
+                severity=Severity(alarm["severity"]),
+                gap_h=float(alarm["gap_h"]),
+                flags=MappingProxyType({int(b): FailureMode(m) for b, m in alarm["flags"].items()}),
+                components=MappingProxyType({FailureMode(m): c for m, c in alarm["components"].items()}),
+            ),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise PolicyError(f"policy: {error}") from error
+
+
+def _mode_rule(name: str, entry: Mapping[str, Any]) -> ModeRule:
+    try:
+        rule = ModeRule(**entry)
+    except TypeError as error:
+        raise PolicyError(f"{name}: {error}") from error
+    if not 0 <= rule.clear_level < rule.raise_level <= 1:
+        raise PolicyError(
+            f"{name}: clear_level {rule.clear_level} and raise_level {rule.raise_level}:"
+            " must be 0 <= clear < raise <= 1"
+        )
+    if rule.raise_dwell_h < 0 or rule.clear_dwell_h < 0:
+        raise PolicyError(f"{name}: dwell must not be negative")
+    return rule
