@@ -1,0 +1,152 @@
+"""Fixtures of all suites: a fresh database per test, a broker, the recordings."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from data.broker import ROLES, find_mosquitto
+from data.db import Pool, open_pool
+from data.embedded import EmbeddedBroker, EmbeddedDatabase
+from data.migrate import migrate
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class BrokerUnderTest(Protocol):
+    """What the ``broker`` fixture gives: an address per role."""
+
+    def url(self, role: str) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class ExternalBroker:
+    """A broker that runs elsewhere; ``ANXIN_TEST_MQTT_URL`` may hold ``{role}`` where the user name goes."""
+
+    template: str
+    kind: str = "mosquitto"
+
+    def url(self, role: str) -> str:
+        assert role in ROLES
+        return self.template.replace("{role}", role)
+
+
+@pytest.fixture(scope="session")
+def server_home() -> Iterator[Path]:
+    """A directory for embedded servers, one per pytest process, so that xdist workers never meet."""
+    with tempfile.TemporaryDirectory(prefix="anxin-test-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def database_server(server_home: Path) -> Iterator[str]:
+    """The address of a server where tests may create databases."""
+    given = os.environ.get("ANXIN_TEST_DATABASE_URL", "")
+    if given:
+        yield given
+        return
+    server = EmbeddedDatabase(server_home, database="anxin_empty", is_durable=False)
+    with server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def template_database(database_server: str) -> Iterator[str]:
+    """The name of a migrated database to clone."""
+    with _temporary_database(database_server, "anxin_template") as (name, url):
+        migrate(url)
+        yield name
+
+
+@pytest.fixture
+def empty_database_url(database_server: str) -> Iterator[str]:
+    """The address of a fresh database without any table."""
+    with _temporary_database(database_server, "anxin_empty") as (_, url):
+        yield url
+
+
+@pytest.fixture
+def database_url(database_server: str, template_database: str) -> Iterator[str]:
+    """The address of a fresh, migrated database of this test alone."""
+    with _temporary_database(database_server, "anxin_test", template=template_database) as (_, url):
+        yield url
+
+
+@pytest.fixture
+def pool(database_url: str) -> Iterator[Pool]:
+    """A pool on this test's own database."""
+    opened = open_pool(database_url, size=4, name="anxin-test")
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def broker(server_home: Path) -> Iterator[BrokerUnderTest]:
+    """A broker with an address per role: the one given, else Mosquitto, else amqtt."""
+    given = os.environ.get("ANXIN_TEST_MQTT_URL", "")
+    if given:
+        yield ExternalBroker(given)
+        return
+    with EmbeddedBroker(server_home / "shared-broker") as running:
+        yield running
+
+
+@pytest.fixture(params=["mosquitto", "amqtt"])
+def any_broker(request: pytest.FixtureRequest, server_home: Path) -> Iterator[EmbeddedBroker]:
+    """Each kind of embedded broker in turn, one of its own per test: it may be stopped and killed."""
+    if request.param == "mosquitto" and find_mosquitto() is None:
+        pytest.skip("mosquitto is not installed")
+    with EmbeddedBroker(server_home / f"broker-{uuid.uuid4().hex[:12]}", kind=request.param) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The directory of the recordings, which are never part of the repository."""
+    given = os.environ.get("ANXIN_RECORDINGS", "")
+    path = Path(given) if given else REPOSITORY.parent / "shared" / "data"
+    if not (path / "README.md").is_file():
+        pytest.skip(f"no recordings in {path}: set ANXIN_RECORDINGS")
+    return path
+
+
+@contextmanager
+def _temporary_database(
+    server: str, prefix: str, *, template: str | None = None
+) -> Iterator[tuple[str, str]]:
+    """Create a database, give its name and address, and drop it."""
+    name = f"{prefix}_{uuid.uuid4().hex[:12]}"
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if template:
+        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(statement)
+    try:
+        yield name, _with_database(server, name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+def _with_database(url: str, name: str) -> str:
+    """Return a server's address with another database in its path."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc, f"/{name}", parts.query, parts.fragment))
