@@ -1,0 +1,98 @@
+"""CSV tables out of plain, gzip and zip files."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from data.records import FloatArray
+from ingest.recordings.errors import RecordingError
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file, unpacked where it is gzip or a zip of one file.
+
+    Raises:
+        RecordingError: The file is absent, empty, damaged, or a zip of several files; names it.
+    """
+    try:
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+        elif content[:4] == b"PK\x03\x04":
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                names = [i.filename for i in archive.infolist() if not i.is_dir()]
+                if len(names) != 1:
+                    raise RecordingError(f"{path}: a zip must hold one file, this holds {len(names)}")
+                content = archive.read(names[0])
+    except OSError as error:
+        raise RecordingError(f"{path}: {error.strerror or error}") from error
+    except (EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise RecordingError(f"{path}: damaged archive ({error})") from error
+    if not content.strip():
+        raise RecordingError(f"{path}: the file is empty")
+    return content
+
+
+def first_line(content: bytes) -> str:
+    """Return the first line that is not blank, without a byte-order mark."""
+    head = content[:65_536].decode("utf-8-sig", errors="replace")
+    return next((line.strip() for line in head.splitlines() if line.strip()), "")
+
+
+def header_of(content: bytes) -> list[str]:
+    """Return the column names of a CSV file's first line, stripped."""
+    return [name.strip() for name in next(csv.reader([first_line(content)]), [])]
+
+
+def read_table(content: bytes, path: Path) -> pd.DataFrame:
+    """Return the CSV table, column names stripped.
+
+    Raises:
+        RecordingError: Not a CSV table with at least one row; names the file.
+    """
+    try:
+        table = pd.read_csv(
+            io.BytesIO(content), low_memory=False, encoding="utf-8-sig", on_bad_lines="skip", index_col=False
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
+        raise RecordingError(f"{path}: not a CSV table ({str(error).splitlines()[0]})") from error
+    if table.empty:
+        raise RecordingError(f"{path}: a header and no rows")
+    return table.rename(columns=str.strip)
+
+
+def numbers(table: pd.DataFrame, column: str, skipped: Counter[str]) -> FloatArray:
+    """Return a column as float64 of shape (n,), NaN where it holds no number (counted) or is absent."""
+    if column not in table.columns:
+        return np.full(len(table), np.nan)
+    series = table[column]
+    values = pd.to_numeric(series, errors="coerce")
+    unreadable = int((values.isna() & series.notna()).sum())
+    if unreadable:
+        skipped[f"{column}: not a number"] += unreadable
+    return np.asarray(values, dtype=np.float64)
+
+
+def number_columns(table: pd.DataFrame, columns: Sequence[str], skipped: Counter[str]) -> FloatArray:
+    """Return several columns as float64 of shape (n, k)."""
+    if not columns:
+        return np.empty((len(table), 0))
+    return np.stack([numbers(table, column, skipped) for column in columns], axis=1)
+
+
+def numbered_columns(table: pd.DataFrame, prefix: str) -> list[str]:
+    """Return the columns ``prefix1``, ``prefix2`` … as far as they run without a gap."""
+    names: list[str] = []
+    while f"{prefix}{len(names) + 1}" in table.columns:
+        names.append(f"{prefix}{len(names) + 1}")
+    return names
