@@ -24,6 +24,9 @@ from data.errors import EmbeddedError
 from data.processes import DirectoryLock, ServerProcess, make_directory, make_reachable, server_account
 from data.topics import PREFIX
 
+#: How long a starting broker waits for the owner before it to end.
+OWNER_WAIT_S = 20.0
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -96,7 +99,7 @@ class EmbeddedBroker:
             EmbeddedError: It did not come up; holds the last lines of its log.
         """
         make_directory(self._root)
-        self._lock.acquire(wait_s=20.0)
+        self._lock.acquire(wait_s=OWNER_WAIT_S)
         try:
             self._passwords = self._load_passwords()
             self._server.end_left_over(self._command()[0])

@@ -155,6 +155,7 @@ class ServerProcess:
         Raises:
             EmbeddedError: It cannot be started.
         """
+        self.stop()
         self.end_left_over(command[0])
         self._pid_path.unlink(missing_ok=True)
         if self.log_path.exists() and self.log_path.stat().st_size > _LOG_LIMIT_BYTES:
