@@ -24,23 +24,23 @@ class PolicyError(AlertError):
     """The alert policy contradicts itself."""
 
 
-class UnknownOrder(AlertError):
+class UnknownOrder(AlertError):  # noqa: N818 - it reads as a fact
     """There is no such repair order."""
 
 
-class InvalidTransition(AlertError):
+class InvalidTransition(AlertError):  # noqa: N818 - it reads as a fact
     """The repair order cannot move to the requested state."""
 
 
-class VersionConflict(AlertError):
+class VersionConflict(AlertError):  # noqa: N818 - it reads as a fact
     """Somebody else changed the repair order first."""
 
 
-class InvalidAnswer(AlertError):
+class InvalidAnswer(AlertError):  # noqa: N818 - it reads as a fact
     """The owner's answer is not one of yes, no and later."""
 
 
-class BookingConflict(AlertError):
+class BookingConflict(AlertError):  # noqa: N818 - it reads as a fact
     """A bay, a technician or a part was taken meanwhile; the decision must be made again."""
 
 
@@ -48,9 +48,9 @@ class DeliveryError(AlertError):
     """A message was not delivered; it may be tried again."""
 
 
-class AddressRefused(DeliveryError):
+class AddressRefused(DeliveryError):  # noqa: N818 - it reads as a fact
     """The address of a push subscription may not be called."""
 
 
-class SubscriptionGone(DeliveryError):
+class SubscriptionGone(DeliveryError):  # noqa: N818 - it reads as a fact
     """The push service has forgotten the subscription; it is not called again."""

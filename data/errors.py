@@ -3,6 +3,7 @@
 AnxinError
 ├── SettingsError       a setting is missing or wrong; names the setting
 ├── CatalogueError      the signal catalogue or a vehicle model contradicts itself
+├── ReferenceDataError  a row of reference data breaks a rule; names file, row and field
 ├── TopicError          a topic is not of the Anxin grammar
 ├── VinError            a vehicle identification number breaks ISO 3779
 ├── DatabaseError       the database refused or is away
@@ -27,6 +28,10 @@ class SettingsError(AnxinError):
 
 class CatalogueError(AnxinError):
     """The signal catalogue or a vehicle model contradicts itself."""
+
+
+class ReferenceDataError(AnxinError):
+    """A row of reference data breaks a rule."""
 
 
 class TopicError(AnxinError):

@@ -377,6 +377,7 @@ CREATE TABLE repair_orders (
     tenant_id       int NOT NULL REFERENCES tenants,
     vehicle_id      int NOT NULL REFERENCES vehicles,
     component       text NOT NULL,
+    cause           text,                           -- what the order is about: alerts of one cause share one order
     failure_mode    text NOT NULL,
     severity        text NOT NULL CHECK (severity IN ('S0', 'S1', 'S2', 'S3', 'S4')),
     state           text NOT NULL CHECK (state IN ('predicted', 'triaged', 'offered', 'booked', 'dispatched',
@@ -410,6 +411,9 @@ CREATE TABLE repair_orders (
 );
 CREATE UNIQUE INDEX repair_orders_one_open ON repair_orders (vehicle_id, component)
     WHERE state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid');
+CREATE UNIQUE INDEX repair_orders_one_cause ON repair_orders (vehicle_id, cause)
+    WHERE state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid');
+CREATE INDEX repair_orders_waiting ON repair_orders (updated_at) WHERE waiting_reason IS NOT NULL;
 CREATE INDEX repair_orders_of_station ON repair_orders (station_id, state);
 
 CREATE TABLE order_lines (
@@ -449,6 +453,7 @@ CREATE TABLE bookings (
         WHERE (technician_id IS NOT NULL AND state IN ('held', 'booked'))
 );
 CREATE INDEX bookings_of_order ON bookings (order_id);
+CREATE INDEX bookings_held ON bookings (expires_at) WHERE state = 'held';
 
 CREATE TABLE part_reservations (
     order_id    bigint NOT NULL REFERENCES repair_orders ON DELETE CASCADE,
@@ -472,12 +477,14 @@ CREATE TABLE alerts (
     raised_at       timestamptz,
     cleared_at      timestamptz,
     last_seen       timestamptz NOT NULL,   -- event time of the newest evidence
+    quiet_since     timestamptz,            -- event time from which the probability has been at or below clear
     occurrence_count int NOT NULL DEFAULT 1,
     prediction_id   bigint REFERENCES predictions,      -- newest evidence
     order_id        bigint REFERENCES repair_orders,    -- the order it opened or joined
     origin          text NOT NULL CHECK (origin IN ('real', 'simulated', 'replayed')),
     updated_at      timestamptz NOT NULL
 );
+CREATE INDEX alerts_of_order ON alerts (order_id);
 CREATE UNIQUE INDEX alerts_one_open ON alerts (vehicle_id, component, failure_mode) WHERE state <> 'cleared';
 
 CREATE TABLE alert_events (
