@@ -1,0 +1,181 @@
+"""One machine's installation: embedded servers unless URLs are given, services, where others find them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+
+from data.broker import EmbeddedBroker
+from data.embedded import EmbeddedDatabase
+from data.errors import SettingsError
+from data.migrate import migrate
+from data.settings import Settings
+from data.supervisor import ServiceSpec, Supervisor
+
+logger = structlog.get_logger()
+
+#: Every service of a running installation, and the broker account it uses.
+SERVICES: Mapping[str, str | None] = {
+    "ingest": "ingest",
+    "watch": None,
+    "score": None,
+    "route": None,
+    "notify": "notify",
+    "api": None,
+}
+_RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Where a running installation is reached; broker URLs by account."""
+
+    database_url: str
+    mqtt_urls: Mapping[str, str]
+    broker: str  #: ``mosquitto``, ``amqtt`` or ``external``
+
+    def settings_for(self, settings: Settings, role: str | None) -> Settings:
+        """Return the settings with these URLs, the broker's under the account of ``role``."""
+        return replace(settings, database_url=self.database_url, mqtt_url=self.mqtt_urls.get(role or "", ""))
+
+
+class Installation:
+    """Servers and services of one machine, started and stopped together."""
+
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], *, services: Sequence[str] = tuple(SERVICES)
+    ) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._services = services
+        self._database: EmbeddedDatabase | None = None
+        self._broker: EmbeddedBroker | None = None
+        self._supervisor: Supervisor | None = None
+        self.endpoints: Endpoints | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start_servers(self) -> Endpoints:
+        """Start what is embedded, bring the schema up to date and return where everything is.
+
+        Raises:
+            EmbeddedError: A server did not start.
+            DatabaseAway: The given database does not answer.
+        """
+        settings, home = self._settings, self._settings.home_path
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database_url = settings.database_url
+        if not database_url:
+            self._database = EmbeddedDatabase(home)
+            self._database.start()
+            database_url = self._database.url
+        if settings.mqtt_url:
+            mqtt_urls = dict.fromkeys(("ingest", "notify", "simulator"), settings.mqtt_url)
+            broker = "external"
+        else:
+            self._broker = EmbeddedBroker(home, kind=settings.broker)
+            self._broker.start()
+            mqtt_urls = {role: self._broker.url(role) for role in ("ingest", "notify", "simulator")}
+            broker = self._broker.kind
+        applied = migrate(database_url)
+        logger.info("servers ready", action="servers", broker=broker, migrations=applied)
+        self.endpoints = Endpoints(database_url=database_url, mqtt_urls=mqtt_urls, broker=broker)
+        return self.endpoints
+
+    def start_services(self) -> None:
+        """Start the services under supervision and write down where the installation is."""
+        if self.endpoints is None:
+            raise SettingsError("start_servers comes before start_services")
+        share = "" if self.endpoints.broker == "amqtt" else self._settings.ingest_share
+        specs = []
+        for name in self._services:
+            role = SERVICES[name]
+            environ = {
+                **self._environ,
+                "ANXIN_HOME": str(self._settings.home_path),
+                "ANXIN_DATABASE_URL": self.endpoints.database_url,
+                "ANXIN_HTTP_PORT": str(self._settings.http_port),
+                "ANXIN_PUSH_ALLOW_LOOPBACK": str(int(self._settings.push_allow_loopback)),
+                "ANXIN_INGEST_SHARE": share,
+                "PYTHONUNBUFFERED": "1",
+            }
+            if role:
+                environ["ANXIN_MQTT_URL"] = self.endpoints.mqtt_urls[role]
+            command = [sys.executable, "-m", "anxin", name, "--supervised"]
+            specs.append(ServiceSpec(name=name, command=command, environ=environ))
+        self._supervisor = Supervisor(specs, log_dir=self._settings.home_path / "logs")
+        self._supervisor.start()
+        self._write_run_file()
+
+    def tend(self) -> None:
+        """Start again what has crashed among the embedded servers; call it every second or so."""
+        if self._database and self._database.ensure_running():
+            logger.warning("database started again", action="restart", service="database")
+        if self._broker and self._broker.ensure_running():
+            logger.warning("broker started again", action="restart", service="broker")
+        self._write_run_file()
+
+    def _write_run_file(self) -> None:
+        if self.endpoints is None or self._supervisor is None:
+            return
+        run: dict[str, Any] = {
+            "pid": os.getpid(),
+            "database_url": self.endpoints.database_url,
+            "mqtt_urls": dict(self.endpoints.mqtt_urls),
+            "broker": self.endpoints.broker,
+            "http": self._settings.base_url,
+            "services": self._supervisor.pids(),
+            "servers": {"database": self._database and self._database.pid, "broker": self._broker and self._broker.pid},
+            "restarts": self._supervisor.restarts(),
+        }
+        path = self._settings.home_path / _RUN_FILE
+        fresh = path.with_suffix(".new")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(run, file)
+        fresh.replace(path)
+
+    def stop(self) -> None:
+        """Stop services, then broker, then database; safe to call twice."""
+        if self._supervisor:
+            self._supervisor.stop()
+            self._supervisor = None
+        if self._broker:
+            self._broker.stop()
+            self._broker = None
+        if self._database:
+            self._database.stop()
+            self._database = None
+        (self._settings.home_path / _RUN_FILE).unlink(missing_ok=True)
+
+
+def find_running(settings: Settings) -> Endpoints:
+    """Return where to connect: the given URLs, else the installation that ``anxin up`` runs in ``home``.
+
+    Raises:
+        SettingsError: No database URL is set and nothing runs in ``home``.
+    """
+    if settings.database_url:
+        return Endpoints(
+            database_url=settings.database_url,
+            mqtt_urls=dict.fromkeys(("ingest", "notify", "simulator", ""), settings.mqtt_url),
+            broker="external",
+        )
+    path: Path = settings.home_path / _RUN_FILE
+    try:
+        run = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise SettingsError(
+            "ANXIN_DATABASE_URL is not set and no 'anxin up' runs in ANXIN_HOME: start one or set the URLs"
+        ) from None
+    return Endpoints(database_url=run["database_url"], mqtt_urls=run["mqtt_urls"], broker=run["broker"])

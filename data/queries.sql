@@ -1,0 +1,63 @@
+-- Questions of `anxin check`: is this installation healthy?
+
+-- server --
+SELECT current_setting('server_version') AS version,
+       (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb,
+       current_setting('timescaledb.license', true) AS licence;
+
+-- connected_services --
+SELECT application_name, count(*) AS connections
+FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'anxin-%'
+GROUP BY application_name;
+
+-- ingest_state --
+SELECT max(committed_at) AS last_batch_at,
+       coalesce(sum(message_count), 0)::bigint AS messages,
+       coalesce(sum(row_count), 0)::bigint AS rows,
+       coalesce(sum(conflict_count), 0)::bigint AS conflicts
+FROM ingest_batches WHERE committed_at > now() - interval '24 hours';
+
+-- masked_values --
+SELECT reason, sum(count::bigint)::bigint AS values
+FROM ingest_batches, jsonb_each_text(masked) AS m (reason, count)
+WHERE committed_at > now() - interval '24 hours'
+GROUP BY reason ORDER BY values DESC;
+
+-- rejects_by_reason --
+SELECT reason, count(*) AS rejects, sum(seen_count)::bigint AS seen, max(received) AS last,
+       (array_agg(detail ORDER BY received DESC))[1] AS example
+FROM rejects WHERE received > now() - interval '24 hours'
+GROUP BY reason ORDER BY rejects DESC;
+
+-- gaps --
+SELECT count(*) FILTER (WHERE missing <> '{}') AS streams,
+       coalesce(sum((SELECT sum(upper(r) - lower(r)) FROM unnest(missing) AS r)), 0)::bigint AS missing,
+       coalesce(sum((SELECT sum(upper(r) - lower(r)) FROM unnest(given_up) AS r)), 0)::bigint AS given_up,
+       coalesce(sum(duplicate_count), 0)::bigint AS duplicates,
+       coalesce(sum(repaired_count), 0)::bigint AS repaired
+FROM message_streams;
+
+-- lag --
+-- How many committed batches each follower of the commit log has not read, and for how long the oldest has waited.
+SELECT c.service, c.partition,
+       (SELECT count(*) FROM ingest_batches b WHERE b.batch_id > c.batch_id) AS batches,
+       (SELECT extract(epoch FROM now() - min(b.committed_at)) FROM ingest_batches b
+        WHERE b.batch_id > c.batch_id)::double precision AS waiting_s
+FROM service_cursors c ORDER BY c.service, c.partition;
+
+-- unrouted --
+SELECT count(*) AS predictions, extract(epoch FROM now() - min(predicted_at))::double precision AS waiting_s
+FROM predictions WHERE routed_at IS NULL;
+
+-- outbox --
+SELECT count(*) FILTER (WHERE state = 'pending' AND next_attempt_at < now() - interval '1 minute') AS overdue,
+       count(*) FILTER (WHERE state = 'pending') AS pending,
+       count(*) FILTER (WHERE state = 'failed') AS failed,
+       (array_agg(last_error ORDER BY delivery_id DESC) FILTER (WHERE last_error IS NOT NULL))[1] AS last_error
+FROM deliveries;
+
+-- waiting_orders --
+SELECT count(*) AS orders, (array_agg(waiting_reason))[1] AS example
+FROM repair_orders
+WHERE waiting_reason IS NOT NULL AND state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid');
