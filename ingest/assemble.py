@@ -1,0 +1,288 @@
+"""Bring the messages of a batch together into one set of unique, sorted rows per family."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from data.catalogue import Catalogue
+from data.records import Family, FamilyRows, FloatArray, IntArray, Origin
+from ingest.errors import PayloadError
+from ingest.merge import group_rows, merge_column
+from ingest.messages import CanFrames, Message, Model, Part
+from ingest.quality import find_bad_times, mask_values
+
+ORIGINS = tuple(Origin)
+
+#: Decodes the frames of one vehicle model: (model, message index, frames) -> parts and their message indices,
+#: extra signals as (message index, time, name, value), masks.
+CanRows = tuple[
+    list[tuple[Part, IntArray]],
+    tuple[IntArray, IntArray, npt.NDArray[np.str_], FloatArray],
+    dict[str, int],
+]
+CanDecode = Callable[[Model, IntArray, CanFrames], CanRows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyBatch:
+    """Rows of one family, unique by key and sorted by vehicle, then time."""
+
+    rows: FamilyRows
+    origin: npt.NDArray[np.int8]  #: shape (n,), index into ``ORIGINS``
+    widths: Mapping[str, IntArray] = field(default_factory=dict)  #: array alias -> (n,), elements of each row
+    names: npt.NDArray[np.str_] | None = None  #: shape (n,), signal family
+
+
+@dataclass(slots=True, kw_only=True)
+class Assembled:
+    """What a batch of messages comes to."""
+
+    families: dict[Family, FamilyBatch] = field(default_factory=dict)
+    masked: Counter[str] = field(default_factory=Counter)  #: ``what:reason`` -> values or samples left out
+    conflict_count: int = 0  #: values of one batch that contradict an earlier one of the same key
+    bad_messages: dict[int, PayloadError] = field(
+        default_factory=dict
+    )  #: message index -> why (a part of) it is left out
+    time_span: dict[int, tuple[int, int]] = field(
+        default_factory=dict
+    )  #: message index -> first and last sample time
+
+
+@dataclass(slots=True)
+class _Pile:
+    """Parts of one family, before they become arrays."""
+
+    parts: list[Part] = field(default_factory=list)
+    index: list[IntArray] = field(default_factory=list)  #: message index of each row of each part
+
+
+def assemble(
+    messages: Sequence[Message], *, catalogue: Catalogue, future_s: float, can_decode: CanDecode
+) -> Assembled:
+    """Return the rows of a batch.
+
+    Args:
+        messages: In arrival order.
+        catalogue: Ranges, sentinels, families.
+        future_s: How far a vehicle's clock may be ahead, seconds.
+        can_decode: Decodes the raw frames of one vehicle model.
+    """
+    result = Assembled()
+    meta = _Meta.of(messages)
+    piles: dict[Family, _Pile] = {}
+    for i, message in enumerate(messages):
+        result.masked.update(message.masked)
+        for part in message.parts:
+            pile = piles.setdefault(part.family, _Pile())
+            pile.parts.append(part)
+            pile.index.append(np.full(len(part.time_us), i, np.int64))
+    extra = _decode_can(messages, can_decode, piles, result)
+    for family in sorted(piles):
+        pile = piles[family]
+        _add_family(family, pile, meta, result, catalogue=catalogue, future_s=future_s)
+    _add_signals(messages, extra, meta, future_s, result)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Meta:
+    """Per message: what each of its rows inherits."""
+
+    vehicle_id: npt.NDArray[np.int32]
+    sent_us: IntArray
+    received_us: IntArray
+    is_hist: npt.NDArray[np.bool_]
+    origin: npt.NDArray[np.int8]
+
+    @classmethod
+    def of(cls, messages: Sequence[Message]) -> _Meta:
+        heads = [m.envelope for m in messages]
+        received = np.array([m.received_us for m in messages], np.int64)
+        return cls(
+            np.array([m.vehicle.vehicle_id for m in messages], np.int32),
+            np.array([h.sent_us if h else r for h, r in zip(heads, received, strict=True)], np.int64),
+            received,
+            np.array([bool(h and h.is_hist) for h in heads], bool),
+            np.array([ORIGINS.index(h.origin) if h else 0 for h in heads], np.int8),
+        )
+
+
+def _decode_can(
+    messages: Sequence[Message], can_decode: CanDecode, piles: dict[Family, _Pile], result: Assembled
+) -> list[tuple[IntArray, IntArray, npt.NDArray[np.str_], FloatArray]]:
+    by_model: dict[tuple[str, int], list[int]] = {}
+    for i, message in enumerate(messages):
+        if message.can is not None:
+            key = (message.vehicle.model.model_id, message.can.data.shape[1])
+            by_model.setdefault(key, []).append(i)
+    extra = []
+    for indices in by_model.values():
+        frames = [c for i in indices if (c := messages[i].can) is not None]
+        joined = CanFrames(
+            np.concatenate([f.time_us for f in frames]),
+            np.concatenate([f.can_id for f in frames]),
+            np.concatenate([f.length for f in frames]),
+            np.concatenate([f.data for f in frames]),
+        )
+        owner = np.repeat(np.array(indices, np.int64), [len(f.time_us) for f in frames])
+        try:
+            parts, unmapped, masked = can_decode(messages[indices[0]].vehicle.model, owner, joined)
+        except PayloadError as error:
+            result.bad_messages.update(dict.fromkeys(indices, error))
+            continue
+        result.masked.update(masked)
+        extra.append(unmapped)
+        for part, index in parts:
+            pile = piles.setdefault(part.family, _Pile())
+            pile.parts.append(part)
+            pile.index.append(index)
+    return extra
+
+
+def _add_family(
+    family: Family, pile: _Pile, meta: _Meta, result: Assembled, *, catalogue: Catalogue, future_s: float
+) -> None:
+    lengths = [len(p.time_us) for p in pile.parts]
+    index = np.concatenate(pile.index)
+    time_us = np.concatenate([p.time_us for p in pile.parts])
+    sub_pack = np.repeat(np.array([p.sub_pack for p in pile.parts], np.int16), lengths)
+    first_cell = np.repeat(np.array([p.first_cell for p in pile.parts], np.int16), lengths)
+    columns, widths = _stack_columns(pile.parts, lengths)
+    for alias in columns:
+        columns[alias], counts = mask_values(catalogue.signals[alias], columns[alias])
+        result.masked.update(counts)
+    has_value = np.zeros(len(index), bool)
+    for column in columns.values():
+        has_value |= ~np.isnan(column) if column.ndim == 1 else ~np.all(np.isnan(column), axis=1)
+    keep = np.flatnonzero(_believable(index, time_us, meta, future_s, result) & has_value)
+    if not len(keep):
+        return
+    index, time_us, sub_pack, first_cell = index[keep], time_us[keep], sub_pack[keep], first_cell[keep]
+    _widen_spans(index, time_us, result)
+    vehicle_id = meta.vehicle_id[index]
+    grouping = group_rows([vehicle_id, time_us, sub_pack, first_cell])
+    merged = {}
+    for alias, column in columns.items():
+        merged[alias], conflicts = merge_column(column[keep], grouping)
+        result.conflict_count += conflicts
+    first = grouping.first
+    owner = index[first]
+    rows = FamilyRows(
+        family=family,
+        vehicle_id=vehicle_id[first],
+        time_us=time_us[first],
+        sent_us=meta.sent_us[owner],
+        received_us=meta.received_us[owner],
+        is_hist=np.logical_and.reduceat(meta.is_hist[index][grouping.order], grouping.starts),
+        columns=merged,
+        sub_pack=sub_pack[first] if family is Family.CELL else None,
+        first_cell=first_cell[first] if family is Family.CELL else None,
+    )
+    widest = {a: np.maximum.reduceat(w[keep][grouping.order], grouping.starts) for a, w in widths.items()}
+    result.families[family] = FamilyBatch(rows=rows, origin=meta.origin[owner], widths=widest)
+
+
+def _stack_columns(
+    parts: Sequence[Part], lengths: Sequence[int]
+) -> tuple[dict[str, npt.NDArray[np.floating]], dict[str, IntArray]]:
+    n = sum(lengths)
+    width: dict[str, int] = {}
+    for part in parts:
+        for alias, column in part.columns.items():
+            width[alias] = max(width.get(alias, 0), column.shape[1] if column.ndim == 2 else 0)
+    columns: dict[str, npt.NDArray[np.floating]] = {
+        alias: np.full((n, k) if k else n, np.nan) for alias, k in width.items()
+    }
+    widths = {alias: np.zeros(n, np.int64) for alias, k in width.items() if k}
+    at = 0
+    for part, length in zip(parts, lengths, strict=True):
+        for alias, column in part.columns.items():
+            if column.ndim == 2:
+                columns[alias][at : at + length, : column.shape[1]] = column
+                widths[alias][at : at + length] = column.shape[1]
+            else:
+                columns[alias][at : at + length] = column
+        at += length
+    return columns, widths
+
+
+def _believable(
+    index: IntArray, time_us: IntArray, meta: _Meta, future_s: float, result: Assembled
+) -> npt.NDArray[np.bool_]:
+    future, ancient = find_bad_times(time_us, meta.received_us[index], future_s=future_s)
+    for bad, reason, rule in (
+        (future, "future_time", f"must not be more than {future_s:g} s after it was received"),
+        (ancient, "ancient_time", "must not be before 2010"),
+    ):
+        if not bad.any():
+            continue
+        result.masked[f"time:{reason}"] += int(np.count_nonzero(bad))
+        owners, firsts = np.unique(index[bad], return_index=True)
+        for owner, time in zip(owners.tolist(), time_us[bad][firsts].tolist(), strict=True):
+            result.bad_messages.setdefault(
+                owner, PayloadError(reason, f"sample time {time // 1000} ms: {rule}")
+            )
+    return ~(future | ancient)
+
+
+def _widen_spans(index: IntArray, time_us: IntArray, result: Assembled) -> None:
+    grouping = group_rows([index])
+    in_order = time_us[grouping.order]
+    lows = np.minimum.reduceat(in_order, grouping.starts).tolist()
+    highs = np.maximum.reduceat(in_order, grouping.starts).tolist()
+    for owner, low, high in zip(index[grouping.first].tolist(), lows, highs, strict=True):
+        earlier = result.time_span.get(owner, (low, high))
+        result.time_span[owner] = (min(low, earlier[0]), max(high, earlier[1]))
+
+
+def _add_signals(
+    messages: Sequence[Message],
+    extra: list[tuple[IntArray, IntArray, npt.NDArray[np.str_], FloatArray]],
+    meta: _Meta,
+    future_s: float,
+    result: Assembled,
+) -> None:
+    for i, message in enumerate(messages):
+        if message.extra:
+            n = len(message.extra)
+            extra.append(
+                (
+                    np.full(n, i, np.int64),
+                    np.full(n, message.extra_time_us, np.int64),
+                    np.array(list(message.extra), dtype=np.str_),
+                    np.array(list(message.extra.values()), np.float64),
+                )
+            )
+    extra = [e for e in extra if len(e[0])]
+    if not extra:
+        return
+    index = np.concatenate([e[0] for e in extra]).astype(np.int64)
+    time_us = np.concatenate([e[1] for e in extra])
+    names = np.concatenate([e[2] for e in extra]).astype(np.str_)
+    value = np.concatenate([e[3] for e in extra])
+    keep = np.flatnonzero(_believable(index, time_us, meta, future_s, result) & np.isfinite(value))
+    if not len(keep):
+        return
+    index, time_us, names, value = index[keep], time_us[keep], names[keep], value[keep]
+    _widen_spans(index, time_us, result)
+    _, code = np.unique(names, return_inverse=True)
+    grouping = group_rows([meta.vehicle_id[index], time_us, code])
+    merged, conflicts = merge_column(value, grouping)
+    result.conflict_count += conflicts
+    first = grouping.first
+    owner = index[first]
+    rows = FamilyRows(
+        family=Family.SIGNAL,
+        vehicle_id=meta.vehicle_id[owner],
+        time_us=time_us[first],
+        sent_us=meta.sent_us[owner],
+        received_us=meta.received_us[owner],
+        is_hist=meta.is_hist[owner],
+        columns={"value": merged},
+    )
+    result.families[Family.SIGNAL] = FamilyBatch(rows=rows, origin=meta.origin[owner], names=names[first])

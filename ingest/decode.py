@@ -1,0 +1,187 @@
+"""One delivery in, what it says out; what cannot be read comes out as a reject. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from data.catalogue import Catalogue
+from data.errors import TopicError, VinError
+from data.records import VehicleEvent, Vin
+from data.topics import Up, UpTopic, parse_up
+from ingest import native
+from ingest.errors import PayloadError
+from ingest.gbt32960 import decode_frame
+from ingest.messages import CanFrames, Delivery, Envelope, Message, Part, Reject, TroubleCode, Vehicle
+from ingest.quality import EARLIEST_US
+
+
+class CanParser(Protocol):
+    """Reads the records of a CAN payload."""
+
+    def __call__(self, records: bytes, t0_ms: int, /, *, is_fd: bool) -> tuple[Any, Any, Any, Any, Any]:
+        """Return time_us, can_id, flags, length, data."""
+
+
+class Decoder:
+    """Reads deliveries.
+
+    Args:
+        catalogue: Shapes and families of the native aliases.
+        find_vehicle: (tenant, VIN) -> the registered vehicle, or None.
+        parse_can: Reads the records of a CAN payload.
+        future_s: How far a vehicle's clock may be ahead, seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        find_vehicle: Callable[[str, Vin], Vehicle | None],
+        parse_can: CanParser,
+        future_s: float,
+    ) -> None:
+        self._catalogue = catalogue
+        self._find_vehicle = find_vehicle
+        self._parse_can = parse_can
+        self._future_us = round(future_s * 1e6)
+
+    def decode(self, delivery: Delivery) -> tuple[Message | None, Reject | None]:
+        """Return what the delivery says and what of it could not be read.
+
+        A reject beside a message means: the rest counts. A message without content means: nothing of it could
+        be read but its place in the stream, so that it is not asked for again.
+        """
+        try:
+            topic = parse_up(delivery.topic)
+        except (TopicError, VinError) as error:
+            return None, _reject(delivery, None, PayloadError("bad_topic", str(error)))
+        vehicle = self._find_vehicle(topic.tenant, topic.vin)
+        if vehicle is None:
+            why = PayloadError("unknown_vehicle", "vin of the topic: must be registered for its tenant")
+            return None, _reject(delivery, topic, why)
+        message = Message(vehicle=vehicle, received_us=delivery.received_us)
+        try:
+            problems = self._read(topic, delivery, message)
+        except PayloadError as error:
+            message = Message(vehicle=vehicle, received_us=delivery.received_us)
+            message.envelope = None if topic.kind is Up.STATUS else native.parse_envelope(delivery.payload)
+            return (message if message.envelope else None), _reject(delivery, topic, error)
+        return message, _reject(delivery, topic, problems) if problems else None
+
+    def _read(self, topic: UpTopic, delivery: Delivery, message: Message) -> PayloadError | None:
+        payload, vin = delivery.payload, topic.vin
+        match topic.kind:
+            case Up.TELE:
+                tele = native.parse_payload(payload, native.TelePayload, vin)
+                message.envelope = native.envelope_of(tele)
+                parts, masked = native.decode_tele(tele, message.vehicle.model, self._catalogue)
+                message.parts, message.masked = parts, masked
+            case Up.CAN:
+                self._read_can(native.parse_payload(payload, native.CanPayload, vin), message)
+            case Up.GBT32960:
+                return self._read_gbt(payload, vin, message)
+            case Up.EVENT:
+                self._read_event(native.parse_payload(payload, native.EventPayload, vin), message)
+            case Up.BIRTH:
+                birth = native.parse_payload(payload, native.BirthPayload, vin)
+                message.envelope = native.envelope_of(birth)
+                message.birth = native.birth_of(birth)
+                data = {"boot": birth.boot, "model": birth.model, "firmware": birth.firmware, "tz": birth.tz}
+                event = VehicleEvent(
+                    vehicle_id=0,
+                    time_us=birth.sent * 1000,
+                    kind="birth",
+                    source="event",
+                    code=birth.boot,
+                    data=data,
+                )
+                message.events = [self._event(message, event)]
+            case Up.STATUS:
+                message.status = native.status_of(native.parse_payload(payload, native.StatusPayload, vin))
+        return None
+
+    def _read_can(self, can: native.CanPayload, message: Message) -> None:
+        message.envelope = native.envelope_of(can)
+        if message.vehicle.model.dbc is None:
+            model = message.vehicle.model.model_id
+            raise PayloadError("missing_dbc", f"vehicle model {model!r} has no DBC: must have one for can")
+        if (can.f is None) == (can.fd is None):
+            raise PayloadError("malformed", "f and fd: exactly one of them must be there")
+        records = can.f if can.f is not None else can.fd
+        time_us, can_id, _, length, data = self._parse_can(records or b"", can.t0, is_fd=can.fd is not None)
+        message.can = CanFrames(time_us, can_id, length, data)
+
+    def _read_gbt(self, payload: bytes, vin: Vin, message: Message) -> PayloadError | None:
+        is_bare = payload[:2] in (b"##", b"$$")
+        frame_bytes = payload
+        envelope: Envelope | None = None
+        if not is_bare:
+            wrapped = native.parse_payload(payload, native.GbtPayload, vin)
+            frame_bytes, envelope = wrapped.frame, native.envelope_of(wrapped)
+        frame = decode_frame(frame_bytes)
+        if frame.vin != vin:
+            raise PayloadError(
+                "vin_mismatch", "vin of the frame is not the vin of the topic: must be the same"
+            )
+        time_us = message.received_us if frame.time_us is None else frame.time_us
+        if envelope is None:
+            envelope = Envelope(boot=None, seq=None, sent_us=time_us, is_hist=frame.is_resupply)
+        elif frame.is_resupply and not envelope.is_hist:
+            envelope = replace(envelope, is_hist=True)
+        message.envelope = envelope
+        times = np.array([time_us], np.int64)
+        message.parts = [
+            Part(family, times, columns, keys.get("sub_pack", 1), keys.get("first_cell", 1))
+            for family, columns, keys in frame.families
+        ]
+        message.masked = dict(frame.masked)
+        message.events = [self._event(message, event) for event in frame.events]
+        message.extra, message.extra_time_us = frame.extra, time_us
+        if not frame.rejects:
+            return None
+        return PayloadError(frame.rejects[0][0], "; ".join(detail for _, detail in frame.rejects)[:1000])
+
+    def _read_event(self, event: native.EventPayload, message: Message) -> None:
+        message.envelope = native.envelope_of(event)
+        named = event.data.get("warning_id" if event.kind == "warning_receipt" else "code")
+        code = named if isinstance(named, str) else "+".join(sorted({c.code for c in event.codes}))
+        stored = self._event(
+            message, event.t * 1000, event.kind, "event", event.level, code[:200], event.data
+        )
+        message.events = [stored]
+        message.codes = [TroubleCode(stored.time_us, c.ecu, c.code, c.status) for c in event.codes]
+
+    def _event(self, message: Message, event: VehicleEvent) -> VehicleEvent:
+        """Return the event of this vehicle; one with an impossible time counts from its arrival, and says so."""
+        is_hist = bool(message.envelope and message.envelope.is_hist)
+        event = replace(event, vehicle_id=message.vehicle.vehicle_id, is_hist=is_hist)
+        if EARLIEST_US <= event.time_us <= message.received_us + self._future_us:
+            return event
+        message.masked["event:time"] = message.masked.get("event:time", 0) + 1
+        data = {**event.data, "vehicle_time_ms": event.time_us // 1000}
+        return replace(event, time_us=message.received_us, data=data)
+
+
+def _reject(delivery: Delivery, topic: UpTopic | None, error: PayloadError) -> Reject:
+    return Reject(
+        topic=delivery.topic,
+        payload=delivery.payload,
+        received_us=delivery.received_us,
+        reason=error.reason,
+        detail=error.detail,
+        tenant=topic.tenant if topic else None,
+        vin=topic.vin if topic else None,
+    )
+
+
+def reject_delivery(delivery: Delivery, error: PayloadError) -> Reject:
+    """Return the reject of a delivery that was read but could not be used."""
+    try:
+        topic = parse_up(delivery.topic)
+    except (TopicError, VinError):
+        topic = None
+    return _reject(delivery, topic, error)

@@ -1,0 +1,160 @@
+"""Values that pass through ingest: what the broker delivered, what was read from it, what could not be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data.records import Family, IntArray, Origin, VehicleEvent, Vin
+
+#: Reasons whose cause can go away: the message may be read after the vehicle or its DBC has been added.
+RETRYABLE = frozenset({"unknown_vehicle", "missing_dbc"})
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message as the broker delivered it."""
+
+    topic: str
+    payload: bytes
+    received_us: int  #: microseconds since 1970 UTC
+    qos: int = 0
+    mid: int = 0
+    connection: object = None  #: the connection that delivered it; only there can it be acknowledged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What ingest needs to know of a vehicle model."""
+
+    model_id: str
+    cell_count: int
+    probe_count: int
+    wheel_count: int
+    grid_s: float
+    dbc: str | None
+    signal_map: Mapping[str, Mapping[str, Any]]
+
+    def width(self, shape: str) -> int:
+        """Return how many elements an array signal of this shape has."""
+        return {"wheel": self.wheel_count, "cell": self.cell_count, "probe": self.probe_count}[shape]
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """A registered vehicle."""
+
+    vehicle_id: int
+    model: Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """Who sent a message, and which one of its boot it is."""
+
+    boot: str | None  #: None for a bare GB/T 32960 frame: no gap accounting
+    seq: int | None
+    sent_us: int
+    is_hist: bool
+    origin: Origin = Origin.REAL
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Samples of one family out of one message; columns as in ``FamilyRows``."""
+
+    family: Family
+    time_us: IntArray  #: shape (n,)
+    columns: Mapping[str, npt.NDArray[np.floating]]  #: alias -> (n,) or (n, k)
+    sub_pack: int = 1
+    first_cell: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CanFrames:
+    """Raw frames out of one message, to be decoded with the others of the same vehicle model."""
+
+    time_us: IntArray  #: shape (n,)
+    can_id: npt.NDArray[np.uint32]  #: shape (n,), bit 31 set: extended
+    length: npt.NDArray[np.uint8]  #: shape (n,)
+    data: npt.NDArray[np.uint8]  #: shape (n, 8) or (n, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleCode:
+    """One diagnostic trouble code."""
+
+    time_us: int
+    ecu: str
+    code: str
+    status: int | None  #: ISO 14229-1 status byte
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The retained state of a boot."""
+
+    boot: str
+    is_online: bool
+    seq: int | None  #: last sequence number sent
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What a vehicle says of itself at boot."""
+
+    model: str
+    firmware: str
+    time_zone: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Message:
+    """What was read from one delivery."""
+
+    vehicle: Vehicle
+    received_us: int
+    envelope: Envelope | None = None  #: None for a status
+    parts: list[Part] = field(default_factory=list)
+    can: CanFrames | None = None
+    events: list[VehicleEvent] = field(default_factory=list)
+    codes: list[TroubleCode] = field(default_factory=list)
+    extra: Mapping[str, float] = field(default_factory=dict)  #: signal name -> value at ``extra_time_us``
+    extra_time_us: int = 0
+    status: Status | None = None
+    birth: Birth | None = None
+    masked: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def row_count(self) -> int:
+        """Return about how many rows this message will make."""
+        frames = 0 if self.can is None else len(self.can.time_us)
+        return 1 + frames + sum(len(part.time_us) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """A delivery, or a part of it, that could not be read."""
+
+    topic: str
+    payload: bytes
+    received_us: int
+    reason: str
+    detail: str
+    tenant: str | None = None
+    vin: Vin | None = None
+
+    @property
+    def is_retryable(self) -> bool:
+        """Tell whether the cause can go away."""
+        return self.reason in RETRYABLE
+
+    @property
+    def digest(self) -> bytes:
+        """Return what makes a redelivered reject the same reject."""
+        return hashlib.sha256(self.topic.encode() + b"\0" + self.payload).digest()

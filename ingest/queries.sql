@@ -1,0 +1,206 @@
+-- SQL of ingest. Names in braces are filled from the signal catalogue by ingest/tables.py.
+
+-- fetch_vehicles --
+SELECT t.name AS tenant, v.vin, v.vehicle_id, v.model_id
+FROM vehicles v JOIN tenants t USING (tenant_id)
+
+-- fetch_models --
+SELECT model_id, cell_count, probe_count, cardinality(wheels) AS wheel_count, grid_s, dbc, signal_map
+FROM vehicle_models
+
+-- create_stage --
+-- Late rows, and rows that a plain COPY refused, meet the table from here.
+CREATE TEMP TABLE IF NOT EXISTS {stage} (LIKE {table}) ON COMMIT DELETE ROWS
+
+-- copy_rows --
+COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)
+
+-- count_conflicts --
+SELECT coalesce(sum({differences}), 0)::bigint FROM {stage} s JOIN {table} t USING ({key})
+
+-- merge_stage --
+-- Sorted by key, so that two ingesters take row locks in one order. A row that would not change is not written.
+INSERT INTO {table} AS t ({columns})
+SELECT {columns} FROM {stage} ORDER BY {key}
+ON CONFLICT ({key}) DO UPDATE SET {assignments}
+WHERE {changes}
+
+-- empty_stage --
+DELETE FROM {stage}
+
+-- fetch_marks --
+-- The newest sample of each vehicle in this family: a row after it cannot be in the table yet. Locked until
+-- the end of the transaction, so that the answer stays true.
+SELECT vehicle_id, (extract(epoch FROM time) * 1000000)::bigint
+FROM vehicle_latest
+WHERE family = %(family)s AND vehicle_id = ANY(%(vehicle_ids)s::int[])
+ORDER BY vehicle_id
+FOR UPDATE
+
+-- create_latest_stage --
+CREATE TEMP TABLE IF NOT EXISTS {stage} (
+    vehicle_id int NOT NULL, time timestamptz NOT NULL, has_live boolean NOT NULL, live_time timestamptz NOT NULL,
+    sent timestamptz NOT NULL, received timestamptz NOT NULL, is_hist boolean NOT NULL, origin text NOT NULL
+    {columns}
+) ON COMMIT DELETE ROWS
+
+-- merge_latest --
+-- Guarded by sample time: late data fills what was never heard and overwrites nothing newer.
+INSERT INTO vehicle_latest AS l
+    (vehicle_id, family, time, sent, received, is_hist, origin, live_time, readings)
+SELECT vehicle_id, {family}, time, sent, received, is_hist, origin, CASE WHEN has_live THEN live_time END,
+    jsonb_strip_nulls(jsonb_build_object({pairs}))
+FROM {stage} ORDER BY vehicle_id
+ON CONFLICT (vehicle_id, family) DO UPDATE SET
+    time = greatest(l.time, excluded.time),
+    sent = CASE WHEN excluded.time > l.time THEN excluded.sent ELSE l.sent END,
+    received = CASE WHEN excluded.time > l.time THEN excluded.received ELSE l.received END,
+    is_hist = CASE WHEN excluded.time > l.time THEN excluded.is_hist ELSE l.is_hist END,
+    origin = CASE WHEN excluded.time > l.time THEN excluded.origin ELSE l.origin END,
+    live_time = greatest(l.live_time, excluded.live_time),
+    readings = CASE WHEN excluded.time > l.time THEN l.readings || excluded.readings
+                    ELSE excluded.readings || l.readings END
+
+-- insert_streams --
+INSERT INTO message_streams (vehicle_id, boot, first_received, last_received)
+SELECT vehicle_id, boot, received, received
+FROM unnest(%(vehicle_id)s::int[], %(boot)s::text[], %(received)s::timestamptz[]) AS b (vehicle_id, boot, received)
+ORDER BY vehicle_id, boot
+ON CONFLICT DO NOTHING
+
+-- lock_streams --
+SELECT 1 FROM message_streams s
+JOIN unnest(%(vehicle_id)s::int[], %(boot)s::text[]) AS b (vehicle_id, boot) USING (vehicle_id, boot)
+ORDER BY s.vehicle_id, s.boot
+FOR UPDATE OF s
+
+-- merge_streams --
+-- got: numbers of this batch. owed: what was not here before (holes, given-up holes, all above the old high).
+WITH batch AS (
+    SELECT * FROM unnest(
+        %(vehicle_id)s::int[], %(boot)s::text[], %(received)s::timestamptz[], %(origin)s::text[], %(high)s::int[],
+        %(got)s::text[], %(message_count)s::int[], %(is_online)s::boolean[], %(first_time)s::timestamptz[],
+        %(last_time)s::timestamptz[]
+    ) AS b (vehicle_id, boot, received, origin, high, got_text, message_count, is_online, first_time, last_time)
+), owed AS (
+    SELECT b.*, b.got_text::int4multirange AS got, s.high AS old_high, s.is_online AS was_online,
+        s.missing, s.given_up,
+        CASE WHEN b.high > s.high THEN int4multirange(int4range(s.high + 1, b.high + 1)) ELSE '{}' END AS fresh
+    FROM batch b JOIN message_streams s USING (vehicle_id, boot)
+), counted AS (
+    SELECT o.*,
+        (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(o.got * (o.missing + o.given_up)) AS r) AS repaired,
+        (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(o.got * o.fresh) AS r) AS advanced
+    FROM owed o
+), merged AS (
+    UPDATE message_streams s SET
+        high = greatest(s.high, c.high),
+        missing = (c.missing + c.fresh) - c.got,
+        given_up = c.given_up - c.got,
+        received_count = s.received_count + c.repaired + c.advanced,
+        duplicate_count = s.duplicate_count + c.message_count - c.repaired - c.advanced,
+        repaired_count = s.repaired_count + c.repaired,
+        resend_count = CASE WHEN c.repaired > 0 THEN 0 ELSE s.resend_count END,
+        origin = coalesce(c.origin, s.origin),
+        last_received = greatest(s.last_received, c.received),
+        first_time = least(s.first_time, c.first_time),
+        last_time = greatest(s.last_time, c.last_time),
+        is_online = coalesce(c.is_online, s.is_online)
+    FROM counted c
+    WHERE s.vehicle_id = c.vehicle_id AND s.boot = c.boot
+    RETURNING c.vehicle_id, c.boot, c.received, c.message_count - c.repaired - c.advanced AS duplicates, c.repaired,
+        c.was_online, c.is_online AS now_online
+)
+SELECT vehicle_id, boot, received, duplicates, repaired, was_online, now_online FROM merged ORDER BY vehicle_id, boot
+
+-- close_older_boots --
+-- A vehicle that is online in one boot is not in any other.
+UPDATE message_streams s SET is_online = false
+FROM unnest(%(vehicle_id)s::int[], %(boot)s::text[]) AS b (vehicle_id, boot)
+WHERE s.vehicle_id = b.vehicle_id AND s.boot <> b.boot AND s.is_online
+
+-- insert_event --
+INSERT INTO vehicle_events (vehicle_id, time, kind, source, level, code, data, is_hist, sent, received)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (vehicle_id, time, kind, source, code) DO NOTHING
+
+-- insert_trouble_code --
+INSERT INTO trouble_codes AS t (vehicle_id, time, ecu, code, status, is_hist)
+VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (vehicle_id, time, ecu, code) DO UPDATE SET status = excluded.status
+WHERE t.status IS NULL AND excluded.status IS NOT NULL
+
+-- update_birth --
+UPDATE vehicles SET firmware = %(firmware)s, time_zone = coalesce(%(time_zone)s, time_zone)
+WHERE vehicle_id = %(vehicle_id)s
+    AND (firmware, time_zone) IS DISTINCT FROM (%(firmware)s, coalesce(%(time_zone)s, time_zone))
+
+-- insert_reject --
+INSERT INTO rejects AS r (received, tenant, vin, topic, reason, detail, payload, digest, is_retryable)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (digest) DO UPDATE SET
+    seen_count = r.seen_count + 1, reason = excluded.reason, detail = excluded.detail,
+    is_retryable = excluded.is_retryable
+
+-- insert_batch --
+-- The lock is held to the end of the transaction: batch_id order is commit order.
+INSERT INTO ingest_batches (slot, message_count, duplicate_count, reject_count, row_count, conflict_count, masked,
+    families, vehicle_ids, vehicle_families, time_from, time_to, has_live)
+VALUES (%(slot)s, %(message_count)s, %(duplicate_count)s, %(reject_count)s, %(row_count)s, %(conflict_count)s,
+    %(masked)s, %(families)s, %(vehicle_ids)s, %(vehicle_families)s, %(time_from)s, %(time_to)s, %(has_live)s)
+RETURNING batch_id
+
+-- lock_batch_log --
+SELECT pg_advisory_xact_lock(%s)
+
+-- try_repair_lock --
+SELECT pg_try_advisory_xact_lock(%s)
+
+-- fetch_gaps --
+-- Streams with holes whose vehicle can answer now, longest unasked first.
+SELECT s.vehicle_id, s.boot, t.name AS tenant, v.vin, s.missing::text AS missing, s.resend_requested_at, s.resend_count
+FROM message_streams s JOIN vehicles v USING (vehicle_id) JOIN tenants t USING (tenant_id)
+WHERE s.missing <> '{}'
+    AND EXISTS (SELECT FROM message_streams o WHERE o.vehicle_id = s.vehicle_id AND o.is_online)
+ORDER BY s.resend_requested_at NULLS FIRST, s.vehicle_id, s.boot
+LIMIT %(limit)s
+
+-- mark_requested --
+UPDATE message_streams s SET resend_requested_at = %(now)s, resend_count = s.resend_count + 1
+FROM unnest(%(vehicle_id)s::int[], %(boot)s::text[]) AS b (vehicle_id, boot)
+WHERE s.vehicle_id = b.vehicle_id AND s.boot = b.boot
+
+-- give_up --
+-- What the vehicle no longer stores; it still counts as repaired should it come after all.
+UPDATE message_streams s SET given_up = s.given_up + s.missing, missing = '{}'
+FROM unnest(%(vehicle_id)s::int[], %(boot)s::text[]) AS b (vehicle_id, boot)
+WHERE s.vehicle_id = b.vehicle_id AND s.boot = b.boot
+
+-- give_up_silent --
+UPDATE message_streams SET given_up = given_up + missing, missing = '{}'
+WHERE missing <> '{}' AND last_received < %(before)s
+
+-- count_rejects --
+SELECT reason, is_retryable, count(*)::int AS messages, sum(seen_count)::bigint AS seen,
+    min(received) AS first_received, max(received) AS last_received
+FROM rejects GROUP BY reason, is_retryable ORDER BY reason, is_retryable
+
+-- list_rejects --
+SELECT reject_id, received, tenant, vin, topic, reason, detail, is_retryable, retried_at, seen_count,
+    octet_length(payload) AS payload_bytes
+FROM rejects
+WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
+ORDER BY reject_id DESC LIMIT %(limit)s
+
+-- fetch_retryable --
+SELECT reject_id, topic, payload, (extract(epoch FROM received) * 1000000)::bigint AS received_us
+FROM rejects
+WHERE is_retryable AND reject_id > %(after)s
+ORDER BY reject_id LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED
+
+-- delete_rejects --
+DELETE FROM rejects WHERE reject_id = ANY(%(reject_ids)s)
+
+-- mark_retried --
+UPDATE rejects SET retried_at = %(now)s WHERE reject_id = ANY(%(reject_ids)s)

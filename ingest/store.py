@@ -1,0 +1,346 @@
+"""The only SQL of ingest: one transaction per batch, from rows to commit log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from data.catalogue import load_catalogue
+from data.db import CHANNEL_BATCHES, Connection, Pool, load_queries, notify, transaction
+from data.errors import DatabaseError
+from data.migrate import LOCK_BATCH_LOG
+from data.records import Family, IntArray, Vin
+from ingest.assemble import Assembled, FamilyBatch
+from ingest.copy import build_copy
+from ingest.messages import Birth, Message, Model, Reject, TroubleCode, Vehicle
+from ingest.streams import StreamPart, collect_streams
+from ingest.tables import TableStatements, build_statements, latest_columns, table_columns
+
+_Q = load_queries("ingest")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Everything that one transaction stores."""
+
+    messages: Sequence[Message]
+    assembled: Assembled
+    rejects: Sequence[Reject]
+    delivery_count: int
+
+
+@dataclass(slots=True, kw_only=True)
+class BatchResult:
+    """What came of a batch."""
+
+    batch_id: int = 0
+    message_count: int = 0
+    duplicate_count: int = 0
+    repaired_count: int = 0
+    reject_count: int = 0
+    row_count: int = 0
+    conflict_count: int = 0
+    late_row_count: int = 0  #: went through the staging table
+    masked: Counter[str] = field(default_factory=Counter)
+
+
+def fetch_registry(pool: Pool) -> dict[tuple[str, Vin], Vehicle]:
+    """Return every registered vehicle by tenant and VIN."""
+    with transaction(pool) as connection:
+        cursor = connection.cursor(row_factory=dict_row)
+        models = {row["model_id"]: Model(**row) for row in cursor.execute(_Q["fetch_models"])}
+        return {
+            (row["tenant"], Vin(row["vin"])): Vehicle(row["vehicle_id"], models[row["model_id"]])
+            for row in cursor.execute(_Q["fetch_vehicles"])
+        }
+
+
+def store_batch(pool: Pool, batch: Batch, *, slot: str) -> BatchResult:
+    """Store a batch in one transaction: all of it or nothing.
+
+    Storing it again changes nothing but the counts of duplicates.
+
+    Raises:
+        DatabaseAway: Try again.
+        DatabaseError: The database refused it; see ``is_poison``.
+    """
+    with transaction(pool) as connection:
+        return write_batch(connection, batch, slot=slot)
+
+
+def write_batch(connection: Connection, batch: Batch, *, slot: str) -> BatchResult:
+    """Write a batch inside the caller's transaction; see ``store_batch``."""
+    result = BatchResult(
+        message_count=batch.delivery_count,
+        reject_count=len(batch.rejects),
+        conflict_count=batch.assembled.conflict_count,
+        masked=Counter(batch.assembled.masked),
+    )
+    streams = collect_streams(batch.messages, batch.assembled.time_span)
+    _write_streams(connection, streams, result)
+    for family in sorted(batch.assembled.families):
+        _write_family(connection, batch.assembled.families[family], result)
+    _write_events(connection, batch.messages)
+    _write_births(connection, batch.messages)
+    _write_rejects(connection, batch.rejects)
+    _write_log(connection, batch, result, slot)
+    return result
+
+
+def is_poison(error: BaseException) -> bool:
+    """Tell whether the data are at fault, not the database: trying again would fail again."""
+    cause = error.__cause__ if isinstance(error, DatabaseError) else error
+    return isinstance(
+        cause,
+        psycopg.DataError
+        | psycopg.IntegrityError
+        | psycopg.errors.ProgramLimitExceeded
+        | psycopg.NotSupportedError,
+    )
+
+
+@cache
+def _statements(family: Family) -> TableStatements:
+    return build_statements(family, load_catalogue(), _Q)
+
+
+def _write_streams(connection: Connection, streams: Sequence[StreamPart], result: BatchResult) -> None:
+    if not streams:
+        return
+    values = {
+        "vehicle_id": [s.vehicle_id for s in streams],
+        "boot": [s.boot for s in streams],
+        "received": [_at(s.received_us) for s in streams],
+        "origin": [s.origin for s in streams],
+        "high": [s.high for s in streams],
+        "got": [s.got for s in streams],
+        "message_count": [len(s.seqs) for s in streams],
+        "is_online": [s.is_online for s in streams],
+        "first_time": [None if s.first_us is None else _at(s.first_us) for s in streams],
+        "last_time": [None if s.last_us is None else _at(s.last_us) for s in streams],
+    }
+    connection.execute(_Q["insert_streams"], values)
+    connection.execute(_Q["lock_streams"], values)
+    turned = []
+    for vehicle_id, boot, received, duplicates, repaired, was_online, now_online in connection.execute(
+        _Q["merge_streams"], values
+    ):
+        result.duplicate_count += duplicates
+        result.repaired_count += repaired
+        if now_online is not None and now_online != was_online:
+            kind = "online" if now_online else "offline"
+            turned.append(
+                (vehicle_id, received, kind, "status", 0, boot, Jsonb({"boot": boot}), False, None, received)
+            )
+    if turned:
+        connection.cursor().executemany(_Q["insert_event"], turned)
+    online = [s for s in streams if s.is_online]
+    if online:
+        connection.execute(
+            _Q["close_older_boots"],
+            {"vehicle_id": [s.vehicle_id for s in online], "boot": [s.boot for s in online]},
+        )
+
+
+def _write_family(connection: Connection, batch: FamilyBatch, result: BatchResult) -> None:
+    rows = batch.rows
+    statements = _statements(rows.family)
+    vehicles = np.unique(rows.vehicle_id)
+    marks = np.full(len(vehicles), np.iinfo(np.int64).min)
+    stored = connection.execute(
+        _Q["fetch_marks"], {"family": rows.family, "vehicle_ids": vehicles.tolist()}
+    ).fetchall()
+    if stored:
+        known, mark = np.array(stored, np.int64).T
+        marks[np.searchsorted(vehicles, known)] = mark
+    is_new = rows.time_us > marks[np.searchsorted(vehicles, rows.vehicle_id)]
+    new, late = np.flatnonzero(is_new), np.flatnonzero(~is_new)
+    if len(new) and not _copy_new(connection, statements, batch, new):
+        late = np.arange(len(rows))
+        new = late[:0]
+    result.row_count += len(new)
+    if len(late):
+        _merge_late(connection, statements, batch, late, result)
+    connection.execute(statements.create_latest)
+    connection.execute(statements.empty_latest)
+    _copy(connection, statements.copy_latest, build_copy(latest_columns(batch, load_catalogue())))
+    connection.execute(statements.merge_latest)
+
+
+def _copy_new(
+    connection: Connection, statements: TableStatements, batch: FamilyBatch, rows: IntArray
+) -> bool:
+    """Copy rows that should be new; tell whether they were."""
+    content = build_copy(table_columns(batch, rows, load_catalogue()))
+    try:
+        with connection.transaction():
+            _copy(connection, statements.copy_table, content)
+    except psycopg.errors.UniqueViolation:
+        return False
+    return True
+
+
+def _merge_late(
+    connection: Connection,
+    statements: TableStatements,
+    batch: FamilyBatch,
+    rows: IntArray,
+    result: BatchResult,
+) -> None:
+    connection.execute(statements.create_stage)
+    connection.execute(statements.empty_stage)
+    _copy(connection, statements.copy_stage, build_copy(table_columns(batch, rows, load_catalogue())))
+    found = connection.execute(statements.count_conflicts).fetchone()
+    result.conflict_count += int(found[0]) if found else 0
+    result.row_count += max(0, connection.execute(statements.merge_stage).rowcount)
+    result.late_row_count += len(rows)
+
+
+def _copy(connection: Connection, statement: psycopg.sql.Composed, content: bytes) -> None:
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(content)
+
+
+def _write_events(connection: Connection, messages: Sequence[Message]) -> None:
+    events: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    codes: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for message in messages:
+        sent = None if message.envelope is None else _at(message.envelope.sent_us)
+        is_hist = bool(message.envelope and message.envelope.is_hist)
+        for e in message.events:
+            key = (e.vehicle_id, e.time_us, e.kind, e.source, e.code)
+            events.setdefault(
+                key,
+                (
+                    e.vehicle_id, _at(e.time_us), e.kind, e.source, e.level, e.code, Jsonb(dict(e.data)),
+                    e.is_hist, sent, _at(message.received_us),
+                ),
+            )  # fmt: skip
+        for c in message.codes:
+            vehicle_id = message.vehicle.vehicle_id
+            code_key = (vehicle_id, c.time_us, c.ecu, c.code)
+            codes.setdefault(code_key, _code_row(vehicle_id, c, is_hist=is_hist))
+    if events:
+        connection.cursor().executemany(_Q["insert_event"], [events[k] for k in sorted(events)])
+    if codes:
+        connection.cursor().executemany(_Q["insert_trouble_code"], [codes[k] for k in sorted(codes)])
+
+
+def _code_row(vehicle_id: int, code: TroubleCode, *, is_hist: bool) -> tuple[Any, ...]:
+    return (vehicle_id, _at(code.time_us), code.ecu, code.code, code.status, is_hist)
+
+
+def _write_births(connection: Connection, messages: Sequence[Message]) -> None:
+    newest: dict[int, Birth] = {
+        m.vehicle.vehicle_id: m.birth
+        for m in messages
+        if m.birth is not None and m.envelope is not None and not m.envelope.is_hist
+    }
+    for vehicle_id in sorted(newest):
+        birth = newest[vehicle_id]
+        connection.execute(
+            _Q["update_birth"],
+            {
+                "vehicle_id": vehicle_id,
+                "firmware": birth.firmware,
+                "time_zone": birth.time_zone if _is_time_zone(birth.time_zone) else None,
+            },
+        )
+
+
+@cache
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def _write_rejects(connection: Connection, rejects: Sequence[Reject]) -> None:
+    rows = [
+        (
+            _at(r.received_us), r.tenant, r.vin, _clean(r.topic), r.reason, _clean(r.detail)[:1000],
+            r.payload, r.digest, r.is_retryable,
+        )
+        for r in sorted(rejects, key=lambda r: r.digest)
+    ]  # fmt: skip
+    if rows:
+        connection.cursor().executemany(_Q["insert_reject"], rows)
+
+
+def _clean(text: str) -> str:
+    return text.replace("\0", "\\0")
+
+
+def _write_log(connection: Connection, batch: Batch, result: BatchResult, slot: str) -> None:
+    touched = [
+        touch
+        for family in sorted(batch.assembled.families)
+        for touch in _touched(batch.assembled.families[family])
+    ]
+    touched += _touched_events(batch.messages)
+    connection.execute(_Q["lock_batch_log"], (LOCK_BATCH_LOG,))
+    row = connection.execute(
+        _Q["insert_batch"],
+        {
+            "slot": slot,
+            "message_count": result.message_count,
+            "duplicate_count": result.duplicate_count,
+            "reject_count": result.reject_count,
+            "row_count": result.row_count,
+            "conflict_count": result.conflict_count,
+            "masked": Jsonb(dict(result.masked.most_common(200))),
+            "families": sorted({t[1] for t in touched}),
+            "vehicle_ids": [t[0] for t in touched],
+            "vehicle_families": [t[1] for t in touched],
+            "time_from": [_at(t[2]) for t in touched],
+            "time_to": [_at(t[3]) for t in touched],
+            "has_live": [t[4] for t in touched],
+        },
+    ).fetchone()
+    result.batch_id = int(row[0]) if row else 0
+    notify(connection, CHANNEL_BATCHES, str(result.batch_id))
+
+
+def _touched(batch: FamilyBatch) -> list[tuple[int, str, int, int, bool]]:
+    """Return (vehicle, family, first and last time, has a live sample) of each vehicle; rows are sorted."""
+    rows = batch.rows
+    starts = np.flatnonzero(np.append(True, rows.vehicle_id[1:] != rows.vehicle_id[:-1]))
+    ends = np.append(starts[1:], len(rows)) - 1
+    live = np.logical_or.reduceat(~rows.is_hist, starts)
+    return list(
+        zip(
+            rows.vehicle_id[starts].tolist(),
+            [str(rows.family)] * len(starts),
+            rows.time_us[starts].tolist(),
+            rows.time_us[ends].tolist(),
+            live.tolist(),
+            strict=True,
+        )
+    )
+
+
+def _touched_events(messages: Sequence[Message]) -> list[tuple[int, str, int, int, bool]]:
+    spans: dict[int, tuple[int, int, bool]] = {}
+    for event in (e for m in messages for e in m.events):
+        low, high, is_live = spans.get(event.vehicle_id, (event.time_us, event.time_us, False))
+        spans[event.vehicle_id] = (
+            min(low, event.time_us), max(high, event.time_us), is_live or not event.is_hist
+        )  # fmt: skip
+    return [(v, str(Family.EVENT), *spans[v]) for v in sorted(spans)]
+
+
+def _at(time_us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=time_us)

@@ -1,0 +1,202 @@
+"""Statements and COPY columns of the telemetry tables, made from the signal catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import LiteralString, cast
+
+import numpy as np
+import numpy.typing as npt
+from psycopg import sql
+
+from data.catalogue import TABLES, Catalogue, Signal
+from data.records import Family, IntArray
+from ingest.assemble import ORIGINS, FamilyBatch
+from ingest.copy import CopyColumn
+from ingest.merge import last_values
+
+_KEYS = {
+    Family.DRIVE: ("vehicle_id", "time"),
+    Family.TIRE: ("vehicle_id", "time"),
+    Family.CELL: ("vehicle_id", "time", "sub_pack", "first_cell"),
+    Family.SIGNAL: ("vehicle_id", "time", "signal"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableStatements:
+    """Everything one family's rows need, composed once."""
+
+    create_stage: sql.Composed
+    copy_table: sql.Composed
+    copy_stage: sql.Composed
+    count_conflicts: sql.Composed
+    merge_stage: sql.Composed
+    empty_stage: sql.Composed
+    create_latest: sql.Composed
+    empty_latest: sql.Composed
+    copy_latest: sql.Composed
+    merge_latest: sql.Composed
+
+
+def build_statements(
+    family: Family, catalogue: Catalogue, queries: Mapping[str, LiteralString]
+) -> TableStatements:
+    """Return the statements of one family's table."""
+    signals = catalogue.of_family(family)
+    table = sql.Identifier(TABLES.get(family, "signal_readings"))
+    stage = sql.Identifier(f"stage_{family}")
+    latest = sql.Identifier(f"latest_{family}")
+    key = _names(_KEYS[family])
+    lags = () if family is Family.SIGNAL else ("sent_lag_s", "received_lag_s")
+    values = ("value",) if family is Family.SIGNAL else tuple(s.column for s in signals)
+    arrays = {s.column for s in signals if s.is_array}
+    columns = _names((*_KEYS[family], *lags, *values))
+    merged = {c: _merged(c, is_array=c in arrays) for c in values}
+    assignments = sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(c), merged[c]) for c in values)
+    changes = sql.SQL(" OR ").join(
+        sql.SQL("t.{} IS DISTINCT FROM {}").format(sql.Identifier(c), merged[c]) for c in values
+    )
+    differences = sql.SQL(" + ").join(_difference(c, is_array=c in arrays) for c in values)
+    latest_columns = (*_LATEST, *(s.column for s in signals))
+    return TableStatements(
+        create_stage=sql.SQL(queries["create_stage"]).format(stage=stage, table=table),
+        copy_table=sql.SQL(queries["copy_rows"]).format(table=table, columns=columns),
+        copy_stage=sql.SQL(queries["copy_rows"]).format(table=stage, columns=columns),
+        count_conflicts=sql.SQL(queries["count_conflicts"]).format(
+            stage=stage, table=table, key=key, differences=differences
+        ),
+        merge_stage=sql.SQL(queries["merge_stage"]).format(
+            stage=stage, table=table, key=key, columns=columns, assignments=assignments, changes=changes
+        ),
+        empty_stage=sql.SQL(queries["empty_stage"]).format(stage=stage),
+        create_latest=sql.SQL(queries["create_latest_stage"]).format(
+            stage=latest, columns=sql.SQL("").join(_latest_definition(s) for s in signals)
+        ),
+        empty_latest=sql.SQL(queries["empty_stage"]).format(stage=latest),
+        copy_latest=sql.SQL(queries["copy_rows"]).format(table=latest, columns=_names(latest_columns)),
+        merge_latest=sql.SQL(queries["merge_latest"]).format(
+            stage=latest,
+            family=sql.Literal(str(family)),
+            pairs=sql.SQL(", ").join(
+                sql.SQL("{}, {}").format(sql.Literal(s.alias), sql.Identifier(s.column)) for s in signals
+            ),
+        ),
+    )
+
+
+_LATEST = ("vehicle_id", "time", "has_live", "live_time", "sent", "received", "is_hist", "origin")
+
+
+def table_columns(batch: FamilyBatch, rows: IntArray, catalogue: Catalogue) -> list[CopyColumn]:
+    """Return the COPY columns of some rows, in the order of the statements.
+
+    Args:
+        batch: Of one family.
+        rows: Row indices, shape (m,).
+        catalogue: Column, type and scale of each alias; an alias the batch lacks is all NULL.
+    """
+    table = batch.rows
+    time_us = table.time_us[rows]
+    columns = [CopyColumn("int", table.vehicle_id[rows]), CopyColumn("timestamptz", time_us)]
+    if table.family is Family.SIGNAL:
+        names = batch.names if batch.names is not None else np.zeros(0, np.str_)
+        columns.append(CopyColumn("text", names[rows]))
+        columns.append(CopyColumn("double precision", np.asarray(table.columns["value"])[rows]))
+        return columns
+    if table.sub_pack is not None and table.first_cell is not None:
+        columns.append(CopyColumn("smallint", table.sub_pack[rows]))
+        columns.append(CopyColumn("smallint", table.first_cell[rows]))
+    columns.append(CopyColumn("real", (table.sent_us[rows] - time_us) / 1e6))
+    columns.append(CopyColumn("real", (table.received_us[rows] - time_us) / 1e6))
+    for signal in catalogue.of_family(table.family):
+        values = table.columns.get(signal.alias)
+        widths = batch.widths.get(signal.alias)
+        columns.append(
+            CopyColumn(
+                signal.sql_type,
+                np.full(len(rows), np.nan) if values is None else values[rows],
+                signal.scale,
+                None if widths is None else widths[rows],
+            )
+        )
+    return columns
+
+
+def latest_columns(batch: FamilyBatch, catalogue: Catalogue) -> list[CopyColumn]:
+    """Return the COPY columns of one row per vehicle: its newest sample and newest value of each signal."""
+    table = batch.rows
+    starts = np.flatnonzero(np.append(True, table.vehicle_id[1:] != table.vehicle_id[:-1])).astype(np.int64)
+    ends = np.append(starts[1:], len(table)) - 1
+    is_live = ~table.is_hist
+    live_us = np.maximum.reduceat(np.where(is_live, table.time_us, 0), starts)
+    origins = np.array([str(o) for o in ORIGINS])
+    columns = [
+        CopyColumn("int", table.vehicle_id[ends]),
+        CopyColumn("timestamptz", table.time_us[ends]),
+        CopyColumn("boolean", np.logical_or.reduceat(is_live, starts)),
+        CopyColumn("timestamptz", live_us),
+        CopyColumn("timestamptz", table.sent_us[ends]),
+        CopyColumn("timestamptz", table.received_us[ends]),
+        CopyColumn("boolean", table.is_hist[ends]),
+        CopyColumn("text", origins[batch.origin[ends]]),
+    ]
+    for signal in catalogue.of_family(table.family):
+        values = table.columns.get(signal.alias)
+        widths = batch.widths.get(signal.alias)
+        newest: npt.NDArray[np.floating] = np.full(len(starts), np.nan)
+        if values is not None:
+            newest = last_values(_whole_pack(batch, values), starts)
+        columns.append(
+            CopyColumn(
+                _latest_type(signal),
+                newest,
+                widths=None if widths is None else np.maximum.reduceat(widths, starts),
+            )
+        )
+    return columns
+
+
+def _whole_pack(batch: FamilyBatch, values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Leave out the later frames of packs that need more than one."""
+    sub_pack, first_cell = batch.rows.sub_pack, batch.rows.first_cell
+    if sub_pack is None or first_cell is None:
+        return values
+    is_first = (sub_pack == 1) & (first_cell == 1)
+    return values if is_first.all() else np.where(is_first[:, None], values, np.nan)
+
+
+def _latest_type(signal: Signal) -> str:
+    return signal.sql_type if signal.scale == 1 else "real"
+
+
+def _latest_definition(signal: Signal) -> sql.Composed:
+    kind = cast("LiteralString", _latest_type(signal) + ("[]" if signal.is_array else ""))
+    return sql.SQL(", {} ").format(sql.Identifier(signal.column)) + sql.SQL(kind)
+
+
+def _names(columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def _merged(column: str, *, is_array: bool) -> sql.Composed:
+    name = sql.Identifier(column)
+    if not is_array:
+        return sql.SQL("coalesce(t.{c}, excluded.{c})").format(c=name)
+    return sql.SQL(
+        "CASE WHEN t.{c} IS NULL OR excluded.{c} IS NULL THEN coalesce(t.{c}, excluded.{c})"
+        " WHEN t.{c} = excluded.{c} THEN t.{c}"
+        " ELSE ARRAY(SELECT coalesce(u.a, u.b) FROM unnest(t.{c}, excluded.{c})"
+        " WITH ORDINALITY AS u (a, b, i) ORDER BY u.i) END"
+    ).format(c=name)
+
+
+def _difference(column: str, *, is_array: bool) -> sql.Composed:
+    name = sql.Identifier(column)
+    if not is_array:
+        return sql.SQL("coalesce((s.{c} <> t.{c})::int, 0)").format(c=name)
+    return sql.SQL(
+        "CASE WHEN s.{c} <> t.{c} THEN (SELECT count(*) FROM unnest(s.{c}, t.{c}) AS u (a, b)"
+        " WHERE u.a <> u.b) ELSE 0 END"
+    ).format(c=name)
