@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.records import VehicleSpec
-from ingest.recordings import ev_cells, leafspy
+from ingest.recordings import ev_cells, gbt32960_log, leafspy
 from ingest.recordings.errors import RecordingError
 from ingest.recordings.recording import Recording
 from ingest.recordings.table import header_of, read_bytes
 
-FORMATS = (ev_cells.FORMAT, leafspy.FORMAT)
+FORMATS = (ev_cells.FORMAT, leafspy.FORMAT, gbt32960_log.FORMAT)
 
 
 def open_recording(
@@ -46,6 +46,8 @@ def open_recording(
         return ev_cells.read_ev_cells(content, file, spec=spec, placard_kpa=placard_kpa)
     if chosen == leafspy.FORMAT:
         return leafspy.read_leafspy(content, file, spec=spec, placard_kpa=placard_kpa)
+    if chosen == gbt32960_log.FORMAT:
+        return gbt32960_log.read_gbt32960(content, file, spec=spec, placard_kpa=placard_kpa)
     raise RecordingError(f"format {chosen!r}: must be one of {', '.join(FORMATS)}")
 
 
@@ -56,4 +58,6 @@ def sniff_format(content: bytes) -> str | None:
         return ev_cells.FORMAT
     if leafspy.is_leafspy(header):
         return leafspy.FORMAT
+    if gbt32960_log.is_gbt32960(content):
+        return gbt32960_log.FORMAT
     return None

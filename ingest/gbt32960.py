@@ -1,0 +1,222 @@
+"""GB/T 32960.3 frames, editions 2016 and 2025, to catalogue values.
+
+The edition is told frame by frame from the start bytes, because fleets stay mixed for years.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+
+from data.records import Family, FloatArray, VehicleEvent
+from ingest.errors import PayloadError
+from ingest.gbt32960_blocks import BLOCKS
+from ingest.gbt32960_contents import Contents, Cursor, Truncated
+
+_EDITIONS = {b"##": 2016, b"$$": 2025}
+_HEADER_BYTES = 24
+_LARGEST_DATA = 65_531
+_CHINA = timezone(timedelta(hours=8))
+_IS_COMMAND = 0xFE
+_UNENCRYPTED = 0x01
+_SIGNATURE = 0xFF
+_LOGIN, _REALTIME, _RESUPPLY, _LOGOUT = 0x01, 0x02, 0x03, 0x04
+_IDENTIFIER = re.compile(rb"^[\x20-\x7e]*$")
+
+#: Columns of one family and the keys of its row; arrays have a first axis of 1.
+FrameRow = tuple[Family, Mapping[str, FloatArray], Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GbtFrame:
+    """One decoded frame."""
+
+    vin: str  #: as in the frame, padding removed; not checked against ISO 3779
+    edition: int  #: 2016 or 2025
+    command: int  #: 1 login, 2 real-time, 3 re-supplement, 4 logout, 7 heartbeat …
+    response: int  #: 0xFE: a command; else an answer
+    time_us: int | None  #: microseconds since 1970 UTC; None where the command carries no time
+    families: Sequence[FrameRow] = ()
+    events: Sequence[VehicleEvent] = ()
+    rejects: Sequence[tuple[str, str]] = ()  #: reason and detail of what could not be read
+    masked: Mapping[str, int] = field(default_factory=dict)  #: masked values by signal and reason
+    extra: Mapping[str, float] = field(default_factory=dict)  #: signals outside the catalogue
+    oem_blocks: Sequence[tuple[int, bytes]] = ()  #: maker's blocks: type 0x80-0xFE and body
+    is_resupply: bool = False  #: sent late out of the vehicle's store (command 03)
+
+
+def decode_frame(frame: bytes) -> GbtFrame:
+    """Return what one frame says.
+
+    A block that cannot be read ends the frame: what came before it counts, the rest becomes a reject.
+    Encrypted data units and unknown commands give a frame with a reject.
+
+    Raises:
+        PayloadError: ``malformed`` (start bytes, identifier), ``wrong_length``, ``bad_checksum`` or
+            ``bad_time``; the detail names field, value and rule.
+    """
+    if len(frame) < _HEADER_BYTES + 1:
+        raise PayloadError("wrong_length", f"frame: {len(frame)} bytes, must be at least 25")
+    edition = _EDITIONS.get(frame[:2])
+    if edition is None:
+        raise PayloadError("malformed", f"start bytes: {frame[:2].hex()}, must be 2323 (2016) or 2424 (2025)")
+    length = int.from_bytes(frame[22:24], "big")
+    if len(frame) != _HEADER_BYTES + length + 1:
+        raise PayloadError(
+            "wrong_length", f"frame: {len(frame)} bytes, the data length {length} makes {length + 25}"
+        )
+    checksum = int(np.bitwise_xor.reduce(np.frombuffer(frame, dtype=np.uint8, offset=2)[:-1]))
+    if checksum != frame[-1]:
+        raise PayloadError(
+            "bad_checksum", f"BCC: {frame[-1]:02x}, bytes 2 to {len(frame) - 2} give {checksum:02x}"
+        )
+    identifier = frame[4:21].strip(b"\x00 ")
+    if not _IDENTIFIER.match(identifier):
+        raise PayloadError("malformed", f"identifier: {frame[4:21].hex()}, must be ASCII")
+    command, response, encryption, data = frame[2], frame[3], frame[21], frame[24:-1]
+    header = {"vin": identifier.decode("ascii"), "edition": edition, "command": command, "response": response}
+    if encryption != _UNENCRYPTED and data:
+        return GbtFrame(
+            **header,  # type: ignore[arg-type]  # the four fields above
+            time_us=None,
+            rejects=(("encrypted", f"encryption: {encryption:02x}, only 01 (none) can be read"),),
+            is_resupply=command == _RESUPPLY,
+        )
+    contents = Contents()
+    events: list[VehicleEvent] = []
+    rejects: list[tuple[str, str]] = []
+    time_us = None
+    if command in (_REALTIME, _RESUPPLY):
+        time_us = _read_time(data)
+        rejects += _read_blocks(Cursor(data, 6), contents, edition=edition)
+        events += _alarm_events(contents, time_us, is_hist=command == _RESUPPLY)
+    elif command in (_LOGIN, _LOGOUT) and data:
+        time_us = _read_time(data)
+        if response == _IS_COMMAND:
+            events.append(_life_cycle_event(command, time_us, data))
+    return GbtFrame(
+        **header,  # type: ignore[arg-type]  # the four fields above
+        time_us=time_us,
+        families=_rows(contents),
+        events=events,
+        rejects=rejects,
+        masked=dict(contents.masked),
+        extra=contents.extra,
+        oem_blocks=contents.oem_blocks,
+        is_resupply=command == _RESUPPLY,
+    )
+
+
+def split_frames(stream: bytes) -> Iterator[bytes]:
+    """Yield the frames of a byte stream whose length and checksum are right.
+
+    After a bad start, length or checksum the search goes on one byte further, not one frame further.
+    """
+    position = 0
+    while position + _HEADER_BYTES < len(stream):
+        if stream[position : position + 2] not in _EDITIONS:
+            starts = [s for start in _EDITIONS if (s := stream.find(start, position + 1)) >= 0]
+            if not starts:
+                return
+            position = min(starts)
+            continue
+        length = int.from_bytes(stream[position + 22 : position + 24], "big")
+        frame = stream[position : position + length + 25]
+        is_whole = length <= _LARGEST_DATA and len(frame) == length + 25
+        if is_whole and not np.bitwise_xor.reduce(np.frombuffer(frame, dtype=np.uint8, offset=2)):
+            yield frame
+            position += len(frame)
+        else:
+            position += 1
+
+
+def _read_time(data: bytes) -> int:
+    if len(data) < 6:
+        raise PayloadError("wrong_length", f"data unit: {len(data)} bytes, must begin with 6 bytes of time")
+    year, month, day, hour, minute, second = data[:6]
+    try:
+        moment = datetime(2000 + year, month, day, hour, minute, second, tzinfo=_CHINA)
+    except ValueError as error:
+        raise PayloadError("bad_time", f"time: {data[:6].hex()}, {error}") from error
+    return round(moment.timestamp()) * 1_000_000
+
+
+def _read_blocks(cursor: Cursor, contents: Contents, *, edition: int) -> list[tuple[str, str]]:
+    readers = BLOCKS[edition]
+    while cursor:
+        start = cursor.position
+        kind = cursor.u(1)
+        if kind == _SIGNATURE and edition == 2025:
+            return []
+        try:
+            if kind in readers:
+                readers[kind](cursor, contents)
+            elif 0x80 <= kind <= 0xFE:
+                contents.oem_blocks.append((kind, cursor.take(cursor.count(2))))
+            else:
+                left = len(cursor.data) - start
+                return [
+                    ("unknown_block", f"block type {kind:02x} at byte {24 + start}: {left} bytes not read")
+                ]
+        except Truncated:
+            left = len(cursor.data) - start
+            return [
+                ("truncated_block", f"block type {kind:02x} at byte {24 + start}: ends after {left} bytes")
+            ]
+    return []
+
+
+def _rows(contents: Contents) -> list[FrameRow]:
+    drive = dict(contents.drive)
+    if len(contents.sub_packs) == 1:  # one string: its voltage and current are the pack's
+        _, volts, amperes = contents.sub_packs[0]
+        for alias, value in (("pack.voltage", volts), ("pack.current", amperes)):
+            if np.isnan(drive.get(alias, np.nan)):
+                drive[alias] = value
+    rows: list[FrameRow] = []
+    columns = {alias: np.array([value]) for alias, value in drive.items() if not np.isnan(value)}
+    if columns:
+        rows.append((Family.DRIVE, columns, {}))
+    cells: dict[tuple[int, int], dict[str, FloatArray]] = {}
+    for sub_pack, first_cell, volts_of_cells in contents.cells:
+        cells.setdefault((sub_pack, first_cell), {})["cell.voltage"] = volts_of_cells[np.newaxis]
+    for sub_pack, degc in contents.probes:
+        cells.setdefault((sub_pack, 1), {})["cell.temperature"] = degc[np.newaxis]
+    for (sub_pack, first_cell), values in cells.items():
+        rows.append((Family.CELL, values, {"sub_pack": sub_pack, "first_cell": first_cell}))
+    return rows
+
+
+def _alarm_events(contents: Contents, time_us: int, *, is_hist: bool) -> list[VehicleEvent]:
+    return [
+        VehicleEvent(
+            vehicle_id=0,
+            time_us=time_us,
+            kind="alarm",
+            source="gbt32960",
+            level=level,
+            code=code,
+            data=data,
+            is_hist=is_hist,
+        )
+        for level, code, data in contents.alarms
+    ]
+
+
+def _life_cycle_event(command: int, time_us: int, data: bytes) -> VehicleEvent:
+    details: dict[str, object] = {}
+    if len(data) >= 8:
+        details["serial"] = int.from_bytes(data[6:8], "big")
+    if command == _LOGIN and len(data) >= 28:
+        details["iccid"] = data[8:28].decode("ascii", errors="replace").strip("\x00 ")
+    return VehicleEvent(
+        vehicle_id=0,
+        time_us=time_us,
+        kind="login" if command == _LOGIN else "logout",
+        source="gbt32960",
+        data=details,
+    )
