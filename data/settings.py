@@ -77,6 +77,11 @@ class Settings:
         False, "Let push subscriptions point at this machine (the demo's own endpoint)"
     )
     push_timeout_s: float = _setting(10.0, "Longest wait for a push service", low=0.1, high=120.0)
+    map_tiles_url: str = _setting(
+        "",
+        "Map tiles in WGS-84 as https://host/{z}/{x}/{y}.png; empty: the bundled outline only",
+        schemes=("https", "http"),
+    )
     log_level: str = _setting(
         "info", "Least severe log event shown", choices=("debug", "info", "warning", "error")
     )
