@@ -1,0 +1,18 @@
+"""The models branch of the tree of errors.
+
+AnxinError
+└── ModelError          a feature or predictor cannot work with what it was given
+    └── PanelError      arrays of a panel do not fit together; names the array and both shapes
+"""
+
+from __future__ import annotations
+
+from data.errors import AnxinError
+
+
+class ModelError(AnxinError):
+    """A feature or predictor cannot work with what it was given."""
+
+
+class PanelError(ModelError):
+    """Arrays of a panel do not fit together."""

@@ -1,0 +1,288 @@
+"""Cell features: how far each cell rests from its own pack, session by session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from data.records import BoolArray, FamilyRows, FloatArray, IntArray
+from models.features.align import as_of, column, first_in_grid
+from models.features.days import local_day
+
+#: States of a vehicle; a session is a run of one of them within a local day.
+DRIVE, REST, CHARGE = 0, 1, 2
+KINDS: Final = ("drive", "rest", "charge")
+
+_GRID_US = 30_000_000
+_ALIGN_US = 10_000_000
+_BREAK_US = 30 * 60 * 1_000_000
+_REST_US = 10 * 60 * 1_000_000
+_RELAXED_US = 60 * 60 * 1_000_000
+_PAIR_US = 150_000_000
+_CELL_V = (1.5, 4.6)
+#: Current, in parts of the capacity in Ah, below which a cell counts as at rest; never under 3 A (sensor
+#: offset).
+_QUIET_C = 0.035
+_QUIET_A = 3.0
+_FROZEN_A = 8.0
+#: Fewest rested rows of a session: one is enough of a resting car after an hour, a median needs more.
+_LEAST_ROWS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CellSessions:
+    """Features of one vehicle, one row a session that has at least one rested reading."""
+
+    day: IntArray  #: shape (n_sessions,), local day
+    kind: IntArray  #: shape (n_sessions,), index into ``KINDS``
+    started_us: IntArray  #: shape (n_sessions,), ascending
+    ended_us: IntArray
+    row_count: IntArray  #: rows of the session on the 30 s grid
+    rested_count: IntArray  #: rows that the deviation is the median of
+    soc_percent: FloatArray
+    voltage_v: FloatArray  #: median over rested rows of the pack's median cell
+    current_a: FloatArray  #: median of the rested rows, positive into the battery
+    temperature_degc: FloatArray  #: first probe
+    spread_mv: FloatArray  #: largest less smallest rested deviation
+    deviation_mv: FloatArray  #: shape (n_sessions, n_cells), rested, from the pack's median cell
+
+
+def quiet_current_a(capacity_ah: float) -> float:
+    """Return the current below which cells count as at rest, A."""
+    return max(_QUIET_A, _QUIET_C * capacity_ah)
+
+
+def cell_sessions(
+    cell: FamilyRows, drive: FamilyRows | None, *, time_zone: str, capacity_ah: float, cell_count: int
+) -> CellSessions:
+    """Return the sessions of one vehicle.
+
+    A session is a run of driving, resting (small current, not moving, for at least 10 min) or charging
+    within one local day; a silence of more than 30 min ends it, except at rest. Deviations come from rested
+    rows only: those an hour or more after the last larger current where there are any, else those whose
+    predecessor was quiet too (a pack scanned cell by cell under changing load shows differences that no cell
+    has). Left out: implausible cells, and rows that repeat the one before to the millivolt while the current
+    moved (frozen). Values are conditioned on nothing else here; see ``charge_deficit`` for what depends on
+    the state of charge.
+
+    Args:
+        cell: Rows of one vehicle, ascending in time.
+        drive: Rows of the same vehicle, ascending in time; without currents no row counts as rested.
+        time_zone: IANA name of the vehicle's zone.
+        capacity_ah: Of the pack, Ah.
+        cell_count: Cells of the pack; frames of a larger pack are put together by first cell.
+    """
+    time_us, voltage, temperature = _assemble(cell, cell_count)
+    kept = first_in_grid(time_us, _GRID_US)
+    time_us, voltage, temperature = time_us[kept], voltage[kept], temperature[kept]
+    voltage = np.where((voltage > _CELL_V[0]) & (voltage < _CELL_V[1]), voltage, np.nan)
+    current, speed, soc, charging = _context(time_us, drive)
+    limit = quiet_current_a(capacity_ah)
+    is_quiet = (np.abs(current) <= limit) & ~(speed > 1.0)
+    is_low = np.abs(current) <= limit
+    frozen = _frozen(voltage, current)
+    usable = (np.isfinite(voltage).sum(1) >= max(4, cell_count // 2)) & ~frozen
+    state = _states(time_us, is_quiet, (charging == 1) | (charging == 2))
+    days = local_day(time_us, time_zone)
+    relaxed = _since_load_us(time_us, is_low) >= _RELAXED_US
+    paired = is_low.copy()
+    paired[1:] &= is_low[:-1] & (np.diff(time_us) <= _PAIR_US)
+    paired[:1] = False
+    start = _session_starts(time_us, state, days)
+    stop = np.append(start[1:], len(time_us))[: len(start)]
+    rows: list[tuple[float, ...]] = []
+    deviations: list[FloatArray] = []
+    for begin, end in zip(start.tolist(), stop.tolist(), strict=True):
+        part = slice(begin, end)
+        chosen = usable[part] & is_low[part] & relaxed[part]
+        least = 1 if state[begin] == REST else _LEAST_ROWS
+        if chosen.sum() < least:
+            chosen = usable[part] & paired[part]
+            least = _LEAST_ROWS
+        if chosen.sum() < least:
+            continue
+        cells = voltage[part][chosen]
+        middle = np.nanmedian(cells, axis=1)
+        deviation = _column_median((cells - middle[:, None]) * 1000.0)
+        deviations.append(np.round(deviation, 3))
+        rows.append(
+            (
+                days[begin],
+                state[begin],
+                time_us[begin],
+                time_us[end - 1],
+                end - begin,
+                chosen.sum(),
+                _scalar_median(soc[part][chosen]),
+                round(float(np.median(middle)), 6),
+                _scalar_median(current[part][chosen]),
+                _scalar_median(temperature[part][chosen]),
+            )
+        )
+    return _pack(rows, deviations, cell_count)
+
+
+def charge_deficit(
+    deviation_mv: FloatArray, voltage_v: FloatArray, chemistry: str
+) -> tuple[FloatArray, FloatArray]:
+    """Return how much less charge each cell holds than the pack's median cell, and the trust in it.
+
+    The same missing charge shows as 10 mV where the open-circuit voltage is steep and as 4 mV where it is
+    flat, so a deviation in mV follows the state of charge and its quotient by the slope does not. Slopes are
+    typical of the chemistry, not of the maker; where they are flat or change fast the trust is low.
+
+    Args:
+        deviation_mv: Shape (n, n_cells), rested deviation from the pack's median cell.
+        voltage_v: Shape (n,), the median cell.
+        chemistry: ``NCM`` or ``LFP``.
+
+    Returns:
+        Deficit, % of capacity, positive when below the median, shape (n, n_cells); trust 0-1, shape (n,).
+    """
+    knots, slopes, trusts = _SLOPES[chemistry]
+    slope = np.interp(voltage_v, knots, slopes)
+    trust = np.interp(voltage_v, knots, trusts)
+    return -deviation_mv / slope[:, None], np.where(np.isfinite(voltage_v), trust, 0.0)
+
+
+#: Rested voltage of the median cell (V), slope of the open-circuit voltage there (mV per % of charge), trust.
+#: NCM: steep above 3.72 V and below 3.5 V, flat between (layered oxide against graphite). LFP: flat almost
+#: everywhere.
+_SLOPES: dict[str, tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]] = {
+    "NCM": (
+        (3.00, 3.35, 3.45, 3.55, 3.60, 3.66, 3.72, 3.78, 4.00, 4.12, 4.20),
+        (60.0, 24.0, 13.0, 8.0, 6.0, 6.5, 8.5, 9.5, 10.0, 10.0, 12.0),
+        (0.0, 0.0, 0.05, 0.1, 0.15, 0.2, 0.8, 1.0, 1.0, 1.0, 0.8),
+    ),
+    "LFP": (
+        (2.50, 3.00, 3.15, 3.22, 3.25, 3.34, 3.36, 3.40, 3.60),
+        (100.0, 20.0, 8.0, 4.0, 3.0, 3.0, 8.0, 15.0, 40.0),
+        (0.0, 0.3, 1.0, 0.5, 0.0, 0.0, 0.2, 0.5, 0.1),
+    ),
+}
+
+
+def _assemble(cell: FamilyRows, cell_count: int) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Put frames of one instant side by side; returns times (n,), volts (n, cell_count), first probe (n,)."""
+    values = np.asarray(cell.columns["cell.voltage"], dtype=np.float64)
+    probe = np.full(len(cell), np.nan)
+    if "cell.temperature" in cell.columns and cell.columns["cell.temperature"].ndim == 2:
+        probe[:] = cell.columns["cell.temperature"][:, 0]
+    time_us, row = np.unique(cell.time_us, return_inverse=True)
+    first = (
+        np.ones(len(cell), dtype=np.int64) if cell.first_cell is None else cell.first_cell.astype(np.int64)
+    )
+    pack = np.ones(len(cell), dtype=np.int64) if cell.sub_pack is None else cell.sub_pack.astype(np.int64)
+    out = np.full((len(time_us), cell_count), np.nan)
+    temperature = np.full(len(time_us), np.nan)
+    for begin in np.unique(first[pack == 1]).tolist():
+        here = (first == begin) & (pack == 1)
+        width = min(values.shape[1], cell_count - (begin - 1))
+        if width > 0:
+            out[row[here], begin - 1 : begin - 1 + width] = values[here, :width]
+        if begin == 1:
+            temperature[row[here]] = probe[here]
+    return time_us, out, temperature
+
+
+def _context(
+    time_us: IntArray, drive: FamilyRows | None
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    if drive is None or not len(drive):
+        missing = np.full(len(time_us), np.nan)
+        return missing, missing, missing, missing
+    count = len(drive)
+    current, speed = (
+        as_of(time_us, drive.time_us, column(drive.columns, alias, count), within_us=_ALIGN_US)
+        for alias in ("pack.current", "speed")
+    )
+    soc, charging = (
+        as_of(time_us, drive.time_us, column(drive.columns, alias, count), within_us=_BREAK_US)
+        for alias in ("soc", "charging")
+    )
+    return current, speed, soc, charging
+
+
+def _frozen(voltage: FloatArray, current: FloatArray) -> BoolArray:
+    out = np.zeros(len(voltage), dtype=np.bool_)
+    same = (voltage[1:] == voltage[:-1]) | (np.isnan(voltage[1:]) & np.isnan(voltage[:-1]))
+    out[1:] = same.all(1) & (np.abs(np.diff(current)) > _FROZEN_A)
+    return out
+
+
+def _states(time_us: IntArray, is_quiet: BoolArray, is_charging: BoolArray) -> npt.NDArray[np.int64]:
+    """Return the state of each row; quiet runs shorter than 10 min (traffic lights) belong to the drive."""
+    state = np.where(is_charging, CHARGE, np.where(is_quiet, REST, DRIVE))
+    if not len(state):
+        return state.astype(np.int64)
+    change = np.flatnonzero(np.diff(state)) + 1
+    begin = np.concatenate(([0], change))
+    end = np.concatenate((change, [len(state)]))
+    last = np.minimum(end, len(state) - 1)
+    length_us = time_us[last] - time_us[begin]
+    is_short = (state[begin] == REST) & (length_us < _REST_US)
+    short_rows = np.repeat(is_short, end - begin)
+    return np.where(short_rows, DRIVE, state).astype(np.int64)
+
+
+def _session_starts(time_us: IntArray, state: npt.NDArray[np.int64], days: IntArray) -> IntArray:
+    if not len(time_us):
+        return np.zeros(0, dtype=np.int64)
+    silence = np.diff(time_us) > _BREAK_US
+    both_rest = (state[1:] == REST) & (state[:-1] == REST)
+    cut = (state[1:] != state[:-1]) | (days[1:] != days[:-1]) | (silence & ~both_rest)
+    return np.concatenate(([0], np.flatnonzero(cut) + 1)).astype(np.int64)
+
+
+def _since_load_us(time_us: IntArray, is_low: BoolArray) -> IntArray:
+    """Return the time since the last row with a larger current; a row ends the silence before it."""
+    loaded = np.where(is_low, np.int64(-1), np.arange(len(time_us), dtype=np.int64))
+    latest = np.maximum.accumulate(loaded) if len(loaded) else loaded
+    first = time_us[:1] if len(time_us) else time_us
+    reference = np.where(latest >= 0, time_us[np.maximum(latest, 0)], first[0] if len(first) else 0)
+    return np.asarray(time_us - reference, dtype=np.int64)
+
+
+def _column_median(values: FloatArray) -> FloatArray:
+    ranked = np.sort(values, axis=0)
+    count = np.isfinite(ranked).sum(0)
+    low = np.take_along_axis(ranked, np.maximum((count - 1) // 2, 0)[None], 0)[0]
+    high = np.take_along_axis(ranked, np.minimum(count // 2, len(ranked) - 1)[None], 0)[0]
+    return np.asarray(np.where(count > 0, (low + high) / 2, np.nan))
+
+
+def _scalar_median(values: FloatArray) -> float:
+    known = values[np.isfinite(values)]
+    return round(float(np.median(known)), 4) if len(known) else float("nan")
+
+
+def _pack(rows: list[tuple[float, ...]], deviations: list[FloatArray], cell_count: int) -> CellSessions:
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), 10)
+    times = np.array([row[2:4] for row in rows], dtype=np.int64).reshape(len(rows), 2)
+    whole = np.nan_to_num(table).astype(np.int64)
+    deviation = np.array(deviations, dtype=np.float64).reshape(len(rows), cell_count)
+    return CellSessions(
+        day=whole[:, 0],
+        kind=whole[:, 1],
+        started_us=times[:, 0],
+        ended_us=times[:, 1],
+        row_count=whole[:, 4],
+        rested_count=whole[:, 5],
+        soc_percent=table[:, 6],
+        voltage_v=table[:, 7],
+        current_a=table[:, 8],
+        temperature_degc=table[:, 9],
+        spread_mv=_spread(deviation),
+        deviation_mv=deviation,
+    )
+
+
+def _spread(deviation: FloatArray) -> FloatArray:
+    if not len(deviation):
+        return np.zeros(0)
+    high = np.where(np.isfinite(deviation), deviation, -np.inf).max(1)
+    low = np.where(np.isfinite(deviation), deviation, np.inf).min(1)
+    return np.asarray(np.where(np.isfinite(high - low), high - low, np.nan))

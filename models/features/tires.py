@@ -1,0 +1,183 @@
+"""Tire features: what the gas inside did, whatever weather, altitude and driving did to the reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.records import BoolArray, FamilyRows, FloatArray, IntArray
+from models.features.align import as_of, column
+from models.features.days import local_day
+
+SEA_LEVEL_KPA = 101.325
+REFERENCE_K = 293.15
+#: A sample-and-hold value younger than this is taken at its word.
+FRESH_AGE_S = 900.0
+#: A value that carries its own temperature may be older: both stood still together.
+PAIRED_AGE_S = 4 * 3600.0
+_PLAUSIBLE_KPA = (60.0, 1200.0)
+_CONTEXT_US = 15 * 60 * 1_000_000
+_POSITION_US = 6 * 3600 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TireDays:
+    """Features of one vehicle, one row a local day that has tire readings."""
+
+    day: IntArray  #: shape (n_days,), days since 1970-01-01, ascending
+    gas_kpa: FloatArray  #: shape (n_days, n_wheels), absolute pressure at 20 °C, median of trusted samples
+    contrast_kpa: FloatArray  #: same shape, against the median of the other wheels at the same instant
+    spread_kpa: FloatArray  #: same shape, robust standard deviation of the contrast within the day
+    count: IntArray  #: same shape, trusted samples
+    altitude_low_m: FloatArray  #: shape (n_days,)
+    altitude_high_m: FloatArray  #: shape (n_days,)
+    has_equal_wheels: BoolArray  #: shape (n_days,), every sample shows one value on all wheels
+    first_us: IntArray  #: shape (n_days,), oldest and newest sample
+    last_us: IntArray  #: shape (n_days,)
+
+
+def atmosphere_kpa(altitude_m: FloatArray) -> FloatArray:
+    """Return the air pressure of the standard atmosphere (ISO 2533, troposphere).
+
+    Args:
+        altitude_m: Any shape, m above sea level; NaN is taken as sea level.
+
+    Returns:
+        Same shape, kPa.
+    """
+    height = np.clip(np.where(np.isfinite(altitude_m), altitude_m, 0.0), -500.0, 9000.0)
+    return np.asarray(SEA_LEVEL_KPA * (1 - 2.25577e-5 * height) ** 5.2559)
+
+
+def compensate(gauge_kpa: FloatArray, temperature_degc: FloatArray, air_kpa: FloatArray) -> FloatArray:
+    """Return the absolute pressure that the gas would have at 20 °C.
+
+    Gas law at constant volume: (gauge + air) x 293.15 K / (temperature in kelvin).
+
+    Args:
+        gauge_kpa: Any shape, kPa above the surrounding air.
+        temperature_degc: Broadcastable, °C, of the gas.
+        air_kpa: Broadcastable, kPa, of the surrounding air.
+
+    Returns:
+        kPa, absolute; NaN where an input is missing.
+    """
+    return np.asarray((gauge_kpa + air_kpa) * REFERENCE_K / (temperature_degc + 273.15))
+
+
+def contrast(values: FloatArray) -> FloatArray:
+    """Return each wheel's value less the median of the other wheels at the same instant.
+
+    Args:
+        values: Shape (..., n_wheels); NaN is missing.
+
+    Returns:
+        Same shape; NaN where the wheel or all but one of the others is missing.
+    """
+    out = np.full(values.shape, np.nan)
+    for wheel in range(values.shape[-1]):
+        others = np.sort(np.delete(values, wheel, axis=-1), axis=-1)
+        count = np.isfinite(others).sum(-1)
+        low = np.take_along_axis(others, np.maximum((count - 1) // 2, 0)[..., None], -1)[..., 0]
+        high = np.take_along_axis(others, np.minimum(count // 2, others.shape[-1] - 1)[..., None], -1)[..., 0]
+        out[..., wheel] = np.where(
+            count >= min(2, others.shape[-1]), values[..., wheel] - (low + high) / 2, np.nan
+        )
+    return out
+
+
+def gas_amount(tire: FamilyRows, drive: FamilyRows | None) -> tuple[FloatArray, BoolArray]:
+    """Return the compensated pressure of each sample and which of them are trusted.
+
+    Own-sensor temperature where the tire has one, else the outside air; barometer where the vehicle has one,
+    else the standard atmosphere at its altitude. Not trusted: implausible values, and values that have been
+    standing longer than ``FRESH_AGE_S`` (``PAIRED_AGE_S`` with an own temperature), such as the hot value of
+    the last stop.
+
+    Args:
+        tire: Rows of one vehicle, ascending in time.
+        drive: Rows of the same vehicle, ascending in time.
+
+    Returns:
+        Pressure, kPa absolute at 20 °C, and trust; both of shape (n, n_wheels).
+    """
+    count = len(tire)
+    gauge = np.asarray(tire.columns["tire.pressure"], dtype=np.float64)
+    air, ambient = _surroundings(tire.time_us, drive)
+    own = np.full_like(gauge, np.nan)
+    if "tire.temperature" in tire.columns:
+        own[:] = tire.columns["tire.temperature"]
+    age = np.full_like(gauge, np.nan)
+    if "tire.age" in tire.columns:
+        age[:] = tire.columns["tire.age"]
+    temperature = np.where(np.isfinite(own), own, np.where(np.isfinite(ambient), ambient, 20.0)[:, None])
+    pressure = compensate(gauge, temperature, air[:, None])
+    limit = np.where(np.isfinite(own), PAIRED_AGE_S, FRESH_AGE_S)
+    is_plausible = (gauge > _PLAUSIBLE_KPA[0]) & (gauge < _PLAUSIBLE_KPA[1])
+    is_trusted = is_plausible & ~(age > limit) & np.isfinite(pressure)
+    return pressure.reshape(count, -1), is_trusted
+
+
+def tire_days(tire: FamilyRows, drive: FamilyRows | None, *, time_zone: str) -> TireDays:
+    """Return the features of each local day of one vehicle.
+
+    Args:
+        tire: Rows of one vehicle, ascending in time, with ``tire.pressure`` of shape (n, n_wheels).
+        drive: Rows of the same vehicle, ascending in time; may lack any column.
+        time_zone: IANA name of the vehicle's zone.
+    """
+    pressure, is_trusted = gas_amount(tire, drive)
+    trusted = np.where(is_trusted, pressure, np.nan)
+    against = contrast(trusted)
+    altitude = _altitude(tire.time_us, drive)
+    gauge = np.asarray(tire.columns["tire.pressure"], dtype=np.float64)
+    is_equal = np.isfinite(gauge).all(-1) & (np.ptp(gauge, axis=-1) == 0)
+    days = local_day(tire.time_us, time_zone)
+    day, start = np.unique(days, return_index=True)
+    stop = np.append(start[1:], len(days))
+    n_wheels = pressure.shape[1]
+    gas, middle, spread = (np.full((len(day), n_wheels), np.nan) for _ in range(3))
+    samples = np.zeros((len(day), n_wheels), dtype=np.int64)
+    low, high = np.full(len(day), np.nan), np.full(len(day), np.nan)
+    equal = np.zeros(len(day), dtype=np.bool_)
+    for row, (begin, end) in enumerate(zip(start.tolist(), stop.tolist(), strict=True)):
+        gas[row] = _median(trusted[begin:end])
+        middle[row] = _median(against[begin:end])
+        spread[row] = 1.4826 * _median(np.abs(against[begin:end] - middle[row]))
+        samples[row] = np.isfinite(trusted[begin:end]).sum(0)
+        heights = altitude[begin:end][np.isfinite(altitude[begin:end])]
+        if len(heights):
+            low[row], high[row] = heights.min(), heights.max()
+        equal[row] = bool(is_equal[begin:end].all())
+    return TireDays(
+        day, gas, middle, spread, samples, low, high, equal, tire.time_us[start], tire.time_us[stop - 1]
+    )
+
+
+def _surroundings(time_us: IntArray, drive: FamilyRows | None) -> tuple[FloatArray, FloatArray]:
+    if drive is None or not len(drive):
+        missing = np.full(len(time_us), np.nan)
+        return np.full(len(time_us), SEA_LEVEL_KPA), missing
+    count = len(drive)
+    barometer = as_of(
+        time_us, drive.time_us, column(drive.columns, "barometer", count), within_us=_CONTEXT_US
+    )
+    ambient = as_of(time_us, drive.time_us, column(drive.columns, "ambient", count), within_us=_CONTEXT_US)
+    return np.where(np.isfinite(barometer), barometer, atmosphere_kpa(_altitude(time_us, drive))), ambient
+
+
+def _altitude(time_us: IntArray, drive: FamilyRows | None) -> FloatArray:
+    if drive is None:
+        return np.full(len(time_us), np.nan)
+    height = column(drive.columns, "altitude", len(drive))
+    return as_of(time_us, drive.time_us, height, within_us=_POSITION_US)
+
+
+def _median(values: FloatArray) -> FloatArray:
+    """Return the column medians of what is there, NaN for empty columns, without warnings."""
+    ranked = np.sort(values, axis=0)
+    count = np.isfinite(ranked).sum(0)
+    low = np.take_along_axis(ranked, np.maximum((count - 1) // 2, 0)[None], 0)[0]
+    high = np.take_along_axis(ranked, np.minimum(count // 2, len(ranked) - 1)[None], 0)[0]
+    return np.asarray(np.where(count > 0, (low + high) / 2, np.nan))
