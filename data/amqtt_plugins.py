@@ -54,7 +54,8 @@ def is_allowed(user: str, topic: str, *, is_write: bool) -> bool:
     access = ROLES.get(user)
     if access is not None:
         return any(covers(allowed, topic) for allowed in (access.write if is_write else access.read))
-    return user.count("/") == 1 and covers(f"{PREFIX}/{user}/{'up' if is_write else 'down'}/#", topic)
+    is_vehicle = user.count("/") == 1 and not set(user) & {"+", "#"}
+    return is_vehicle and covers(f"{PREFIX}/{user}/{'up' if is_write else 'down'}/#", topic)
 
 
 def covers(allowed: str, wanted: str) -> bool:

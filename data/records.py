@@ -28,7 +28,7 @@ def parse_vin(text: str) -> Vin:
     Raises:
         VinError: Not 17 characters of A-Z and 0-9 without I, O and Q (ISO 3779).
     """
-    if not _VIN.match(text):
+    if not _VIN.fullmatch(text):
         raise VinError(f"vin {text[:40]!r}: must be 17 characters of A-Z, 0-9 without I, O, Q (ISO 3779)")
     return Vin(text)
 

@@ -53,7 +53,7 @@ def parse_up(topic: str) -> UpTopic:
     if len(parts) < 6 or parts[0] != "anxin" or parts[1] != "v1":
         raise TopicError(f"topic {topic[:120]!r}: must begin with {PREFIX}/tenant/vin/up/kind")
     tenant, vin_text, direction, kind_text = parts[2:6]
-    if not _TENANT.match(tenant):
+    if not _TENANT.fullmatch(tenant):
         raise TopicError(f"topic tenant {tenant[:40]!r}: must be 1-32 of a-z, 0-9 and '-'")
     if direction != "up":
         raise TopicError(f"topic direction {direction[:40]!r}: must be 'up'")
@@ -63,7 +63,7 @@ def parse_up(topic: str) -> UpTopic:
         raise TopicError(f"topic kind {kind_text[:40]!r}: must be one of {', '.join(Up)}") from None
     bus = "/".join(parts[6:])
     if kind is Up.CAN:
-        if not _BUS.match(bus):
+        if not _BUS.fullmatch(bus):
             raise TopicError(f"topic bus {bus[:40]!r}: must be 1-16 of letters, digits, '-' and '_'")
     elif bus:
         raise TopicError(f"topic rest {bus[:40]!r}: only 'can' has a further level")

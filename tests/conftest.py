@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -136,7 +137,7 @@ def _temporary_database(
     if template:
         statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(statement)
+        _execute_when_unused(connection, statement)
     try:
         yield name, _with_database(server, name)
     finally:
@@ -144,6 +145,20 @@ def _temporary_database(
             connection.execute(
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
             )
+
+
+def _execute_when_unused(
+    connection: psycopg.Connection[tuple[object, ...]], statement: sql.Composable
+) -> None:
+    """Execute; TimescaleDB's own workers visit a template database for a moment now and then."""
+    for pause_s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0):
+        try:
+            connection.execute(statement)
+        except psycopg.errors.ObjectInUse:
+            time.sleep(pause_s)
+        else:
+            return
+    connection.execute(statement)
 
 
 def _with_database(url: str, name: str) -> str:
