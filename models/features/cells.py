@@ -149,13 +149,13 @@ def charge_deficit(
 
 
 #: Rested voltage of the median cell (V), slope of the open-circuit voltage there (mV per % of charge), trust.
-#: NCM: steep above 3.72 V and below 3.5 V, flat between (layered oxide against graphite). LFP: flat almost
+#: NCM: steep above 3.75 V and below 3.5 V, flat between (layered oxide against graphite). LFP: flat almost
 #: everywhere.
 _SLOPES: dict[str, tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]] = {
     "NCM": (
-        (3.00, 3.35, 3.45, 3.55, 3.60, 3.66, 3.72, 3.78, 4.00, 4.12, 4.20),
-        (60.0, 24.0, 13.0, 8.0, 6.0, 6.5, 8.5, 9.5, 10.0, 10.0, 12.0),
-        (0.0, 0.0, 0.05, 0.1, 0.15, 0.2, 0.8, 1.0, 1.0, 1.0, 0.8),
+        (3.00, 3.35, 3.45, 3.55, 3.60, 3.65, 3.70, 3.75, 3.80, 4.00, 4.12, 4.20),
+        (60.0, 24.0, 13.0, 7.5, 5.0, 4.5, 6.0, 8.5, 9.5, 10.0, 10.0, 12.0),
+        (0.0, 0.0, 0.05, 0.1, 0.1, 0.1, 0.2, 0.9, 1.0, 1.0, 1.0, 0.8),
     ),
     "LFP": (
         (2.50, 3.00, 3.15, 3.22, 3.25, 3.34, 3.36, 3.40, 3.60),

@@ -48,8 +48,11 @@ class CellInternalShortPredictor:
     least_concordance: float = 0.5
     least_growth_percent: float = 1.6
     least_isolation_percent: float = 1.3
-    far_isolation_percent: float = 5.0
-    far_growth_percent: float = 2.5
+    far_isolation_percent: float = 4.5
+    far_growth_percent: float = 1.6
+    looks: tuple[tuple[int, int], ...] = ((21, 5), (35, 8), (60, 29))
+    far_looks: tuple[tuple[int, int], ...] = ((35, 15), (60, 29))
+    settled_days: int = 14
     peer_share: float = 0.05
     noise_percent: float = 0.1
     prior_noise_percent: float = 0.15
@@ -64,13 +67,19 @@ class CellInternalShortPredictor:
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk of every cell as of each day."""
         level = self._level(panel, as_of, self.recent_days - 1, 0)
-        growth = self._growth(panel, as_of, level)
+        growth = self._growth(panel, as_of, level, self.looks)
         isolation = level - reference_of_others(level, self.peer_share)
         growth_alone = growth - np.maximum(reference_of_others(growth, self.peer_share), 0.0)
         own = np.minimum(growth_alone / self.least_growth_percent, isolation / self.least_isolation_percent)
         rate_score, rate, rate_error, window = self._rates(panel, as_of, own)
         drifting = np.minimum(rate_score, own)
-        far_out = np.minimum(isolation / self.far_isolation_percent, growth_alone / self.far_growth_percent)
+        slow = self._level(panel, as_of, self.settled_days - 1, 0, least=2)
+        slow_growth = self._growth(panel, as_of, slow, self.far_looks)
+        slow_alone = slow_growth - np.maximum(reference_of_others(slow_growth, self.peer_share), 0.0)
+        slow_isolation = slow - reference_of_others(slow, self.peer_share)
+        far_out = np.minimum(
+            slow_isolation / self.far_isolation_percent, slow_alone / self.far_growth_percent
+        )
         score = np.maximum(
             np.where(np.isfinite(drifting), drifting, -1.0), np.where(np.isfinite(far_out), far_out, -1.0)
         )
@@ -159,7 +168,7 @@ class CellInternalShortPredictor:
     def _level(
         self, panel: DayPanel, as_of: IntArray, oldest: int, newest: int, least: int = 1
     ) -> FloatArray:
-        """Return the weighted median deficit from ``oldest`` to ``newest`` days before each as-of day."""
+        """Return the weighted median deficit of ``oldest`` to ``newest`` days before each as-of day."""
         shape = (len(panel.vehicle_id), len(as_of), panel.value.shape[2])
         out = np.full(shape, np.nan)
         for position, day in enumerate(as_of.tolist()):
@@ -171,13 +180,12 @@ class CellInternalShortPredictor:
                 out[:, position] = np.where(enough, weighted_median(values, weights), np.nan)
         return out
 
-    def _growth(self, panel: DayPanel, as_of: IntArray, level: FloatArray) -> FloatArray:
-        """Return how far the level lies above that of the weeks before: the largest of three looks back."""
-        looks = [
-            self._level(panel, as_of, oldest, newest, least=3)
-            for oldest, newest in ((21, 5), (35, 8), (60, 29))
-        ]
-        past = np.minimum.reduce([np.where(np.isfinite(look), look, np.inf) for look in looks])
+    def _growth(
+        self, panel: DayPanel, as_of: IntArray, level: FloatArray, looks: tuple[tuple[int, int], ...]
+    ) -> FloatArray:
+        """Return how far the level lies above that of the weeks before, the largest of several looks back."""
+        found = [self._level(panel, as_of, oldest, newest, least=3) for oldest, newest in looks]
+        past = np.minimum.reduce([np.where(np.isfinite(look), look, np.inf) for look in found])
         return np.asarray(np.where(np.isfinite(past), level - past, np.nan))
 
     def _rates(
