@@ -1,0 +1,175 @@
+"""A DBC file and a signal map, compiled to what the vectorised decoder needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cantools.database
+import numpy as np
+
+from data.catalogue import Signal, load_catalogue
+from data.errors import CatalogueError
+from ingest.can_bits import FrameBits, bytes_needed, to_float, to_signed
+
+EXTENDED = 0x8000_0000
+_MAP_KEYS = frozenset({"alias", "index", "scale", "offset", "missing"})
+_NOT_AVAILABLE = frozenset({"sna", "not available", "signal not available", "invalid", "n/a", "na"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a mapped signal goes and how it gets into the catalogue's unit."""
+
+    signal: Signal
+    index: int  #: element of an array signal, 0 for scalars
+    scale: float
+    offset: float
+    missing: tuple[float, ...]  #: DBC values that mean not available
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledSignal:
+    """One signal of a message."""
+
+    name: str  #: ``Message.Signal``
+    start: int  #: DBC start bit
+    length: int  #: bits
+    is_big_endian: bool
+    is_signed: bool
+    is_float: bool
+    scale: float
+    offset: float
+    needed: int  #: bytes a frame must have
+    multiplexer: int  #: position of its multiplexer in the message's signals, -1: always there
+    multiplexer_values: tuple[int, ...]
+    target: Target | None
+
+    def raw(self, bits: FrameBits) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
+        """Return the signal before scale and offset, shape (n,): uint64, int64 or float64."""
+        unsigned = bits.unsigned(self.start, self.length, is_big_endian=self.is_big_endian)
+        if self.is_float:
+            return to_float(unsigned, self.length)
+        return to_signed(unsigned, self.length) if self.is_signed else unsigned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledMessage:
+    """One message: its signals, every multiplexer before the signals that depend on it."""
+
+    name: str
+    can_id: int  #: bit 31 set on extended identifiers
+    signals: tuple[CompiledSignal, ...]
+
+
+def compile_database(
+    dbc_text: str, signal_map: Mapping[str, Mapping[str, Any]], *, array_lengths: Mapping[str, int]
+) -> dict[int, CompiledMessage]:
+    """Return the messages of a DBC by CAN identifier.
+
+    Args:
+        dbc_text: The DBC file; sections BS_ and BU_ may be missing.
+        signal_map: ``Message.Signal`` to ``alias``, ``index`` (array signals), ``scale`` and ``offset`` (from
+            the DBC's unit to the catalogue's) and ``missing`` (DBC values that mean not available).
+        array_lengths: Elements by catalogue shape: ``wheel``, ``cell``, ``probe``.
+
+    Raises:
+        CatalogueError: The DBC cannot be read, or the map names what does not exist; names the entry.
+    """
+    try:
+        database = cantools.database.can.Database(strict=False)
+        database.add_dbc_string(_complete_sections(dbc_text))
+    except Exception as error:  # cantools raises parser errors of several unrelated classes
+        raise CatalogueError(f"DBC: {str(error).splitlines()[0] if str(error) else error!r}") from error
+    unused = set(signal_map)
+    compiled: dict[int, CompiledMessage] = {}
+    for message in database.messages:
+        can_id = message.frame_id | (EXTENDED if message.is_extended_frame else 0)
+        signals: list[CompiledSignal] = []
+        position: dict[str, int] = {}
+        for signal in _multiplexers_first(message.signals):
+            name = f"{message.name}.{signal.name}"
+            entry = signal_map.get(name)
+            unused.discard(name)
+            if signal.length > 64:
+                if entry is not None:
+                    raise CatalogueError(f"signal map {name!r}: {signal.length} bits, at most 64 can be read")
+                continue
+            is_big_endian = signal.byte_order == "big_endian"
+            position[signal.name] = len(signals)
+            signals.append(
+                CompiledSignal(
+                    name=name,
+                    start=signal.start,
+                    length=signal.length,
+                    is_big_endian=is_big_endian,
+                    is_signed=signal.is_signed,
+                    is_float=signal.is_float,
+                    scale=float(signal.scale),
+                    offset=float(signal.offset),
+                    needed=bytes_needed(signal.start, signal.length, is_big_endian=is_big_endian),
+                    multiplexer=position[signal.multiplexer_signal] if signal.multiplexer_signal else -1,
+                    multiplexer_values=tuple(signal.multiplexer_ids or ()),
+                    target=_target(name, entry, signal.choices, array_lengths) if entry is not None else None,
+                )
+            )
+        compiled[can_id] = CompiledMessage(name=message.name, can_id=can_id, signals=tuple(signals))
+    if unused:
+        raise CatalogueError(f"signal map {min(unused)!r}: the DBC has no such Message.Signal")
+    return compiled
+
+
+def _complete_sections(text: str) -> str:
+    """Put in the empty BS_ and BU_ sections that some tools leave out and the grammar demands."""
+    missing = [s for s in ("BS_", "BU_") if not re.search(rf"^{s}\s*:", text, re.MULTILINE)]
+    if not missing:
+        return text
+    if "BU_" not in missing:  # BS_ must come before BU_
+        return re.sub(r"^(BU_\s*:)", r"BS_:\n\n\1", text, count=1, flags=re.MULTILINE)
+    sections = "".join(f"{section}:\n\n" for section in missing)
+    start = re.search(r"^(VAL_TABLE_|BO_)\s", text, re.MULTILINE)
+    position = start.start() if start else len(text)
+    return text[:position] + sections + text[position:]
+
+
+def _multiplexers_first(signals: list[Any]) -> list[Any]:
+    """Return the signals so that each comes after the multiplexer that it depends on."""
+    ordered: list[Any] = []
+    placed: set[str | None] = {None}
+    left = list(signals)
+    while left:
+        ready = [signal for signal in left if signal.multiplexer_signal in placed]
+        if not ready:
+            raise CatalogueError(f"DBC signal {left[0].name!r}: its multiplexer does not exist")
+        ordered += ready
+        placed |= {signal.name for signal in ready}
+        left = [signal for signal in left if signal.name not in placed]
+    return ordered
+
+
+def _target(name: str, entry: Mapping[str, Any], choices: Any, array_lengths: Mapping[str, int]) -> Target:
+    unknown = set(entry) - _MAP_KEYS
+    if unknown:
+        raise CatalogueError(
+            f"signal map {name!r}: {min(unknown)!r} is none of {', '.join(sorted(_MAP_KEYS))}"
+        )
+    signal = load_catalogue().signals.get(str(entry.get("alias")))
+    if signal is None:
+        raise CatalogueError(f"signal map {name!r}: alias {entry.get('alias')!r} is not in the catalogue")
+    index = entry.get("index", 0)
+    length = array_lengths[signal.shape] if signal.is_array else 1
+    if not isinstance(index, int) or not 0 <= index < length or (signal.is_array and "index" not in entry):
+        raise CatalogueError(
+            f"signal map {name!r}: index {entry.get('index')!r} must be from 0 to {length - 1}"
+        )
+    try:
+        scale, offset = float(entry.get("scale", 1.0)), float(entry.get("offset", 0.0))
+        missing = tuple(float(value) for value in entry.get("missing", ()))
+    except (TypeError, ValueError) as error:
+        raise CatalogueError(f"signal map {name!r}: scale, offset and missing must be numbers") from error
+    named = tuple(
+        float(raw) for raw, text in (choices or {}).items() if str(text).strip().lower() in _NOT_AVAILABLE
+    )
+    return Target(signal=signal, index=index, scale=scale, offset=offset, missing=missing + named)
