@@ -60,10 +60,12 @@ def build_copy(columns: Sequence[CopyColumn]) -> bytes:
     table = np.zeros(n, np.dtype(layout))
     table["count"] = len(columns)
     keep = np.ones((n, table.dtype.itemsize), bool)
+    fields = table.dtype.fields
+    assert fields is not None  # noqa: S101 -- the type was made with fields just above
+    starts = [int(fields[f"value{i}"][1]) for i in range(len(columns))]
     is_ragged = False
     for i, column in enumerate(columns):
-        start = int((table.dtype.fields or {})[f"value{i}"][1])
-        kept = keep[:, start : start + table.dtype[f"value{i}"].itemsize]
+        kept = keep[:, starts[i] : starts[i] + table.dtype[f"value{i}"].itemsize]
         if column.sql_type == "text":
             size, has_gap = _fill_text(column, table[f"value{i}"], kept)
         elif column.values.ndim == 2:

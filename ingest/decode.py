@@ -149,14 +149,21 @@ class Decoder:
         message.envelope = native.envelope_of(event)
         named = event.data.get("warning_id" if event.kind == "warning_receipt" else "code")
         code = named if isinstance(named, str) else "+".join(sorted({c.code for c in event.codes}))
-        stored = self._event(
-            message, event.t * 1000, event.kind, "event", event.level, code[:200], event.data
+        told = VehicleEvent(
+            vehicle_id=0,
+            time_us=event.t * 1000,
+            kind=event.kind,
+            source="event",
+            level=event.level,
+            code=code[:200],
+            data=event.data,
         )
+        stored = self._event(message, told)
         message.events = [stored]
         message.codes = [TroubleCode(stored.time_us, c.ecu, c.code, c.status) for c in event.codes]
 
     def _event(self, message: Message, event: VehicleEvent) -> VehicleEvent:
-        """Return the event of this vehicle; one with an impossible time counts from its arrival, and says so."""
+        """Return the vehicle's own event; one with an impossible time counts from its arrival."""
         is_hist = bool(message.envelope and message.envelope.is_hist)
         event = replace(event, vehicle_id=message.vehicle.vehicle_id, is_hist=is_hist)
         if EARLIEST_US <= event.time_us <= message.received_us + self._future_us:

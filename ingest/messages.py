@@ -13,7 +13,7 @@ import numpy.typing as npt
 from data.records import Family, IntArray, Origin, VehicleEvent, Vin
 
 #: Reasons whose cause can go away: the message may be read after the vehicle or its DBC has been added.
-RETRYABLE = frozenset({"unknown_vehicle", "missing_dbc"})
+RETRYABLE = frozenset({"unknown_vehicle", "missing_dbc", "bad_dbc"})
 
 
 @dataclass(frozen=True, slots=True)

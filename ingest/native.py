@@ -20,8 +20,8 @@ from data.records import Family, FloatArray, Origin, Vin
 from ingest.errors import PayloadError
 from ingest.messages import Birth, Envelope, Model, Part, Status
 
-#: Milliseconds since 1970; wide enough for any clock, narrow enough for 64-bit microseconds.
-Millis = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
+#: Milliseconds since 1970, years 1 to 9999: any clock, however wrong, and never an overflow.
+Millis = Annotated[int, msgspec.Meta(ge=-62_135_596_800_000, le=253_402_300_799_000)]
 Boot = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 #: Below the top of int4, so that the exclusive end of a range still fits.
 Seq = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 2)]

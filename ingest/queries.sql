@@ -197,10 +197,10 @@ SELECT reject_id, topic, payload, (extract(epoch FROM received) * 1000000)::bigi
 FROM rejects
 WHERE is_retryable AND reject_id > %(after)s
 ORDER BY reject_id LIMIT %(limit)s
-FOR UPDATE SKIP LOCKED
 
 -- delete_rejects --
-DELETE FROM rejects WHERE reject_id = ANY(%(reject_ids)s)
+-- Unless it was rejected again meanwhile, for a reason that stays.
+DELETE FROM rejects WHERE reject_id = ANY(%(reject_ids)s) AND is_retryable
 
 -- mark_retried --
 UPDATE rejects SET retried_at = %(now)s WHERE reject_id = ANY(%(reject_ids)s)

@@ -10,21 +10,18 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from data.catalogue import load_catalogue
 from data.db import CHANNEL_BATCHES, Connection, Pool, load_queries, notify, transaction
 from data.errors import DatabaseError
 from data.migrate import LOCK_BATCH_LOG
-from data.records import Family, IntArray, Vin
-from ingest.assemble import Assembled, FamilyBatch
-from ingest.copy import build_copy
+from data.records import Family, Vin
+from ingest.assemble import Assembled
 from ingest.messages import Birth, Message, Model, Reject, TroubleCode, Vehicle
+from ingest.store_rows import touched_vehicles, write_rows
 from ingest.streams import StreamPart, collect_streams
-from ingest.tables import TableStatements, build_statements, latest_columns, table_columns
 
 _Q = load_queries("ingest")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -90,7 +87,10 @@ def write_batch(connection: Connection, batch: Batch, *, slot: str) -> BatchResu
     streams = collect_streams(batch.messages, batch.assembled.time_span)
     _write_streams(connection, streams, result)
     for family in sorted(batch.assembled.families):
-        _write_family(connection, batch.assembled.families[family], result)
+        counts = write_rows(connection, batch.assembled.families[family])
+        result.row_count += counts.row_count
+        result.late_row_count += counts.late_row_count
+        result.conflict_count += counts.conflict_count
     _write_events(connection, batch.messages)
     _write_births(connection, batch.messages)
     _write_rejects(connection, batch.rejects)
@@ -108,11 +108,6 @@ def is_poison(error: BaseException) -> bool:
         | psycopg.errors.ProgramLimitExceeded
         | psycopg.NotSupportedError,
     )
-
-
-@cache
-def _statements(family: Family) -> TableStatements:
-    return build_statements(family, load_catalogue(), _Q)
 
 
 def _write_streams(connection: Connection, streams: Sequence[StreamPart], result: BatchResult) -> None:
@@ -151,65 +146,6 @@ def _write_streams(connection: Connection, streams: Sequence[StreamPart], result
             _Q["close_older_boots"],
             {"vehicle_id": [s.vehicle_id for s in online], "boot": [s.boot for s in online]},
         )
-
-
-def _write_family(connection: Connection, batch: FamilyBatch, result: BatchResult) -> None:
-    rows = batch.rows
-    statements = _statements(rows.family)
-    vehicles = np.unique(rows.vehicle_id)
-    marks = np.full(len(vehicles), np.iinfo(np.int64).min)
-    stored = connection.execute(
-        _Q["fetch_marks"], {"family": rows.family, "vehicle_ids": vehicles.tolist()}
-    ).fetchall()
-    if stored:
-        known, mark = np.array(stored, np.int64).T
-        marks[np.searchsorted(vehicles, known)] = mark
-    is_new = rows.time_us > marks[np.searchsorted(vehicles, rows.vehicle_id)]
-    new, late = np.flatnonzero(is_new), np.flatnonzero(~is_new)
-    if len(new) and not _copy_new(connection, statements, batch, new):
-        late = np.arange(len(rows))
-        new = late[:0]
-    result.row_count += len(new)
-    if len(late):
-        _merge_late(connection, statements, batch, late, result)
-    connection.execute(statements.create_latest)
-    connection.execute(statements.empty_latest)
-    _copy(connection, statements.copy_latest, build_copy(latest_columns(batch, load_catalogue())))
-    connection.execute(statements.merge_latest)
-
-
-def _copy_new(
-    connection: Connection, statements: TableStatements, batch: FamilyBatch, rows: IntArray
-) -> bool:
-    """Copy rows that should be new; tell whether they were."""
-    content = build_copy(table_columns(batch, rows, load_catalogue()))
-    try:
-        with connection.transaction():
-            _copy(connection, statements.copy_table, content)
-    except psycopg.errors.UniqueViolation:
-        return False
-    return True
-
-
-def _merge_late(
-    connection: Connection,
-    statements: TableStatements,
-    batch: FamilyBatch,
-    rows: IntArray,
-    result: BatchResult,
-) -> None:
-    connection.execute(statements.create_stage)
-    connection.execute(statements.empty_stage)
-    _copy(connection, statements.copy_stage, build_copy(table_columns(batch, rows, load_catalogue())))
-    found = connection.execute(statements.count_conflicts).fetchone()
-    result.conflict_count += int(found[0]) if found else 0
-    result.row_count += max(0, connection.execute(statements.merge_stage).rowcount)
-    result.late_row_count += len(rows)
-
-
-def _copy(connection: Connection, statement: psycopg.sql.Composed, content: bytes) -> None:
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(content)
 
 
 def _write_events(connection: Connection, messages: Sequence[Message]) -> None:
@@ -288,7 +224,7 @@ def _write_log(connection: Connection, batch: Batch, result: BatchResult, slot: 
     touched = [
         touch
         for family in sorted(batch.assembled.families)
-        for touch in _touched(batch.assembled.families[family])
+        for touch in touched_vehicles(batch.assembled.families[family])
     ]
     touched += _touched_events(batch.messages)
     connection.execute(_Q["lock_batch_log"], (LOCK_BATCH_LOG,))
@@ -312,24 +248,6 @@ def _write_log(connection: Connection, batch: Batch, result: BatchResult, slot: 
     ).fetchone()
     result.batch_id = int(row[0]) if row else 0
     notify(connection, CHANNEL_BATCHES, str(result.batch_id))
-
-
-def _touched(batch: FamilyBatch) -> list[tuple[int, str, int, int, bool]]:
-    """Return (vehicle, family, first and last time, has a live sample) of each vehicle; rows are sorted."""
-    rows = batch.rows
-    starts = np.flatnonzero(np.append(True, rows.vehicle_id[1:] != rows.vehicle_id[:-1]))
-    ends = np.append(starts[1:], len(rows)) - 1
-    live = np.logical_or.reduceat(~rows.is_hist, starts)
-    return list(
-        zip(
-            rows.vehicle_id[starts].tolist(),
-            [str(rows.family)] * len(starts),
-            rows.time_us[starts].tolist(),
-            rows.time_us[ends].tolist(),
-            live.tolist(),
-            strict=True,
-        )
-    )
 
 
 def _touched_events(messages: Sequence[Message]) -> list[tuple[int, str, int, int, bool]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import LiteralString, cast
+from typing import LiteralString
 
 import numpy as np
 import numpy.typing as npt
@@ -167,12 +167,12 @@ def _whole_pack(batch: FamilyBatch, values: npt.NDArray[np.floating]) -> npt.NDA
     return values if is_first.all() else np.where(is_first[:, None], values, np.nan)
 
 
-def _latest_type(signal: Signal) -> str:
+def _latest_type(signal: Signal) -> LiteralString:
     return signal.sql_type if signal.scale == 1 else "real"
 
 
 def _latest_definition(signal: Signal) -> sql.Composed:
-    kind = cast("LiteralString", _latest_type(signal) + ("[]" if signal.is_array else ""))
+    kind = _latest_type(signal) + ("[]" if signal.is_array else "")
     return sql.SQL(", {} ").format(sql.Identifier(signal.column)) + sql.SQL(kind)
 
 

@@ -1,0 +1,134 @@
+"""Which missing messages to ask for now, and which to give up. No I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+
+from data.records import Vin
+
+#: Half-open ranges of sequence numbers, ascending, without overlaps.
+Ranges = tuple[tuple[int, int], ...]
+#: (vehicle, boot)
+StreamKey = tuple[int, str]
+_RANGE = re.compile(r"\[(\d+),(\d+)\)")
+#: A stream that does not answer is asked ever more rarely, up to this many times the interval.
+_LONGEST_BACKOFF = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """One stream with missing messages."""
+
+    vehicle_id: int
+    boot: str
+    tenant: str
+    vin: Vin
+    missing: Ranges
+    requested_at: datetime | None  #: last asked
+    request_count: int  #: times asked since anything came of it
+
+    @property
+    def key(self) -> StreamKey:
+        """Return what names the stream."""
+        return (self.vehicle_id, self.boot)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Ask one vehicle for these messages of one boot."""
+
+    gap: Gap
+    ranges: Ranges
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to do now."""
+
+    requests: list[Request] = field(default_factory=list)
+    given_up: list[Gap] = field(default_factory=list)
+
+
+def plan_requests(
+    gaps: Sequence[Gap],
+    earlier: Mapping[StreamKey, Ranges],
+    *,
+    now: datetime,
+    interval_s: float,
+    limit: int,
+    horizon_s: float,
+    rng: np.random.Generator,
+) -> Plan:
+    """Return whom to ask for what.
+
+    A hole is asked for only when it was there at the last look too: messages that overtake one another close
+    their holes by themselves. A vehicle that does not answer is asked after 1, 2, 4, … intervals, up to 256,
+    each drawn up to a quarter longer so that a fleet does not answer as one.
+
+    Args:
+        gaps: Streams with holes now.
+        earlier: Holes at the last look.
+        now: Timezone-aware.
+        interval_s: Shortest pause between two requests for one stream.
+        limit: Messages in one request.
+        horizon_s: Asked in vain for so long, a hole is given up.
+        rng: Draws the jitter.
+    """
+    plan = Plan()
+    for gap in gaps:
+        standing = intersect(gap.missing, earlier.get(gap.key, ()))
+        if not standing:
+            continue
+        if asked_for_s(gap.request_count, interval_s) >= horizon_s:
+            plan.given_up.append(gap)
+            continue
+        wait_s = backoff_s(gap.request_count, interval_s) * (1 + 0.25 * rng.random())
+        if gap.requested_at is None or (now - gap.requested_at).total_seconds() >= wait_s:
+            plan.requests.append(Request(gap, first_numbers(standing, limit)))
+    return plan
+
+
+def backoff_s(request_count: int, interval_s: float) -> float:
+    """Return the pause after the ``request_count``-th request in vain, seconds."""
+    return interval_s * min(1 << max(request_count - 1, 0), _LONGEST_BACKOFF)
+
+
+def asked_for_s(request_count: int, interval_s: float) -> float:
+    """Return how long a stream has been asked in vain after so many requests, seconds, without jitter."""
+    doubling = min(request_count, 8)
+    return interval_s * (((1 << doubling) - 1) + _LONGEST_BACKOFF * max(request_count - 8, 0))
+
+
+def parse_multirange(text: str) -> Ranges:
+    """Return the ranges of a PostgreSQL int4multirange in its canonical text."""
+    return tuple((int(a), int(b)) for a, b in _RANGE.findall(text))
+
+
+def intersect(left: Ranges, right: Ranges) -> Ranges:
+    """Return what two sets of ranges share."""
+    shared, i, j = [], 0, 0
+    while i < len(left) and j < len(right):
+        low, high = max(left[i][0], right[j][0]), min(left[i][1], right[j][1])
+        if low < high:
+            shared.append((low, high))
+        if left[i][1] < right[j][1]:
+            i += 1
+        else:
+            j += 1
+    return tuple(shared)
+
+
+def first_numbers(ranges: Ranges, limit: int) -> Ranges:
+    """Return the first ``limit`` numbers of some ranges, as ranges."""
+    kept = []
+    for low, high in ranges:
+        if limit <= 0:
+            break
+        kept.append((low, min(high, low + limit)))
+        limit -= high - low
+    return tuple(kept)

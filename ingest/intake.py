@@ -1,0 +1,171 @@
+"""From deliveries to committed rows, whatever is in them: no message jams the queue, none is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data.catalogue import load_catalogue
+from data.db import Pool
+from data.errors import DatabaseError
+from data.records import Vin
+from ingest.assemble import CanDecode, assemble
+from ingest.decode import CanParser, Decoder, reject_delivery
+from ingest.errors import PayloadError
+from ingest.messages import Delivery, Message, Reject, Vehicle
+from ingest.store import Batch, BatchResult, fetch_registry, is_poison, store_batch
+
+#: The registry is read again at most this often for the sake of an unknown vehicle, and at least this often.
+_SHORTEST_REFRESH_S = 2.0
+_LONGEST_REFRESH_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One delivery and what was read from it."""
+
+    delivery: Delivery
+    message: Message | None
+    reject: Reject | None
+
+    @property
+    def row_count(self) -> int:
+        """Return about how many rows it makes."""
+        return 1 if self.message is None else self.message.row_count
+
+
+class Intake:
+    """Reads deliveries and stores batches of them.
+
+    Args:
+        pool: The database.
+        slot: Name of this process in the commit log.
+        future_s: How far a vehicle's clock may be ahead, seconds.
+        can_decode: Decodes the raw frames of one vehicle model.
+        parse_can: Reads the records of a CAN payload.
+        clock_s: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        slot: str,
+        future_s: float,
+        can_decode: CanDecode,
+        parse_can: CanParser,
+        clock_s: Callable[[], float],
+    ) -> None:
+        self._pool = pool
+        self._slot = slot
+        self._future_s = future_s
+        self._can_decode = can_decode
+        self._clock_s = clock_s
+        self._registry: dict[tuple[str, Vin], Vehicle] = {}
+        self._refreshed_s = -_LONGEST_REFRESH_S
+        self._decoder = Decoder(
+            catalogue=load_catalogue(),
+            find_vehicle=self._find_vehicle,
+            parse_can=parse_can,
+            future_s=future_s,
+        )
+
+    def refresh(self) -> None:
+        """Read the vehicle registry again.
+
+        Raises:
+            DatabaseAway: Try again.
+        """
+        self._registry = fetch_registry(self._pool)
+        self._refreshed_s = self._clock_s()
+
+    def read(self, delivery: Delivery) -> Item:
+        """Return what a delivery says.
+
+        Raises:
+            DatabaseAway: The registry had to be read and could not be; the delivery is neither good nor bad.
+        """
+        try:
+            return Item(delivery, *self._decoder.decode(delivery))
+        except DatabaseError:
+            raise
+        except Exception as error:
+            why = PayloadError("decoder_failed", f"{type(error).__name__}: {error}"[:500])
+            return Item(delivery, None, reject_delivery(delivery, why))
+
+    def store(self, items: Sequence[Item]) -> list[BatchResult]:
+        """Commit a batch; one refused for its data is halved until the culprit stands alone.
+
+        Raises:
+            DatabaseAway: Try again with the same items; what was already committed has no effect twice.
+            DatabaseError: The database refuses everything (permissions, schema): try again later too.
+        """
+        try:
+            return [self._store_once(items)]
+        except DatabaseError as error:
+            if not is_poison(error):
+                raise
+            reason = error
+        except Exception as error:
+            reason = DatabaseError(f"{type(error).__name__}: {error}")
+        if len(items) > 1:
+            middle = len(items) // 2
+            return self.store(items[:middle]) + self.store(items[middle:])
+        return [self._store_reject(items[0].delivery, reason)]
+
+    def _store_once(self, items: Sequence[Item]) -> BatchResult:
+        owners = [i for i, item in enumerate(items) if item.message is not None]
+        messages = [message for item in items if (message := item.message) is not None]
+        assembled = assemble(
+            messages, catalogue=load_catalogue(), future_s=self._future_s, can_decode=self._can_decode
+        )
+        rejects = [item.reject for item in items if item.reject is not None]
+        rejects += [
+            reject_delivery(items[owners[i]].delivery, error) for i, error in assembled.bad_messages.items()
+        ]
+        batch = Batch(messages=messages, assembled=assembled, rejects=rejects, delivery_count=len(items))
+        return store_batch(self._pool, batch, slot=self._slot)
+
+    def _store_reject(self, delivery: Delivery, error: Exception) -> BatchResult:
+        """Put the message aside, but account for it; its vehicle may also have gone meanwhile."""
+        self.refresh()
+        again = self.read(delivery)
+        head = None if again.message is None else again.message.envelope
+        messages = []
+        if again.message is not None and head is not None:
+            messages = [
+                Message(vehicle=again.message.vehicle, received_us=delivery.received_us, envelope=head)
+            ]
+        reject = again.reject if again.message is None else None
+        reject = reject or reject_delivery(delivery, PayloadError("refused", str(error)[:800]))
+        batch = Batch(
+            messages=messages,
+            assembled=assemble([], catalogue=load_catalogue(), future_s=0.0, can_decode=self._can_decode),
+            rejects=[reject],
+            delivery_count=1,
+        )
+        return store_batch(self._pool, batch, slot=self._slot)
+
+    def _find_vehicle(self, tenant: str, vin: Vin) -> Vehicle | None:
+        age_s = self._clock_s() - self._refreshed_s
+        found = self._registry.get((tenant, vin))
+        if age_s >= _LONGEST_REFRESH_S or (found is None and age_s >= _SHORTEST_REFRESH_S):
+            self.refresh()
+            found = self._registry.get((tenant, vin))
+        return found
+
+
+def describe(result: BatchResult) -> dict[str, Any]:
+    """Return the fields of one log event per batch."""
+    return {
+        "batch": result.batch_id,
+        "messages": result.message_count,
+        "rows": result.row_count,
+        "late_rows": result.late_row_count,
+        "duplicates": result.duplicate_count,
+        "repaired": result.repaired_count,
+        "rejects": result.reject_count,
+        "conflicts": result.conflict_count,
+        "masked": sum(result.masked.values()),
+    }

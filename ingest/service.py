@@ -1,0 +1,205 @@
+"""The ingest loop: receive, read, store, acknowledge; and the rounds of gap repair beside it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import structlog
+
+from data.db import Pool, open_pool
+from data.errors import DatabaseAway, DatabaseError
+from data.migrate import check_schema
+from data.settings import Settings
+from ingest.batcher import Batcher
+from ingest.can import parse_can_payload
+from ingest.can_rows import CanDecoders
+from ingest.intake import Intake, Item, describe
+from ingest.messages import Delivery
+from ingest.rejects import Retried
+from ingest.rejects import retry_rejects as _retry_rejects
+from ingest.repair import Repairer
+from ingest.subscriber import Subscriber
+
+_log = structlog.get_logger("ingest")
+_LONGEST_PAUSE_S = 10.0
+
+
+def run(settings: Settings, *, stop: threading.Event) -> None:
+    """Store what vehicles send until ``stop`` is set.
+
+    Survives the database and the broker going away. May be killed at any instant: what was not committed was
+    not acknowledged, and what was committed has no effect twice.
+
+    Raises:
+        SchemaError: The database is of another version.
+    """
+    pool = _open_pool(settings, stop)
+    if pool is None:
+        return
+    subscriber = Subscriber(
+        settings.mqtt_url,
+        client_id=f"anxin-ingest-{settings.ingest_slot}",
+        share=settings.ingest_share,
+        window=settings.ingest_window_messages,
+        clock_us=_now_us,
+    )
+    repairing = threading.Thread(
+        target=_repair, args=(settings, pool, subscriber, stop), name="ingest-repair", daemon=True
+    )
+    try:
+        subscriber.start()
+        repairing.start()
+        _receive(settings, build_intake(settings, pool), subscriber, stop)
+    finally:
+        subscriber.stop()
+        repairing.join(timeout=10.0)
+        pool.close()
+
+
+def build_intake(settings: Settings, pool: Pool) -> Intake:
+    """Return the path from deliveries to rows that the service uses."""
+    return Intake(
+        pool,
+        slot=settings.ingest_slot,
+        future_s=settings.ingest_future_s,
+        can_decode=CanDecoders(),
+        parse_can=parse_can_payload,
+        clock_s=time.monotonic,
+    )
+
+
+def retry_rejects(settings: Settings) -> Retried:
+    """Read the retryable rejects again and store what can be read now.
+
+    Raises:
+        DatabaseAway: The database does not answer.
+    """
+    pool = open_pool(settings.database_url, size=2, name="anxin-rejects")
+    try:
+        return _retry_rejects(pool, build_intake(settings, pool), now=datetime.now(UTC))
+    finally:
+        pool.close()
+
+
+def _open_pool(settings: Settings, stop: threading.Event) -> Pool | None:
+    """Return a pool on a database of the right schema, or None when stopped before there was one."""
+    is_told = False
+    while not stop.is_set():
+        try:
+            pool = open_pool(
+                settings.database_url, size=settings.db_pool_size, name="anxin-ingest", timeout_s=5.0
+            )
+        except DatabaseAway as error:
+            if not is_told:
+                _log.warning("database away", error=str(error))
+            is_told = True
+            stop.wait(1.0)
+            continue
+        try:
+            with pool.connection() as connection:
+                check_schema(connection)
+        except BaseException:
+            pool.close()
+            raise
+        return pool
+    return None
+
+
+def _receive(settings: Settings, intake: Intake, subscriber: Subscriber, stop: threading.Event) -> None:
+    batcher: Batcher[Item] = Batcher(
+        rows=settings.ingest_flush_rows,
+        messages=max(1, settings.ingest_window_messages // 2),
+        after_s=settings.ingest_flush_after_s,
+    )
+    while not stop.is_set():
+        delivery = subscriber.receive(min(batcher.wait_s(time.monotonic()), 0.2))
+        if delivery is not None:
+            item = _read(intake, delivery, stop)
+            if item is None:
+                return
+            batcher.add(item, rows=item.row_count, now_s=time.monotonic())
+        if batcher.is_due(time.monotonic()):
+            _flush(intake, subscriber, batcher.take(), stop)
+    if len(batcher):
+        _flush(intake, subscriber, batcher.take(), stop)
+
+
+def _read(intake: Intake, delivery: Delivery, stop: threading.Event) -> Item | None:
+    """Read one delivery, however long the vehicle registry is away; None when stopped meanwhile."""
+    retry = _Retry("reading the vehicle registry", stop)
+    while True:
+        try:
+            return intake.read(delivery)
+        except DatabaseError as error:
+            if not retry.wait(error):
+                return None
+
+
+def _flush(intake: Intake, subscriber: Subscriber, items: Sequence[Item], stop: threading.Event) -> None:
+    """Commit, then acknowledge; a database that is away never costs a message."""
+    started_s = time.monotonic()
+    retry = _Retry("storing a batch", stop)
+    while True:
+        try:
+            results = intake.store(items)
+            break
+        except DatabaseError as error:
+            if not retry.wait(error):
+                return
+    acknowledged = subscriber.acknowledge([item.delivery for item in items])
+    took_s = time.monotonic() - started_s
+    for result in results:
+        _log.info("stored", acknowledged=acknowledged, seconds=round(took_s, 3), **describe(result))
+
+
+class _Retry:
+    """Waits ever longer between attempts and tells of the trouble once."""
+
+    def __init__(self, action: str, stop: threading.Event) -> None:
+        self._action = action
+        self._stop = stop
+        self._pause_s = 0.1
+        self._is_told = False
+
+    def wait(self, error: DatabaseError) -> bool:
+        """Wait for the next attempt; False when there is to be none."""
+        if not self._is_told:
+            _log.warning("database trouble, trying again", action=self._action, error=str(error))
+            self._is_told = True
+        is_stopped = self._stop.wait(self._pause_s)
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        return not is_stopped
+
+
+def _repair(settings: Settings, pool: Pool, subscriber: Subscriber, stop: threading.Event) -> None:
+    repairer = Repairer(
+        pool,
+        subscriber.publish,
+        interval_s=settings.repair_interval_s,
+        limit=settings.repair_messages_per_request,
+        horizon_days=settings.repair_horizon_days,
+        rng=np.random.default_rng(),
+    )
+    while not stop.wait(settings.repair_interval_s / 2):
+        if not subscriber.is_connected:
+            continue
+        try:
+            counts = repairer.run_round(datetime.now(UTC))
+        except DatabaseError as error:
+            _log.warning("gap repair failed, trying again", error=str(error))
+            continue
+        if counts.asked_messages or counts.given_up_streams:
+            _log.info(
+                "asked for missing messages",
+                streams=counts.asked_streams,
+                messages=counts.asked_messages,
+                given_up_streams=counts.given_up_streams,
+            )
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

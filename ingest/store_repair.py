@@ -1,0 +1,88 @@
+"""SQL of gap repair and of rejects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from data.db import Pool, load_queries, transaction
+from data.migrate import LOCK_REPAIR
+from data.records import Vin
+from ingest.gaps import Gap, Plan, parse_multirange
+
+_Q = load_queries("ingest")
+
+
+def repair_round(
+    pool: Pool,
+    decide: Callable[[Sequence[Gap]], Plan],
+    *,
+    now: datetime,
+    horizon: timedelta,
+    limit: int,
+) -> Plan:
+    """Let ``decide`` look at up to ``limit`` streams with holes and note what it decides.
+
+    Returns an empty plan while another process is at it.
+
+    Raises:
+        DatabaseAway: Try again.
+    """
+    with transaction(pool) as connection:
+        held = connection.execute(_Q["try_repair_lock"], (LOCK_REPAIR,)).fetchone()
+        if held is None or not held[0]:
+            return Plan()
+        connection.execute(_Q["give_up_silent"], {"before": now - horizon})
+        rows = connection.cursor(row_factory=dict_row).execute(_Q["fetch_gaps"], {"limit": limit})
+        plan = decide(
+            [
+                Gap(
+                    vehicle_id=row["vehicle_id"],
+                    boot=row["boot"],
+                    tenant=row["tenant"],
+                    vin=Vin(row["vin"]),
+                    missing=parse_multirange(row["missing"]),
+                    requested_at=row["resend_requested_at"],
+                    request_count=row["resend_count"],
+                )
+                for row in rows
+            ]
+        )
+        for name, gaps in (("mark_requested", [r.gap for r in plan.requests]), ("give_up", plan.given_up)):
+            if gaps:
+                keys = {"vehicle_id": [g.vehicle_id for g in gaps], "boot": [g.boot for g in gaps]}
+                connection.execute(_Q[name], keys | {"now": now})
+        return plan
+
+
+def count_rejects(pool: Pool) -> list[dict[str, Any]]:
+    """Return how many messages were rejected, by reason.
+
+    Each row has ``reason``, ``is_retryable``, ``messages``, ``seen``, ``first_received``, ``last_received``.
+    """
+    with transaction(pool) as connection:
+        return connection.cursor(row_factory=dict_row).execute(_Q["count_rejects"]).fetchall()
+
+
+def list_rejects(pool: Pool, *, reason: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+    """Return the newest rejects, without their bytes, newest first."""
+    with transaction(pool) as connection:
+        cursor = connection.cursor(row_factory=dict_row)
+        return cursor.execute(_Q["list_rejects"], {"reason": reason, "limit": limit}).fetchall()
+
+
+def fetch_retryable(pool: Pool, *, after: int, limit: int) -> list[tuple[int, str, bytes, int]]:
+    """Return (id, topic, payload, received in microseconds) of rejects worth reading again, in order."""
+    with transaction(pool) as connection:
+        rows = connection.execute(_Q["fetch_retryable"], {"after": after, "limit": limit})
+        return [(row[0], row[1], bytes(row[2]), row[3]) for row in rows]
+
+
+def close_retried(pool: Pool, *, stored: Sequence[int], failed: Sequence[int], now: datetime) -> None:
+    """Forget rejects that have been stored after all, and note those that were tried again in vain."""
+    with transaction(pool) as connection:
+        connection.execute(_Q["delete_rejects"], {"reject_ids": list(stored)})
+        connection.execute(_Q["mark_retried"], {"reject_ids": list(failed), "now": now})

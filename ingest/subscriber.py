@@ -1,0 +1,252 @@
+"""The only paho import of ingest: deliveries in, acknowledgements out on the connection that delivered.
+
+MQTT 5 where the broker speaks it (shared subscription, session expiry, receive maximum), else MQTT 3.1.1
+with a plain persistent subscription. Every connection is a client object of its own under one stable client
+id: the broker keeps the session, and an acknowledgement of an older connection never reaches a newer one.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import paho.mqtt.client as mqtt
+import structlog
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from data.topics import PREFIX, UP_FILTER, Up
+from ingest.messages import Delivery
+
+#: The broker keeps our session, and what it queued, as long as vehicles keep their messages.
+SESSION_EXPIRY_S = 7 * 86_400
+#: A shared subscription is never given retained messages: each connection asks for them, and stays this long.
+RETAINED_S = 20.0
+STATUS_FILTER = f"{PREFIX}/+/+/up/{Up.STATUS}"
+_KEEPALIVE_S = 30
+_LONGEST_PAUSE_S = 15.0
+
+_log = structlog.get_logger("ingest")
+
+
+class Subscriber:
+    """Keeps one connection to the broker and hands its messages over in arrival order.
+
+    Args:
+        url: ``mqtt[s]://user:password@host:port``.
+        client_id: Stable: the broker keeps the session under it.
+        share: Group of the shared subscription (MQTT 5); empty: a plain subscription.
+        window: Messages that may be unacknowledged; also the length of the queue.
+        clock_us: Now, microseconds since 1970 UTC; stamps what arrives.
+    """
+
+    def __init__(
+        self, url: str, *, client_id: str, share: str, window: int, clock_us: Callable[[], int]
+    ) -> None:
+        parts = urlsplit(url)
+        self._host = parts.hostname or "127.0.0.1"
+        self._is_tls = parts.scheme == "mqtts"
+        self._port = parts.port or (8883 if self._is_tls else 1883)
+        self._user = unquote(parts.username) if parts.username else None
+        self._password = unquote(parts.password) if parts.password else None
+        self._client_id = client_id
+        self._share = share
+        self._window = window
+        self._clock_us = clock_us
+        self._queue: queue.Queue[Delivery] = queue.Queue(maxsize=window)
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._client: mqtt.Client | None = None
+        self._is_connected = threading.Event()
+        self._is_lost = threading.Event()
+        self._protocol = MQTTProtocolVersion.MQTTv5
+        self._thread = threading.Thread(target=self._run, name="ingest-subscriber", daemon=True)
+        self.connection_count = 0  #: connections made so far
+
+    def start(self) -> None:
+        """Begin connecting; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave the broker; the session stays there."""
+        self._stop.set()
+        self._is_lost.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10.0)
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the broker has accepted the present connection."""
+        return self._is_connected.is_set()
+
+    def wait_connected(self, timeout_s: float) -> bool:
+        """Wait for a connection; tell whether there is one."""
+        return self._is_connected.wait(timeout_s)
+
+    def receive(self, timeout_s: float) -> Delivery | None:
+        """Return the next delivery, or None when none came in time."""
+        try:
+            return self._queue.get(timeout=timeout_s) if timeout_s > 0 else self._queue.get_nowait()
+        except queue.Empty:
+            return None
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> int:
+        """Acknowledge in the given order; return how many could be, being of the present connection."""
+        done = 0
+        with self._lock:
+            client = self._client
+            for delivery in deliveries:
+                if client is not None and delivery.connection is client and delivery.qos > 0:
+                    done += client.ack(delivery.mid, delivery.qos) == MQTTErrorCode.MQTT_ERR_SUCCESS
+        return done
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Publish at QoS 1 without waiting; tell whether there was a connection to try it on."""
+        with self._lock:
+            if self._client is None or not self._is_connected.is_set():
+                return False
+            return self._client.publish(topic, payload, qos=1).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _run(self) -> None:
+        pause_s, is_told = 0.2, False
+        while not self._stop.is_set():
+            self._is_lost.clear()
+            client = self._build_client()
+            try:
+                self._connect(client)
+            except OSError as error:
+                if not is_told:
+                    _log.warning("broker away", error=str(error)[:200])
+                is_told = True
+            else:
+                was_accepted = self._serve(client)
+                pause_s = 0.2 if was_accepted else pause_s
+                if was_accepted and not self._stop.is_set():
+                    _log.warning("broker connection lost")
+                is_told = is_told and not was_accepted
+            self._stop.wait(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _serve(self, client: mqtt.Client) -> bool:
+        """Serve one connection until it is lost; tell whether the broker had accepted it."""
+        with self._lock:
+            self._client = client
+        client.loop_start()
+        accepted = self._wait_accepted()
+        if accepted:
+            self._watch(client)
+        elif not self._stop.is_set():
+            self._protocol = (
+                MQTTProtocolVersion.MQTTv311
+                if self._protocol == MQTTProtocolVersion.MQTTv5
+                else MQTTProtocolVersion.MQTTv5
+            )
+        with self._lock:
+            self._client = None
+        self._is_connected.clear()
+        client.disconnect()
+        client.loop_stop()
+        return accepted
+
+    def _wait_accepted(self) -> bool:
+        deadline = time.monotonic() + 10.0
+        while time.monotonic() < deadline and not self._is_lost.is_set():
+            if self._is_connected.wait(0.05):
+                return True
+        return self._is_connected.is_set()
+
+    def _watch(self, client: mqtt.Client) -> None:
+        is_shared = self._is_shared()
+        if not self._is_lost.wait(RETAINED_S) and is_shared:
+            client.unsubscribe(STATUS_FILTER)
+        self._is_lost.wait()
+
+    def _is_shared(self) -> bool:
+        return bool(self._share) and self._protocol == MQTTProtocolVersion.MQTTv5
+
+    def _build_client(self) -> mqtt.Client:
+        is_v5 = self._protocol == MQTTProtocolVersion.MQTTv5
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            protocol=self._protocol,
+            manual_ack=True,
+            reconnect_on_failure=False,
+            clean_session=None if is_v5 else False,
+        )
+        if self._user is not None:
+            client.username_pw_set(self._user, self._password)
+        if self._is_tls:
+            client.tls_set()
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        return client
+
+    def _connect(self, client: mqtt.Client) -> None:
+        if self._protocol == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho
+            properties.SessionExpiryInterval = SESSION_EXPIRY_S
+            properties.ReceiveMaximum = self._window
+            client.connect(self._host, self._port, _KEEPALIVE_S, clean_start=False, properties=properties)
+        else:
+            client.connect(self._host, self._port, _KEEPALIVE_S)
+
+    def _on_connect(
+        self,
+        client: mqtt.Client,
+        _userdata: Any,
+        flags: mqtt.ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            _log.warning("broker refused", reason=str(reason))
+            self._is_lost.set()
+            return
+        if self._is_shared():
+            share = f"$share/{self._share}/{UP_FILTER}"
+            client.subscribe([(share, SubscribeOptions(qos=1)), (STATUS_FILTER, SubscribeOptions(qos=1))])
+        elif self._protocol == MQTTProtocolVersion.MQTTv5:
+            client.subscribe(UP_FILTER, options=SubscribeOptions(qos=1))
+        else:
+            client.subscribe(UP_FILTER, qos=1)
+        self.connection_count += 1
+        _log.info(
+            "broker connected",
+            protocol=self._protocol.name,
+            is_shared=self._is_shared(),
+            session_present=flags.session_present,
+        )
+        self._is_connected.set()
+
+    def _on_disconnect(
+        self,
+        client: mqtt.Client,
+        _userdata: Any,
+        _flags: mqtt.DisconnectFlags,
+        _reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if client is self._client:
+            self._is_lost.set()
+
+    def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = "not UTF-8"
+        delivery = Delivery(topic, bytes(message.payload), self._clock_us(), message.qos, message.mid, client)
+        while not self._is_lost.is_set():
+            try:
+                self._queue.put(delivery, timeout=0.5)
+            except queue.Full:
+                continue
+            return
