@@ -1,0 +1,378 @@
+"""Vehicles at the broker: one connection each, one network thread for all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import paho.mqtt.client as mqtt
+import structlog
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
+from data import topics
+from data.records import Vin
+from simulators.encode import event_payload, mark_hist, status_payload
+from simulators.errors import LinkError
+from simulators.outbox import MakePayload, Outbox
+from simulators.sent_store import SentMessage, SentStore
+
+_log = structlog.get_logger("simulators")
+OnWarning = Callable[[Vin, Mapping[str, Any]], None]
+_WINDOW = 10  #: messages under way per vehicle
+_REPEATS = 50_000  #: repeats a vehicle remembers to send
+_RETRY_S = (0.2, 10.0)  #: first and longest pause before connecting again
+
+
+@dataclass(slots=True)
+class Counters:
+    """What has gone over the wire; status messages are not counted."""
+
+    published: int = 0  #: distinct messages handed to the broker
+    acked: int = 0  #: distinct messages that the broker acknowledged
+    resent: int = 0  #: messages sent again because the server asked
+    warnings: int = 0  #: distinct warnings received
+
+
+@dataclass(slots=True)
+class _Link:
+    outbox: Outbox
+    client: mqtt.Client
+    is_connected: bool = False
+    retry_at: float = 0.0
+    pause_s: float = _RETRY_S[0]
+    status_at: float = 0.0
+
+
+class FleetLink:
+    """Publishes for many vehicles over MQTT 3.1.1, at least once, at a bounded rate for all of them together.
+
+    Every vehicle has a connection, a last will, a boot id and sequence numbers of its own. A message counts
+    as sent when the broker has acknowledged it. Requests for missing messages are answered from the store.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        tenant: str,
+        vins: Sequence[Vin],
+        boot: str,
+        store: SentStore,
+        origin: str,
+        rate_messages_per_s: float = 400.0,
+        queue_messages: int = 600,
+        status_every_s: float = 5.0,
+        on_warning: OnWarning | None = None,
+        now_ms: Callable[[], int],
+    ) -> None:
+        """Prepare the vehicles; :meth:`start` connects them.
+
+        Raises:
+            LinkError: The address is not mqtt[s]://[user:password@]host[:port].
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
+            raise LinkError("mqtt_url: must be mqtt[s]://user:password@host:port")
+        self._host, self._port = parts.hostname, parts.port or (8883 if parts.scheme == "mqtts" else 1883)
+        self._account = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+        self._is_tls = parts.scheme == "mqtts"
+        self.counters = Counters()
+        self.boot = boot
+        self._store, self._rate, self._limit = store, rate_messages_per_s, queue_messages
+        self._status_every_s, self._on_warning, self._now_ms = status_every_s, on_warning, now_ms
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+        self._lock = threading.Condition(threading.RLock())
+        self._links = {vin: self._make_link(Outbox(tenant, vin, boot, origin)) for vin in vins}
+        self._turns = deque(self._links.values())
+        self._thread = threading.Thread(target=self._loop, name="vehicles", daemon=True)
+        self._is_stopping = False
+        self._tokens = self._repeat_tokens = 0.0
+        self._has_warned = False
+        self.refusal: str | None = None  #: why the broker refuses the vehicles, as long as it does
+
+    # ------------------------------------------------------------------ called by any thread
+
+    def start(self) -> None:
+        """Connect in the background and keep connected."""
+        self._thread.start()
+
+    def submit(
+        self,
+        vin: Vin,
+        kind: topics.Up,
+        make: MakePayload,
+        *,
+        is_hist: bool = False,
+        bus: str = "",
+        stop: threading.Event | None = None,
+    ) -> bool:
+        """Number and queue one message; wait while the queue is full.
+
+        Returns:
+            False when ``stop`` was set first; the message is then not queued.
+        """
+        with self._lock:
+            while sum(len(link.outbox.waiting) for link in self._turns) >= self._limit:
+                if (stop is not None and stop.is_set()) or self._is_stopping:
+                    return False
+                self._lock.wait(0.1)
+            self._links[vin].outbox.add(kind, make, sent_ms=self._now_ms(), is_hist=is_hist, bus=bus)
+        self._wake()
+        return True
+
+    def drain(self, timeout_s: float, stop: threading.Event | None = None) -> bool:
+        """Wait until every message has been acknowledged; tell whether that happened in time."""
+        until = time.monotonic() + timeout_s
+        with self._lock:
+            while not all(link.outbox.is_idle for link in self._links.values()):
+                if time.monotonic() > until or (stop is not None and stop.is_set()):
+                    return False
+                self._lock.wait(0.1)
+        return True
+
+    def stop(self) -> None:
+        """Say goodbye with a last status and disconnect."""
+        self._is_stopping = True
+        self._wake()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10.0)
+        self._selector.close()
+        self._wake_read.close()
+        self._wake_write.close()
+
+    # ------------------------------------------------------------------ the network thread
+
+    def _make_link(self, outbox: Outbox) -> _Link:
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"{outbox.tenant}-{outbox.vin}",
+            protocol=mqtt.MQTTv311,
+            clean_session=False,
+            reconnect_on_failure=False,
+        )
+        link = _Link(outbox, client)
+        client.max_inflight_messages_set(4 * _WINDOW)
+        client.connect_timeout = 3.0
+        if self._account:
+            client.username_pw_set(*self._account)
+        if self._is_tls:
+            client.tls_set(cert_reqs=ssl.CERT_REQUIRED)
+        will = topics.up(outbox.tenant, outbox.vin, topics.Up.STATUS)
+        client.will_set(will, status_payload(outbox.boot, is_online=False), qos=1, retain=True)
+        client.on_connect = lambda _c, _u, _f, code, _p: self._connected(link, code)
+        client.on_disconnect = lambda _c, _u, _f, _code, _p: self._disconnected(link)
+        client.on_publish = lambda _c, _u, mid, _code, _p: self._acknowledged(link, mid)
+        client.on_message = lambda _c, _u, message: self._received(link, message)
+        client.on_socket_open = lambda _c, _u, sock: self._watch(link, sock, selectors.EVENT_READ)
+        client.on_socket_close = lambda _c, _u, sock: self._unwatch(sock)
+        both = selectors.EVENT_READ | selectors.EVENT_WRITE
+        client.on_socket_register_write = lambda _c, _u, sock: self._watch(link, sock, both)
+        client.on_socket_unregister_write = lambda _c, _u, sock: self._watch(link, sock, selectors.EVENT_READ)
+        return link
+
+    def _watch(self, link: _Link, sock: Any, events: int) -> None:
+        try:
+            self._selector.modify(sock, events, link)
+        except KeyError:
+            self._selector.register(sock, events, link)
+
+    def _unwatch(self, sock: Any) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(sock)
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):
+            self._wake_write.send(b"x")
+
+    def _loop(self) -> None:
+        last = housekeeping = pruned = time.monotonic()
+        wait_s = 0.0
+        while not self._is_stopping:
+            self._poll(wait_s)
+            now = time.monotonic()
+            self._connect_due(now)
+            burst = max(20.0, 0.2 * self._rate)
+            self._tokens = min(self._tokens + (now - last) * self._rate, burst)
+            self._repeat_tokens = min(self._repeat_tokens + (now - last) * self._rate, burst)
+            last = now
+            with self._lock:
+                has_more = self._pump() | self._repeat()
+                self._announce(now)
+            wait_s = 0.02 if has_more else 0.2
+            if now - housekeeping > 1.0:
+                housekeeping = now
+                for link in self._links.values():
+                    if link.client.loop_misc() is not MQTTErrorCode.MQTT_ERR_SUCCESS and link.is_connected:
+                        self._disconnected(link)
+            if now - pruned > 600.0:
+                pruned = now
+                self._store.prune(self._now_ms())
+        self._say_goodbye()
+
+    def _poll(self, wait_s: float) -> None:
+        for key, events in self._selector.select(wait_s):
+            link: _Link | None = key.data
+            if link is None:
+                with contextlib.suppress(OSError):
+                    self._wake_read.recv(4096)
+                continue
+            if events & selectors.EVENT_READ:
+                link.client.loop_read()
+                sock = link.client.socket()
+                while isinstance(sock, ssl.SSLSocket) and sock.pending():
+                    link.client.loop_read()
+                    sock = link.client.socket()
+            if events & selectors.EVENT_WRITE:
+                link.client.loop_write()
+
+    def _connect_due(self, now: float) -> None:
+        for link in self._links.values():
+            if link.client.socket() is not None or now < link.retry_at:
+                continue
+            link.retry_at = now + link.pause_s
+            link.pause_s = min(2 * link.pause_s, _RETRY_S[1])
+            try:
+                link.client.connect(self._host, self._port, keepalive=30)
+            except (OSError, ValueError) as error:
+                self.refusal = f"{type(error).__name__}: {error}"
+                if not self._has_warned:
+                    self._has_warned = True
+                    _log.warning("broker away", reason=self.refusal[:200])
+                return
+
+    def _connected(self, link: _Link, code: Any) -> None:
+        if code.is_failure:
+            self.refusal = str(code)
+            if not self._has_warned:
+                self._has_warned = True
+                _log.warning("broker refuses", reason=str(code))
+            return
+        self._has_warned, self.refusal = False, None
+        link.is_connected, link.pause_s, link.status_at = True, _RETRY_S[0], 0.0
+        link.client.subscribe(topics.down_filter(link.outbox.tenant, link.outbox.vin), qos=1)
+
+    def _disconnected(self, link: _Link) -> None:
+        link.is_connected = False
+        link.retry_at = max(link.retry_at, time.monotonic() + 0.1)
+
+    def _acknowledged(self, link: _Link, mid: int) -> None:
+        with self._lock:
+            is_repeat = link.outbox.acknowledge(mid)
+            self.counters.acked += is_repeat is False
+            self._lock.notify_all()
+
+    def _pump(self) -> bool:
+        """Send what the rate and the windows allow, vehicles taking turns; tell whether more is waiting."""
+        chosen: list[tuple[_Link, SentMessage]] = []
+        idle = 0
+        room = {vin: _WINDOW - len(link.outbox.in_flight) for vin, link in self._links.items()}
+        while self._tokens >= 1.0 and idle < len(self._turns):
+            link = self._turns[0]
+            self._turns.rotate(-1)
+            if link.is_connected and link.outbox.waiting and room[link.outbox.vin] > 0:
+                chosen.append((link, link.outbox.waiting.popleft()))
+                room[link.outbox.vin] -= 1
+                self._tokens -= 1.0
+                idle = 0
+            else:
+                idle += 1
+        if chosen:
+            self._store.save(message for _, message in chosen)
+            for link, message in chosen:
+                self._publish(link, message, is_repeat=False)
+            self.counters.published += len(chosen)
+            self._lock.notify_all()
+        return any(link.outbox.waiting for link in self._links.values())
+
+    def _repeat(self) -> bool:
+        for link in self._links.values():
+            box = link.outbox
+            while (
+                link.is_connected
+                and box.repeats
+                and self._repeat_tokens >= 1.0
+                and len(box.in_flight) < 2 * _WINDOW
+            ):
+                boot, seq = box.repeats.popleft()
+                found = self._store.fetch(box.vin, boot, [seq])
+                self._repeat_tokens -= 1.0
+                if found:
+                    self._publish(link, found[0], is_repeat=True)
+                    self.counters.resent += 1
+                else:
+                    box.asked.discard((boot, seq))
+        return any(link.outbox.repeats for link in self._links.values())
+
+    def _publish(self, link: _Link, message: SentMessage, *, is_repeat: bool) -> None:
+        payload = mark_hist(message.payload) if is_repeat else message.payload
+        info = link.client.publish(message.topic, payload, qos=1)
+        link.outbox.in_flight[info.mid] = (message, is_repeat)
+
+    def _announce(self, now: float) -> None:
+        for link in self._links.values():
+            is_new = link.outbox.is_idle and link.outbox.announced_seq != link.outbox.next_seq - 1
+            pause_s = 0.5 if is_new else self._status_every_s
+            if link.is_connected and now - link.status_at >= pause_s and link.outbox.acknowledged_seq >= 0:
+                link.status_at = now
+                link.client.publish(*link.outbox.status(is_online=True), qos=1, retain=True)
+
+    def _received(self, link: _Link, message: mqtt.MQTTMessage) -> None:
+        try:
+            body = json.loads(message.payload)
+            if message.topic.endswith(topics.Down.RESEND):
+                with self._lock:
+                    for first, last in body["ranges"]:
+                        link.outbox.ask(str(body["boot"]), int(first), int(last), limit=_REPEATS)
+            elif message.topic.endswith(topics.Down.WARNING):
+                self._warned(link, body)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            _log.warning(
+                "unreadable message from the server", kind=message.topic.rsplit("/", 1)[-1], reason=str(error)
+            )
+
+    def _warned(self, link: _Link, body: Mapping[str, Any]) -> None:
+        warning_id = str(body["warning_id"])
+        if warning_id in link.outbox.seen_warnings:
+            return
+        link.outbox.seen_warnings.add(warning_id)
+        self.counters.warnings += 1
+        now_ms = self._now_ms()
+        with self._lock:
+            link.outbox.add(
+                topics.Up.EVENT,
+                lambda envelope: event_payload(
+                    envelope, time_ms=now_ms, kind="warning_receipt", data={"warning_id": warning_id}
+                ),
+                sent_ms=now_ms,
+                is_hist=False,
+            )
+        if self._on_warning is not None:
+            self._on_warning(link.outbox.vin, body)
+
+    def _say_goodbye(self) -> None:
+        for link in self._links.values():
+            if link.is_connected:
+                link.client.publish(*link.outbox.status(is_online=False), qos=1, retain=True)
+        until = time.monotonic() + 1.0
+        while time.monotonic() < until and any(link.client.want_write() for link in self._links.values()):
+            self._poll(0.05)
+        self._poll(0.05)
+        for link in self._links.values():
+            client = link.client
+            client.disconnect()
+            client.on_socket_open = client.on_socket_close = None
+            client.on_socket_register_write = client.on_socket_unregister_write = None
