@@ -63,9 +63,20 @@ class Explanation:
 class Predictor(Protocol):
     """One failure mode of one kind of component. The constructor stores; there is no logic in it."""
 
-    failure_mode: FailureMode
-    model_version: str
-    horizon_h: float
+    @property
+    def failure_mode(self) -> FailureMode:
+        """The failure mode that it finds."""
+        ...
+
+    @property
+    def model_version(self) -> str:
+        """Name and number of the model; changes with its results."""
+        ...
+
+    @property
+    def horizon_h(self) -> float:
+        """The period that its probability refers to, hours."""
+        ...
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk as of each day, from that day and earlier ones only."""

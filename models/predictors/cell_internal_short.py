@@ -193,8 +193,8 @@ class CellInternalShortPredictor:
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Return rate score, rate, its error and the deciding window.
 
-        Trends are worked out for vehicles in which some cell comes near the other two conditions; elsewhere the
-        weakest condition is known already, the score is infinite and the rate missing.
+        Trends are worked out for vehicles in which some cell comes near the other two conditions; elsewhere
+        the weakest condition is known already, the score is infinite and the rate missing.
         """
         shape = own.shape
         score, window = np.full(shape, np.inf), np.full(shape, float(self.windows[-1]))
