@@ -1,0 +1,63 @@
+"""Follow the vehicles' own alarms: live ones may open orders, all of them join."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from alerts.alarms import evidence_of
+from alerts.desk import Desk, Terms, decide_again
+from alerts.joining import join_alarms
+from alerts.router import Routed, act_on
+from alerts.store import AlertStore
+from data.db import Pool, transaction
+
+SERVICE = "route"
+
+
+def follow_events(pool: Pool, terms: Terms, *, now: datetime, limit: int = 1000) -> Routed:
+    """Act on the alarms of the batches that came since the last time.
+
+    The cursor moves only after every vehicle's transaction: after a crash the same alarms are seen again, and
+    change nothing, because an alert knows the newest evidence it has seen and counts are counted anew.
+    """
+    with transaction(pool) as connection:
+        store = AlertStore(connection)
+        cursor = store.fetch_event_cursor(SERVICE)
+        newest, spans = store.fetch_event_spans(cursor, limit)
+    done = Routed()
+    for vehicle_id, first, last in spans:
+        done += decide_again(
+            pool,
+            lambda desk, v=vehicle_id, a=first, b=last: take_alarms(desk, v, (a, b), terms, now=now),  # type: ignore[misc]
+        )
+    if newest > cursor:
+        with transaction(pool) as connection:
+            AlertStore(connection).advance_event_cursor(SERVICE, newest, now)
+    return done
+
+
+def take_alarms(
+    desk: Desk, vehicle_id: int, span: tuple[datetime, datetime], terms: Terms, *, now: datetime
+) -> Routed:
+    """Act on one vehicle's own alarms within a span of event time, in the caller's transaction."""
+    store = desk.store
+    store.lock_vehicle(vehicle_id)
+    vehicle = store.fetch_vehicle(vehicle_id)
+    alarms = store.fetch_alarms(vehicle_id, *span)
+    if vehicle is None or not alarms:
+        return Routed()
+    done = Routed()
+    for alarm in alarms:
+        evidence = evidence_of(
+            alarm,
+            terms.policy.alarm,
+            vehicle_id=vehicle_id,
+            origin=vehicle.origin,
+            now=now,
+            fresh_s=terms.fresh_s,
+        )
+        for prediction in evidence:
+            done += act_on(desk, prediction, vehicle, terms, now=now)
+    for order in store.fetch_open_orders(vehicle_id):
+        join_alarms(desk, order, vehicle, terms, now=now)
+    return done

@@ -1,0 +1,75 @@
+"""One transaction of deciding: its stores, its terms, and trying again after a conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import psycopg
+
+from alerts.errors import BookingConflict
+from alerts.network_store import NetworkStore
+from alerts.rules import Policy, load_policy
+from alerts.store import AlertStore
+from data.db import Connection, Pool, transaction
+from data.errors import DatabaseAway
+from data.settings import Settings
+
+#: Tries of one decision: the first with everybody else, the others alone.
+ATTEMPTS = 5
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What holds for every decision: policy and the operator's settings."""
+
+    policy: Policy
+    road_factor: float
+    hold_for: timedelta
+    fresh_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The stores of one transaction."""
+
+    store: AlertStore
+    network: NetworkStore
+    is_exclusive: bool = False  #: planning alone, after a conflict
+
+
+def terms_of(settings: Settings) -> Terms:
+    """Return the shipped policy with the operator's settings."""
+    return Terms(
+        policy=load_policy(),
+        road_factor=settings.road_factor,
+        hold_for=timedelta(minutes=settings.hold_minutes),
+        fresh_s=settings.fresh_s,
+    )
+
+
+def decide_again(pool: Pool, work: Callable[[Desk], _T]) -> _T:
+    """Run a decision in one transaction; on a conflict over bay, technician or part make it again, alone.
+
+    Raises:
+        BookingConflict: It lost every time; nothing was written, and it may be tried later.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            with transaction(pool) as connection:
+                return work(open_desk(connection, is_exclusive=attempt > 0))
+        except (BookingConflict, psycopg.errors.IntegrityError) as error:
+            last: Exception = error
+        except DatabaseAway as error:
+            if not isinstance(error.__cause__, psycopg.errors.DeadlockDetected):
+                raise
+            last = error
+    raise BookingConflict(f"the decision lost {ATTEMPTS} times: {str(last).strip()[:200]}") from last
+
+
+def open_desk(connection: Connection, *, is_exclusive: bool = False) -> Desk:
+    """Return the stores of a transaction."""
+    return Desk(store=AlertStore(connection), network=NetworkStore(connection), is_exclusive=is_exclusive)

@@ -1,0 +1,84 @@
+"""What the database knows and the router needs: vehicles, open orders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from alerts.orders import OrderState
+from alerts.rules import OrderRule
+from alerts.stations import Place, remaining_range_km
+from data.records import FailureMode, Origin, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehicleFacts:
+    """A vehicle with its owner and what it said last."""
+
+    vehicle_id: int
+    tenant_id: int
+    tenant: str
+    vin: str
+    time_zone: str
+    owner_id: int | None
+    home: tuple[float, float] | None  #: WGS-84
+    position: tuple[float, float] | None  #: the last the vehicle sent
+    energy_kwh: float
+    soc_percent: float | None
+    soh_percent: float | None
+    origin: Origin
+
+    def place(self, rule: OrderRule) -> Place | None:
+        """Return where the vehicle is; the owner's home where it never said, None where neither is known."""
+        found = self.position or self.home
+        if found is None:
+            return None
+        range_km = None
+        if self.soc_percent is not None:
+            range_km = remaining_range_km(
+                rule,
+                soc_percent=self.soc_percent,
+                energy_kwh=self.energy_kwh,
+                soh_percent=self.soh_percent if self.soh_percent is not None else 100.0,
+            )
+        return Place(lat=found[0], lon=found[1], is_estimated=self.position is None, range_km=range_km)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A repair order as far as deciding needs it."""
+
+    order_id: int
+    vehicle_id: int
+    tenant_id: int
+    component: str
+    cause: str
+    failure_mode: FailureMode
+    severity: Severity
+    state: OrderState
+    version: int
+    deadline: datetime
+    station_id: int | None
+    slot_start: datetime | None
+    total: Decimal
+    waiting_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOrder:
+    """What an order is opened with."""
+
+    vehicle: VehicleFacts
+    component: str
+    cause: str
+    failure_mode: FailureMode
+    severity: Severity
+    deadline: datetime
+    complaint: str
+    reasons: Sequence[Mapping[str, object]]
+    time_to_threshold_h: tuple[float, float, float] | None  #: p10, p50, p90
+    origin: Origin
+    prediction_id: int | None
+    idempotency_key: str

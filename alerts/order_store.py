@@ -1,0 +1,294 @@
+"""SQL of repair orders, their bookings and parts, and of the warnings about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from alerts.errors import BookingConflict, UnknownOrder
+from alerts.facts import NewOrder, Order, VehicleFacts
+from alerts.orders import OrderState
+from alerts.pricing import Quote
+from alerts.rows import order_from
+from alerts.stations import PassedOver, Place, Plan
+from alerts.texts import WarningText
+from data.db import CHANNEL_LIVE, CHANNEL_OUTBOX, Connection, load_queries, notify
+from data.records import Severity, parse_vin
+from data.topics import Down, down
+
+ACTOR = "anxin"
+
+
+class OrderStore:
+    """Reads and writes orders on one connection; the caller owns the transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._queries = load_queries("alerts")
+
+    def _rows(self, name: str, **values: Any) -> list[dict[str, Any]]:
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(self._queries[name], values).fetchall()
+
+    def _row(self, name: str, **values: Any) -> dict[str, Any] | None:
+        rows = self._rows(name, **values)
+        return rows[0] if rows else None
+
+    def _run(self, name: str, **values: Any) -> int:
+        return self._connection.execute(self._queries[name], values).rowcount
+
+    # ------------------------------------------------------------ orders
+
+    def fetch_open_order(self, vehicle_id: int, cause: str) -> Order | None:
+        """Return the open order of a cause, locked."""
+        row = self._row("fetch_open_order", vehicle_id=vehicle_id, cause=cause)
+        return order_from(row) if row else None
+
+    def fetch_open_orders(self, vehicle_id: int) -> list[Order]:
+        """Return all open orders of a vehicle, locked."""
+        return [order_from(row) for row in self._rows("fetch_open_orders_of_vehicle", vehicle_id=vehicle_id)]
+
+    def fetch_order(self, order_id: int) -> Order:
+        """Return one order, locked.
+
+        Raises:
+            UnknownOrder: There is none.
+        """
+        row = self._row("fetch_order", order_id=order_id)
+        if row is None:
+            raise UnknownOrder(f"order {order_id}: there is no such order")
+        return order_from(row)
+
+    def fetch_order_vehicle(self, order_id: int) -> int:
+        """Return the vehicle of an order, to be locked before the order.
+
+        Raises:
+            UnknownOrder: There is none.
+        """
+        row = self._row("fetch_order_vehicle", order_id=order_id)
+        if row is None:
+            raise UnknownOrder(f"order {order_id}: there is no such order")
+        return int(row["vehicle_id"])
+
+    def fetch_waiting_orders(self, before: datetime, limit: int) -> list[tuple[int, int]]:
+        """Return (order, vehicle) of waiting orders not touched since ``before``, the most urgent first."""
+        rows = self._rows("fetch_waiting_orders", before=before, limit=limit)
+        return [(row["order_id"], row["vehicle_id"]) for row in rows]
+
+    def insert_order(self, order: NewOrder, now: datetime) -> int:
+        """Open an order in state triaged and return its id."""
+        p10, p50, p90 = order.time_to_threshold_h or (None, None, None)
+        row = self._row(
+            "insert_order",
+            tenant_id=order.vehicle.tenant_id,
+            vehicle_id=order.vehicle.vehicle_id,
+            component=order.component,
+            cause=order.cause,
+            failure_mode=order.failure_mode,
+            severity=order.severity,
+            deadline=order.deadline,
+            complaint=order.complaint,
+            reasons=Jsonb(list(order.reasons)),
+            p10=p10,
+            p50=p50,
+            p90=p90,
+            origin=order.origin,
+            prediction_id=order.prediction_id,
+            idempotency_key=order.idempotency_key,
+            now=now,
+        )
+        return int(row["order_id"]) if row else 0
+
+    def insert_order_event(
+        self,
+        order_id: int,
+        from_state: OrderState | None,
+        to_state: OrderState,
+        reason: str,
+        *,
+        now: datetime,
+        actor: str = ACTOR,
+    ) -> None:
+        """Append to the history of an order."""
+        self._run(
+            "insert_order_event",
+            order_id=order_id,
+            actor=actor,
+            from_state=from_state,
+            to_state=to_state,
+            reason=reason,
+            now=now,
+        )
+
+    def offer_order(
+        self, order_id: int, plan: Plan, quote: Quote, place: Place, *, mode: str, now: datetime
+    ) -> int:
+        """Write the appointment and its price; return the order's new version."""
+        row = self._row(
+            "offer_order",
+            order_id=order_id,
+            mode=mode,
+            station_id=plan.station.station_id,
+            distance_km=plan.distance_km,
+            is_distance_estimated=place.is_estimated,
+            bay_id=plan.bay.bay_id,
+            technician_id=plan.technician.technician_id,
+            start=plan.start,
+            end=plan.end,
+            currency=quote.currency,
+            total=quote.total,
+            passed_over=Jsonb([_passed_over(p) for p in plan.passed_over]),
+            now=now,
+        )
+        self._run("delete_order_lines", order_id=order_id)
+        for number, line in enumerate(quote.lines, start=1):
+            self._run(
+                "insert_order_line",
+                order_id=order_id,
+                line=number,
+                kind=line.kind,
+                code=line.code,
+                text_en=line.text_en,
+                text_zh=line.text_zh,
+                qty=line.qty,
+                unit_price=line.unit_price,
+                amount=line.amount,
+            )
+        return int(row["version"]) if row else 0
+
+    def let_order_wait(
+        self, order_id: int, *, reason: str, passed_over: Sequence[PassedOver], now: datetime
+    ) -> int:
+        """Note why no station could be booked; return the order's new version."""
+        row = self._row(
+            "let_order_wait",
+            order_id=order_id,
+            waiting_reason=reason,
+            passed_over=Jsonb([_passed_over(p) for p in passed_over]),
+            now=now,
+        )
+        return int(row["version"]) if row else 0
+
+    def escalate_order(self, order_id: int, *, severity: Severity, deadline: datetime, now: datetime) -> int:
+        """Make an order more urgent; return its new version."""
+        row = self._row("escalate_order", order_id=order_id, severity=severity, deadline=deadline, now=now)
+        return int(row["version"]) if row else 0
+
+    def move_order(self, order_id: int, state: OrderState, *, owner_answer: str | None, now: datetime) -> int:
+        """Set state and the owner's answer; return the new version."""
+        row = self._row("move_order", order_id=order_id, state=state, owner_answer=owner_answer, now=now)
+        return int(row["version"]) if row else 0
+
+    # ------------------------------------------------------------ bookings and parts
+
+    def release_expired_holds(self, now: datetime) -> int:
+        """Free what nobody decided on in time; return how many orders lost their hold."""
+        return self._run("release_expired_holds", now=now)
+
+    def release_order(self, order_id: int) -> None:
+        """Free bay, technician and parts of an order."""
+        self._run("release_order", order_id=order_id)
+
+    def hold(
+        self,
+        order_id: int,
+        plan: Plan,
+        parts: Sequence[tuple[str, int]],
+        *,
+        hold_for: timedelta,
+        now: datetime,
+    ) -> None:
+        """Hold bay, technician and parts of a plan together.
+
+        Raises:
+            BookingConflict: A part was taken meanwhile.
+            psycopg.errors.IntegrityError: Bay or technician was taken meanwhile.
+        """
+        self._run(
+            "insert_hold",
+            order_id=order_id,
+            bay_id=plan.bay.bay_id,
+            technician_id=plan.technician.technician_id,
+            start=plan.start,
+            end=plan.end,
+            expires_at=now + hold_for,
+        )
+        for sku, qty in sorted(parts):
+            wanted = {"station_id": plan.station.station_id, "sku": sku, "qty": qty}
+            if self._row("reserve_part", **wanted) is None:
+                raise BookingConflict(f"part {sku} at {plan.station.code}: taken meanwhile")
+            self._run("insert_reservation", order_id=order_id, **wanted)
+
+    def extend_hold(self, order_id: int, until: datetime) -> bool:
+        """Keep a hold until then, at most until its slot begins; False where it is gone."""
+        return self._run("extend_hold", order_id=order_id, expires_at=until) > 0
+
+    def confirm_hold(self, order_id: int) -> bool:
+        """Turn a hold into a booking; False where it is gone."""
+        return self._row("confirm_hold", order_id=order_id) is not None
+
+    # ------------------------------------------------------------ report and outbox
+
+    def fetch_report(self, tenant: str | None, order_id: int | None) -> list[dict[str, Any]]:
+        """Return orders with station, lines, parts and alerts, as rows of ``report_orders``."""
+        return self._rows("report_orders", tenant=tenant, order_id=order_id)
+
+    def queue_warning(
+        self,
+        vehicle: VehicleFacts,
+        *,
+        transition: str,
+        severity: Severity,
+        text: WarningText,
+        alert_id: int | None,
+        order_id: int | None,
+        now: datetime,
+    ) -> None:
+        """Write a warning and its deliveries, once for each transition, and wake the sender."""
+        row = self._row(
+            "insert_warning",
+            tenant_id=vehicle.tenant_id,
+            vehicle_id=vehicle.vehicle_id,
+            alert_id=alert_id,
+            order_id=order_id,
+            transition=transition,
+            severity=severity,
+            title_en=text.title_en,
+            title_zh=text.title_zh,
+            body_en=text.body_en,
+            body_zh=text.body_zh,
+            now=now,
+        )
+        if row is None:
+            return
+        topic = down(vehicle.tenant, parse_vin(vehicle.vin), Down.WARNING)
+        self._run(
+            "insert_deliveries",
+            warning_id=row["warning_id"],
+            topic=topic,
+            owner_id=vehicle.owner_id,
+            now=now,
+        )
+        notify(self._connection, CHANNEL_OUTBOX)
+        self.tell_browsers("warning", str(row["warning_id"]))
+
+    def tell_browsers(self, kind: str, key: int | str) -> None:
+        """Announce a change on the live channel."""
+        notify(self._connection, CHANNEL_LIVE, json.dumps({"kind": kind, "id": key}))
+
+
+def _passed_over(passed: PassedOver) -> Mapping[str, object]:
+    return {
+        "station": passed.station.code,
+        "name_en": passed.station.name_en,
+        "name_zh": passed.station.name_zh,
+        "distance_km": round(passed.distance_km, 1),
+        "code": passed.code,
+        "reason": passed.reason_en,
+        "reason_zh": passed.reason_zh,
+    }

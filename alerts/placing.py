@@ -1,0 +1,146 @@
+"""Give an order its appointment: plan, price, hold and offer in the caller's transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from alerts.desk import Desk, Terms
+from alerts.facts import Order, VehicleFacts
+from alerts.jobs import Job
+from alerts.orders import OrderState
+from alerts.pricing import price
+from alerts.stations import NoPlan, PassedOver, Place, Plan, plan
+from alerts.texts import Appointment, warning_text
+
+
+def place_order(
+    desk: Desk,
+    order: Order,
+    vehicle: VehicleFacts,
+    terms: Terms,
+    *,
+    now: datetime,
+    alert_id: int | None = None,
+) -> Plan | NoPlan:
+    """Offer the nearest appointment that fits, or note why the order waits; tell the owner.
+
+    Any earlier hold of this order must have been released. Expired holds of all orders are released first.
+
+    Raises:
+        BookingConflict: A part was taken meanwhile; the whole decision must be made again.
+        psycopg.errors.IntegrityError: Likewise for bay or technician.
+    """
+    store, policy = desk.store, terms.policy
+    store.lock_planning(order.tenant_id, is_exclusive=desk.is_exclusive)
+    store.release_expired_holds(now)
+
+    def wait(reason: str, passed_over: tuple[PassedOver, ...]) -> NoPlan:
+        waiting = NoPlan(reason=reason, passed_over=passed_over)
+        _let_wait(desk, order, vehicle, waiting, now=now, alert_id=alert_id)
+        return waiting
+
+    job = desk.network.fetch_job(order.tenant_id, order.failure_mode)
+    place = vehicle.place(policy.order)
+    if job is None:
+        return wait(f"no repair job is set for {order.failure_mode}", ())
+    if place is None:
+        return wait("neither position nor home of the vehicle is known", ())
+    urgency = policy.severities[order.severity]
+    found = plan(
+        job,
+        place,
+        desk.network.fetch_stations(order.tenant_id),
+        desk.network.fetch_taken(order.tenant_id, now),
+        rule=policy.order,
+        urgency=urgency,
+        road_factor=terms.road_factor,
+        deadline=order.deadline,
+        now=now,
+    )
+    if isinstance(found, NoPlan):
+        return wait(found.reason, found.passed_over)
+    _offer(desk, order, vehicle, terms=terms, chosen=found, job=job, place=place, now=now, alert_id=alert_id)
+    return found
+
+
+def _offer(
+    desk: Desk,
+    order: Order,
+    vehicle: VehicleFacts,
+    *,
+    terms: Terms,
+    chosen: Plan,
+    job: Job,
+    place: Place,
+    now: datetime,
+    alert_id: int | None,
+) -> None:
+    store, mode = desk.store, terms.policy.severities[order.severity].mode
+    quote = price(
+        job,
+        labour_rate=chosen.station.labour_rate,
+        tax_rate=chosen.station.tax_rate,
+        currency=chosen.station.currency,
+    )
+    store.hold(order.order_id, chosen, [(p.sku, p.qty) for p in job.parts], hold_for=terms.hold_for, now=now)
+    version = store.offer_order(order.order_id, chosen, quote, place, mode=mode, now=now)
+    late = ", after the deadline: nothing was free before it" if chosen.is_late else ""
+    store.insert_order_event(
+        order.order_id,
+        order.state,
+        OrderState.OFFERED,
+        f"{chosen.station.code}, bay {chosen.bay.name}, {chosen.start:%Y-%m-%dT%H:%MZ},"
+        f" {quote.currency} {quote.total}{late}",
+        now=now,
+    )
+    text = warning_text(
+        order.component,
+        order.failure_mode,
+        order.severity,
+        Appointment(
+            station_en=chosen.station.name_en,
+            station_zh=chosen.station.name_zh,
+            distance_km=chosen.distance_km,
+            start=chosen.start,
+            hours=(chosen.end - chosen.start).total_seconds() / 3600,
+            currency=quote.currency,
+            total=quote.total,
+            mode=mode,
+            answer_within_minutes=round(terms.hold_for.total_seconds() / 60),
+            time_zone=vehicle.time_zone,
+        ),
+    )
+    store.queue_warning(
+        vehicle,
+        transition=f"order:{order.order_id}:offered:{version}",
+        severity=order.severity,
+        text=text,
+        alert_id=alert_id,
+        order_id=order.order_id,
+        now=now,
+    )
+    store.tell_browsers("order", order.order_id)
+
+
+def _let_wait(
+    desk: Desk, order: Order, vehicle: VehicleFacts, waiting: NoPlan, *, now: datetime, alert_id: int | None
+) -> None:
+    """Let the order wait; tell the owner when the waiting begins, not at every further attempt."""
+    version = desk.store.let_order_wait(
+        order.order_id, reason=waiting.reason, passed_over=waiting.passed_over, now=now
+    )
+    if waiting.reason != order.waiting_reason:
+        desk.store.insert_order_event(
+            order.order_id, order.state, OrderState.TRIAGED, f"waiting: {waiting.reason}", now=now
+        )
+    if order.waiting_reason is None:
+        desk.store.queue_warning(
+            vehicle,
+            transition=f"order:{order.order_id}:waiting:{version}",
+            severity=order.severity,
+            text=warning_text(order.component, order.failure_mode, order.severity, None),
+            alert_id=alert_id,
+            order_id=order.order_id,
+            now=now,
+        )
+    desk.store.tell_browsers("order", order.order_id)

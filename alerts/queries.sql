@@ -1,0 +1,294 @@
+-- Everything alerts asks of the database, apart from the outbox (outbox.sql).
+
+-- lock_vehicle --
+-- One decision at a time for a vehicle; the second key is the vehicle.
+SELECT pg_advisory_xact_lock(%(lock)s, %(vehicle_id)s);
+
+-- try_lock_vehicle --
+SELECT pg_try_advisory_xact_lock(%(lock)s, %(vehicle_id)s);
+
+-- lock_planning --
+-- Shared: try and let the constraints judge. Exclusive: alone, after having lost once.
+SELECT CASE WHEN %(is_exclusive)s THEN pg_advisory_xact_lock(%(lock)s, %(tenant_id)s)
+            ELSE pg_advisory_xact_lock_shared(%(lock)s, %(tenant_id)s) END;
+
+-- settle_quiet_predictions --
+-- Predictions that can neither raise nor change anything are settled in bulk: too improbable, no alert on their
+-- vehicle, and no probable prediction before them that still waits.
+UPDATE predictions SET routed_at = %(now)s
+WHERE prediction_id IN (
+    SELECT p.prediction_id FROM predictions p
+    WHERE p.routed_at IS NULL AND p.probability < %(lowest)s
+      AND NOT EXISTS (SELECT FROM alerts a WHERE a.vehicle_id = p.vehicle_id AND a.state <> 'cleared')
+      AND NOT EXISTS (SELECT FROM predictions q WHERE q.routed_at IS NULL AND q.vehicle_id = p.vehicle_id
+                      AND q.prediction_id < p.prediction_id AND q.probability >= %(lowest)s)
+    ORDER BY p.prediction_id LIMIT %(limit)s
+    FOR UPDATE OF p SKIP LOCKED);
+
+-- fetch_vehicles_to_route --
+SELECT vehicle_id FROM predictions WHERE routed_at IS NULL
+GROUP BY vehicle_id ORDER BY min(prediction_id) LIMIT %(limit)s;
+
+-- fetch_unrouted --
+SELECT prediction_id, vehicle_id, component, failure_mode, severity, probability, horizon_h, ttt_p10_h, ttt_p50_h,
+       ttt_p90_h, predicted_at, data_time, since, window_from, window_to, reasons, model_version, origin, is_fresh
+FROM predictions WHERE routed_at IS NULL AND vehicle_id = %(vehicle_id)s
+ORDER BY prediction_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED;
+
+-- mark_routed --
+UPDATE predictions SET routed_at = %(now)s WHERE prediction_id = ANY(%(ids)s);
+
+-- fetch_prediction --
+SELECT prediction_id, vehicle_id, component, failure_mode, severity, probability, horizon_h, ttt_p10_h, ttt_p50_h,
+       ttt_p90_h, predicted_at, data_time, since, window_from, window_to, reasons, model_version, origin, is_fresh
+FROM predictions WHERE prediction_id = %(prediction_id)s;
+
+-- fetch_vehicle --
+SELECT v.vehicle_id, v.tenant_id, t.name AS tenant, v.vin, v.time_zone, v.owner_id, o.home_lat, o.home_lon,
+       m.energy_kwh,
+       (d.readings ->> 'latitude')::double precision AS lat, (d.readings ->> 'longitude')::double precision AS lon,
+       (d.readings ->> 'soc')::double precision AS soc, (d.readings ->> 'soh')::double precision AS soh,
+       coalesce((SELECT s.origin FROM message_streams s WHERE s.vehicle_id = v.vehicle_id
+                 ORDER BY s.last_received DESC LIMIT 1), 'real') AS origin
+FROM vehicles v
+JOIN tenants t USING (tenant_id)
+JOIN vehicle_models m USING (model_id)
+LEFT JOIN owners o USING (owner_id)
+LEFT JOIN vehicle_latest d ON d.vehicle_id = v.vehicle_id AND d.family = 'drive'
+WHERE v.vehicle_id = %(vehicle_id)s;
+
+-- fetch_latest_alert --
+SELECT alert_id, component, failure_mode, severity, state, first_seen, last_seen, raised_at, cleared_at, quiet_since,
+       occurrence_count, order_id
+FROM alerts
+WHERE vehicle_id = %(vehicle_id)s AND component = %(component)s AND failure_mode = %(failure_mode)s
+ORDER BY (state = 'cleared'), alert_id DESC LIMIT 1;
+
+-- insert_alert --
+-- At most one that is not cleared per vehicle, component and failure mode (alerts_one_open).
+INSERT INTO alerts (tenant_id, vehicle_id, component, failure_mode, severity, state, first_seen, raised_at, last_seen,
+                    quiet_since, occurrence_count, prediction_id, order_id, origin, updated_at)
+VALUES (%(tenant_id)s, %(vehicle_id)s, %(component)s, %(failure_mode)s, %(severity)s, %(state)s, %(first_seen)s,
+        %(raised_at)s, %(last_seen)s, %(quiet_since)s, %(occurrence_count)s, %(prediction_id)s, %(order_id)s,
+        %(origin)s, %(now)s)
+RETURNING alert_id;
+
+-- update_alert --
+UPDATE alerts SET severity = %(severity)s, state = %(state)s, raised_at = %(raised_at)s, last_seen = %(last_seen)s,
+    cleared_at = %(cleared_at)s, quiet_since = %(quiet_since)s, occurrence_count = %(occurrence_count)s,
+    prediction_id = coalesce(%(prediction_id)s, prediction_id), order_id = %(order_id)s, updated_at = %(now)s
+WHERE alert_id = %(alert_id)s;
+
+-- insert_alert_event --
+INSERT INTO alert_events (alert_id, at, actor, from_state, to_state, reason)
+VALUES (%(alert_id)s, %(now)s, %(actor)s, %(from_state)s, %(to_state)s, %(reason)s);
+
+-- acknowledge_alerts --
+WITH told AS (
+    UPDATE alerts SET state = 'acknowledged', updated_at = %(now)s
+    WHERE order_id = %(order_id)s AND state = 'open' RETURNING alert_id
+)
+INSERT INTO alert_events (alert_id, at, actor, from_state, to_state, reason)
+SELECT alert_id, %(now)s, %(actor)s, 'open', 'acknowledged', %(reason)s FROM told;
+
+-- fetch_open_order --
+SELECT order_id, vehicle_id, tenant_id, component, cause, failure_mode, severity, state, version, deadline,
+       station_id, lower(slot) AS slot_start, total, waiting_reason
+FROM repair_orders
+WHERE vehicle_id = %(vehicle_id)s AND cause = %(cause)s
+  AND state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
+FOR UPDATE;
+
+-- fetch_open_orders_of_vehicle --
+SELECT order_id, vehicle_id, tenant_id, component, cause, failure_mode, severity, state, version, deadline,
+       station_id, lower(slot) AS slot_start, total, waiting_reason
+FROM repair_orders
+WHERE vehicle_id = %(vehicle_id)s AND cause IS NOT NULL
+  AND state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
+ORDER BY order_id FOR UPDATE;
+
+-- fetch_order --
+SELECT order_id, vehicle_id, tenant_id, component, cause, failure_mode, severity, state, version, deadline,
+       station_id, lower(slot) AS slot_start, total, waiting_reason
+FROM repair_orders WHERE order_id = %(order_id)s FOR UPDATE;
+
+-- fetch_order_vehicle --
+SELECT vehicle_id FROM repair_orders WHERE order_id = %(order_id)s;
+
+-- fetch_waiting_orders --
+SELECT order_id, vehicle_id FROM repair_orders
+WHERE waiting_reason IS NOT NULL AND state = 'triaged' AND updated_at <= %(before)s
+ORDER BY severity, updated_at LIMIT %(limit)s;
+
+-- insert_order --
+INSERT INTO repair_orders (tenant_id, vehicle_id, component, cause, failure_mode, severity, state, deadline, complaint,
+                           reasons, ttt_p10_h, ttt_p50_h, ttt_p90_h, origin, prediction_id, idempotency_key,
+                           opened_at, updated_at)
+VALUES (%(tenant_id)s, %(vehicle_id)s, %(component)s, %(cause)s, %(failure_mode)s, %(severity)s, 'triaged',
+        %(deadline)s, %(complaint)s, %(reasons)s, %(p10)s, %(p50)s, %(p90)s, %(origin)s, %(prediction_id)s,
+        %(idempotency_key)s, %(now)s, %(now)s)
+RETURNING order_id;
+
+-- offer_order --
+UPDATE repair_orders SET state = 'offered', version = version + 1, mode = %(mode)s, station_id = %(station_id)s,
+    distance_km = %(distance_km)s, is_distance_estimated = %(is_distance_estimated)s, bay_id = %(bay_id)s,
+    technician_id = %(technician_id)s, slot = tstzrange(%(start)s, %(end)s), currency = %(currency)s,
+    total = %(total)s, passed_over = %(passed_over)s, waiting_reason = NULL, owner_answer = NULL, updated_at = %(now)s
+WHERE order_id = %(order_id)s RETURNING version;
+
+-- let_order_wait --
+UPDATE repair_orders SET state = 'triaged', version = version + 1, station_id = NULL, bay_id = NULL,
+    technician_id = NULL, slot = NULL, distance_km = NULL, passed_over = %(passed_over)s,
+    waiting_reason = %(waiting_reason)s, updated_at = %(now)s
+WHERE order_id = %(order_id)s RETURNING version;
+
+-- escalate_order --
+UPDATE repair_orders SET severity = %(severity)s, deadline = least(deadline, %(deadline)s), version = version + 1,
+    updated_at = %(now)s
+WHERE order_id = %(order_id)s RETURNING version;
+
+-- move_order --
+UPDATE repair_orders SET state = %(state)s, owner_answer = coalesce(%(owner_answer)s, owner_answer),
+    version = version + 1, updated_at = %(now)s
+WHERE order_id = %(order_id)s RETURNING version;
+
+-- insert_order_event --
+INSERT INTO order_events (order_id, at, actor, from_state, to_state, reason)
+VALUES (%(order_id)s, %(now)s, %(actor)s, %(from_state)s, %(to_state)s, %(reason)s);
+
+-- delete_order_lines --
+DELETE FROM order_lines WHERE order_id = %(order_id)s;
+
+-- insert_order_line --
+INSERT INTO order_lines (order_id, line, kind, code, text_en, text_zh, qty, unit_price, amount)
+VALUES (%(order_id)s, %(line)s, %(kind)s, %(code)s, %(text_en)s, %(text_zh)s, %(qty)s, %(unit_price)s, %(amount)s);
+
+-- release_expired_holds --
+-- Before anything is planned: what nobody decided on is free again. Rows that another transaction is releasing are
+-- left to it; whoever books them meanwhile waits for it at the exclusion constraint.
+WITH expired AS (
+    UPDATE bookings SET state = 'released'
+    WHERE booking_id IN (SELECT booking_id FROM bookings WHERE state = 'held' AND expires_at <= %(now)s
+                         ORDER BY booking_id FOR UPDATE SKIP LOCKED)
+    RETURNING order_id
+), parts_back AS (
+    UPDATE part_reservations SET state = 'released'
+    WHERE state = 'reserved' AND order_id IN (SELECT order_id FROM expired) RETURNING station_id, sku, qty
+), stock_back AS (
+    UPDATE part_stock s SET reserved = s.reserved - b.qty
+    FROM (SELECT station_id, sku, sum(qty)::int AS qty FROM parts_back GROUP BY 1, 2) b
+    WHERE s.station_id = b.station_id AND s.sku = b.sku
+)
+INSERT INTO order_events (order_id, at, actor, from_state, to_state, reason)
+SELECT order_id, %(now)s, 'anxin', 'offered', 'offered', 'hold expired: bay, technician and parts are free again'
+FROM expired;
+
+-- release_order --
+WITH freed AS (
+    UPDATE bookings SET state = 'released' WHERE order_id = %(order_id)s AND state IN ('held', 'booked')
+), parts_back AS (
+    UPDATE part_reservations SET state = 'released'
+    WHERE state = 'reserved' AND order_id = %(order_id)s RETURNING station_id, sku, qty
+)
+UPDATE part_stock s SET reserved = s.reserved - b.qty
+FROM (SELECT station_id, sku, sum(qty)::int AS qty FROM parts_back GROUP BY 1, 2) b
+WHERE s.station_id = b.station_id AND s.sku = b.sku;
+
+-- insert_hold --
+-- No overlap with what is held or booked (bookings_bay_free, bookings_technician_free).
+INSERT INTO bookings (order_id, bay_id, technician_id, slot, state, expires_at)
+VALUES (%(order_id)s, %(bay_id)s, %(technician_id)s, tstzrange(%(start)s, %(end)s), 'held', %(expires_at)s);
+
+-- extend_hold --
+UPDATE bookings SET expires_at = least(%(expires_at)s, lower(slot)) WHERE order_id = %(order_id)s AND state = 'held';
+
+-- confirm_hold --
+UPDATE bookings SET state = 'booked', expires_at = NULL WHERE order_id = %(order_id)s AND state = 'held'
+RETURNING booking_id;
+
+-- reserve_part --
+UPDATE part_stock SET reserved = reserved + %(qty)s
+WHERE station_id = %(station_id)s AND sku = %(sku)s AND on_hand - reserved >= %(qty)s
+RETURNING sku;
+
+-- insert_reservation --
+INSERT INTO part_reservations (order_id, station_id, sku, qty, state)
+VALUES (%(order_id)s, %(station_id)s, %(sku)s, %(qty)s, 'reserved')
+ON CONFLICT (order_id, sku) DO UPDATE SET
+    station_id = excluded.station_id, qty = excluded.qty, state = 'reserved';
+
+-- fetch_alarms --
+SELECT time, level, code, data, is_hist FROM vehicle_events
+WHERE vehicle_id = %(vehicle_id)s AND kind = 'alarm' AND time BETWEEN %(after)s AND %(until)s
+ORDER BY time, source, code LIMIT 10000;
+
+-- fetch_event_cursor --
+SELECT batch_id FROM service_cursors WHERE service = %(service)s AND partition = 0;
+
+-- fetch_event_spans --
+-- Vehicles with events in the batches after the cursor: batch_id order is commit order.
+WITH upto AS (
+    SELECT max(batch_id) AS batch_id FROM (
+        SELECT batch_id FROM ingest_batches WHERE batch_id > %(cursor)s ORDER BY batch_id LIMIT %(limit)s) b
+)
+SELECT upto.batch_id, spans.vehicle_id, spans.time_from, spans.time_to
+FROM upto LEFT JOIN LATERAL (
+    SELECT e.vehicle_id, min(e.time_from) AS time_from, max(e.time_to) AS time_to
+    FROM ingest_batches b, unnest(b.vehicle_ids, b.vehicle_families, b.time_from, b.time_to)
+         AS e (vehicle_id, family, time_from, time_to)
+    WHERE b.batch_id > %(cursor)s AND b.batch_id <= upto.batch_id AND 'event' = ANY(b.families) AND e.family = 'event'
+    GROUP BY e.vehicle_id
+) spans ON true
+WHERE upto.batch_id IS NOT NULL
+ORDER BY spans.vehicle_id;
+
+-- advance_event_cursor --
+INSERT INTO service_cursors (service, partition, batch_id, updated_at)
+VALUES (%(service)s, 0, %(batch_id)s, %(now)s)
+ON CONFLICT (service, partition) DO UPDATE SET
+    batch_id = greatest(service_cursors.batch_id, excluded.batch_id), updated_at = excluded.updated_at;
+
+-- insert_warning --
+-- Exactly one per transition.
+INSERT INTO warnings (warning_id, tenant_id, vehicle_id, alert_id, order_id, transition, severity, title_en, title_zh,
+                      body_en, body_zh, created_at)
+VALUES (gen_random_uuid(), %(tenant_id)s, %(vehicle_id)s, %(alert_id)s, %(order_id)s, %(transition)s, %(severity)s,
+        %(title_en)s, %(title_zh)s, %(body_en)s, %(body_zh)s, %(now)s)
+ON CONFLICT (transition) DO NOTHING
+RETURNING warning_id;
+
+-- insert_deliveries --
+INSERT INTO deliveries (warning_id, channel, address, state, next_attempt_at)
+SELECT %(warning_id)s, channel, address, 'pending', %(now)s FROM (
+    SELECT 'mqtt' AS channel, %(topic)s AS address
+    UNION ALL
+    SELECT 'webpush', endpoint FROM push_subscriptions WHERE owner_id = %(owner_id)s AND gone_at IS NULL
+) to_tell
+ON CONFLICT (warning_id, channel, address) DO NOTHING;
+
+-- report_orders --
+-- Orders as the demo prints them.
+SELECT o.order_id, v.vin, o.component, o.failure_mode, o.severity, o.state, o.origin, s.code AS station,
+       s.name_en AS station_name, o.distance_km, o.is_distance_estimated, b.name AS bay, t.name AS technician,
+       lower(o.slot) AS slot_start, o.currency, o.total, o.reasons, o.ttt_p10_h, o.ttt_p50_h, o.ttt_p90_h,
+       o.passed_over, o.waiting_reason,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('sku', l.code, 'qty', l.qty::int, 'reserved',
+                     coalesce(r.state = 'reserved', false)) ORDER BY l.line)
+                 FROM order_lines l LEFT JOIN part_reservations r ON r.order_id = l.order_id AND r.sku = l.code
+                 WHERE l.order_id = o.order_id AND l.kind = 'part'), '[]') AS parts,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('kind', l.kind, 'code', l.code, 'text_en', l.text_en,
+                     'text_zh', l.text_zh, 'qty', l.qty, 'unit_price', l.unit_price, 'amount', l.amount)
+                     ORDER BY l.line)
+                 FROM order_lines l WHERE l.order_id = o.order_id), '[]') AS lines,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('component', a.component, 'failure_mode', a.failure_mode,
+                     'severity', a.severity, 'state', a.state, 'occurrence_count', a.occurrence_count)
+                     ORDER BY a.alert_id)
+                 FROM alerts a WHERE a.order_id = o.order_id), '[]') AS alerts
+FROM repair_orders o
+JOIN vehicles v USING (vehicle_id)
+JOIN tenants n ON n.tenant_id = o.tenant_id
+LEFT JOIN stations s USING (station_id)
+LEFT JOIN bays b ON b.bay_id = o.bay_id
+LEFT JOIN technicians t ON t.technician_id = o.technician_id
+WHERE (%(tenant)s::text IS NULL OR n.name = %(tenant)s) AND (%(order_id)s::bigint IS NULL OR o.order_id = %(order_id)s)
+ORDER BY o.order_id;

@@ -1,0 +1,236 @@
+"""From predictions and the vehicle's own alarms to alerts and repair orders, one transaction per vehicle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+
+from alerts.desk import Desk, Terms, decide_again
+from alerts.facts import NewOrder, Order, VehicleFacts
+from alerts.joining import join_alarms
+from alerts.orders import UNAGREED, OrderState, idempotency_key
+from alerts.placing import place_order
+from alerts.policy import Alert, Move, decide
+from alerts.stations import Plan
+from alerts.store import AlertStore
+from alerts.texts import title_of, warning_text
+from data.db import Pool, transaction
+from data.records import Prediction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """What one transaction did."""
+
+    predictions: int = 0
+    raised: int = 0
+    orders: int = 0
+
+    def __add__(self, other: Routed) -> Routed:
+        """Return the sum."""
+        return Routed(
+            predictions=self.predictions + other.predictions,
+            raised=self.raised + other.raised,
+            orders=self.orders + other.orders,
+        )
+
+
+def route_waiting(pool: Pool, terms: Terms, *, now: datetime, limit: int = 64) -> Routed:
+    """Act on the predictions that wait, vehicle by vehicle, and return what was done.
+
+    Vehicles that another process is deciding about are left to it.
+    """
+    with transaction(pool) as connection:
+        store = AlertStore(connection)
+        quiet = store.settle_quiet_predictions(lowest=terms.policy.lowest_raise_level, now=now, limit=20_000)
+        vehicles = store.fetch_vehicles_to_route(limit)
+    done = Routed(predictions=quiet)
+    for vehicle_id in vehicles:
+        done += decide_again(pool, lambda desk, v=vehicle_id: route_vehicle(desk, v, terms, now=now))  # type: ignore[misc]
+    return done
+
+
+def route_vehicle(desk: Desk, vehicle_id: int, terms: Terms, *, now: datetime, limit: int = 500) -> Routed:
+    """Act on one vehicle's waiting predictions in order, in the caller's transaction."""
+    store = desk.store
+    if not store.try_lock_vehicle(vehicle_id):
+        return Routed()
+    ids, predictions = store.fetch_unrouted(vehicle_id, limit)
+    vehicle = store.fetch_vehicle(vehicle_id)
+    done = Routed(predictions=len(ids))
+    if vehicle is not None:
+        for prediction in predictions:
+            done += act_on(desk, prediction, vehicle, terms, now=now)
+    store.mark_routed(ids, now)
+    return done
+
+
+def act_on(
+    desk: Desk, prediction: Prediction, vehicle: VehicleFacts, terms: Terms, *, now: datetime
+) -> Routed:
+    """Apply the policy to one prediction and do what follows: alert, order, warning."""
+    store = desk.store
+    latest = store.fetch_latest_alert(vehicle.vehicle_id, prediction.component, prediction.failure_mode)
+    change = decide(prediction, latest, terms.policy, now)
+    if change.move is Move.NOTHING or change.alert is None:
+        return Routed()
+    alert = change.alert
+    prediction_id = prediction.prediction_id or None
+    alert_id = store.save_alert(
+        alert, vehicle, prediction_id=prediction_id, origin=prediction.origin, now=now
+    )
+    alert = replace(alert, alert_id=alert_id)
+    if change.move is Move.UPDATE:
+        return Routed()
+    store.insert_alert_event(alert_id, change.from_state, alert.state, change.reason, now=now)
+    store.tell_browsers("alert", alert_id)
+    if change.move is Move.CLEAR and alert.order_id is not None:
+        order = store.fetch_order(alert.order_id)
+        store.insert_order_event(
+            order.order_id,
+            order.state,
+            order.state,
+            f"{alert.component} {alert.failure_mode}: cleared",
+            now=now,
+        )
+    if change.move not in (Move.RAISE, Move.ESCALATE):
+        return Routed()
+    is_new_order = _attach(desk, alert, prediction, vehicle, terms, now=now)
+    return Routed(raised=1, orders=int(is_new_order))
+
+
+def _attach(
+    desk: Desk, alert: Alert, prediction: Prediction, vehicle: VehicleFacts, terms: Terms, *, now: datetime
+) -> bool:
+    """Let a raised or escalated alert join the order of its cause, or open one; tell if it opened one."""
+    store, policy = desk.store, terms.policy
+    cause = policy.cause_of(alert.component, alert.failure_mode)
+    order = store.fetch_open_order(vehicle.vehicle_id, cause)
+    if order is not None:
+        _join(desk, order, alert, prediction=prediction, vehicle=vehicle, terms=terms, now=now)
+        return False
+    if not policy.opens_order(alert.failure_mode, alert.severity):
+        return False
+    order_id = store.insert_order(
+        NewOrder(
+            vehicle=vehicle,
+            component=alert.component,
+            cause=cause,
+            failure_mode=alert.failure_mode,
+            severity=alert.severity,
+            deadline=policy.deadline(alert.severity, now),
+            complaint=_complaint(prediction),
+            reasons=[asdict(reason) for reason in prediction.reasons],
+            time_to_threshold_h=_quantiles(prediction),
+            origin=prediction.origin,
+            prediction_id=prediction.prediction_id or None,
+            idempotency_key=idempotency_key(
+                vehicle.vehicle_id, alert.component, alert.alert_id, alert.severity
+            ),
+        ),
+        now,
+    )
+    store.insert_order_event(order_id, None, OrderState.PREDICTED, _complaint(prediction), now=now)
+    store.insert_order_event(
+        order_id, OrderState.PREDICTED, OrderState.TRIAGED, f"urgency {alert.severity}", now=now
+    )
+    _link(desk, alert, vehicle, order_id, prediction, now=now)
+    order = store.fetch_order(order_id)
+    place_order(desk, order, vehicle, terms, now=now, alert_id=alert.alert_id)
+    join_alarms(desk, order, vehicle, terms, now=now)
+    return True
+
+
+def _join(
+    desk: Desk,
+    order: Order,
+    alert: Alert,
+    *,
+    prediction: Prediction,
+    vehicle: VehicleFacts,
+    terms: Terms,
+    now: datetime,
+) -> None:
+    store = desk.store
+    if alert.order_id != order.order_id:
+        _link(desk, alert, vehicle, order.order_id, prediction, now=now)
+        reason = f"joined: {alert.component} {alert.failure_mode} {alert.severity}"
+        store.insert_order_event(order.order_id, order.state, order.state, reason, now=now)
+    if alert.severity >= order.severity:
+        return
+    deadline = terms.policy.deadline(alert.severity, now)
+    version = store.escalate_order(order.order_id, severity=alert.severity, deadline=deadline, now=now)
+    store.insert_order_event(
+        order.order_id, order.state, order.state, f"urgency {order.severity} -> {alert.severity}", now=now
+    )
+    urgent = replace(order, severity=alert.severity, deadline=min(order.deadline, deadline), version=version)
+    is_too_late = order.slot_start is None or order.slot_start > urgent.deadline
+    if order.state in UNAGREED and is_too_late:
+        store.release_order(order.order_id)
+        found = place_order(desk, urgent, vehicle, terms, now=now, alert_id=alert.alert_id)
+        if isinstance(found, Plan) or order.waiting_reason is None:
+            return
+    store.queue_warning(
+        vehicle,
+        transition=f"order:{order.order_id}:{alert.severity}",
+        severity=alert.severity,
+        text=warning_text(
+            alert.component,
+            alert.failure_mode,
+            alert.severity,
+            None,
+            is_placed=order.waiting_reason is None,
+        ),
+        alert_id=alert.alert_id,
+        order_id=order.order_id,
+        now=now,
+    )
+    store.tell_browsers("order", order.order_id)
+
+
+def _link(
+    desk: Desk,
+    alert: Alert,
+    vehicle: VehicleFacts,
+    order_id: int,
+    prediction: Prediction,
+    *,
+    now: datetime,
+) -> None:
+    desk.store.save_alert(
+        replace(alert, order_id=order_id), vehicle, prediction_id=None, origin=prediction.origin, now=now
+    )
+
+
+def _complaint(prediction: Prediction) -> str:
+    title = title_of(prediction.component, prediction.failure_mode)[0]
+    if not prediction.reasons:
+        return title
+    return f"{title}: {prediction.reasons[0].text_en}"
+
+
+def _quantiles(prediction: Prediction) -> tuple[float, float, float] | None:
+    time = prediction.time_to_threshold_h
+    return None if time is None else (time.p10, time.p50, time.p90)
+
+
+def replan_waiting(pool: Pool, terms: Terms, *, now: datetime, limit: int = 50) -> int:
+    """Try again to place the orders that wait for a station; return how many were placed."""
+    before = now - timedelta(minutes=terms.policy.order.replan_after_minutes)
+    with transaction(pool) as connection:
+        waiting: Sequence[tuple[int, int]] = AlertStore(connection).fetch_waiting_orders(before, limit)
+    return sum(
+        decide_again(pool, lambda desk, o=order_id, v=vehicle_id: _replan(desk, o, v, terms, now=now))  # type: ignore[misc]
+        for order_id, vehicle_id in waiting
+    )
+
+
+def _replan(desk: Desk, order_id: int, vehicle_id: int, terms: Terms, *, now: datetime) -> bool:
+    store = desk.store
+    if not store.try_lock_vehicle(vehicle_id):
+        return False
+    vehicle, order = store.fetch_vehicle(vehicle_id), store.fetch_order(order_id)
+    if vehicle is None or order.state is not OrderState.TRIAGED or order.waiting_reason is None:
+        return False
+    return isinstance(place_order(desk, order, vehicle, terms, now=now), Plan)

@@ -1,0 +1,157 @@
+"""SQL of alerts and orders: what the router reads and writes inside its one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from alerts.alarms import AlarmEvent
+from alerts.facts import VehicleFacts
+from alerts.order_store import ACTOR, OrderStore
+from alerts.policy import Alert, AlertState
+from alerts.rows import alert_from, prediction_from, vehicle_from
+from data.records import FailureMode, Prediction
+
+#: First keys of the two-key advisory locks.
+LOCK_VEHICLE = 0x616E7810
+LOCK_PLANNING = 0x616E7811
+
+
+class AlertStore(OrderStore):
+    """Reads and writes predictions, alerts and orders on one connection; the caller owns the transaction."""
+
+    # ------------------------------------------------------------ locks
+
+    def lock_vehicle(self, vehicle_id: int) -> None:
+        """Wait for this vehicle's other decisions; free again at the end of the transaction."""
+        self._rows("lock_vehicle", lock=LOCK_VEHICLE, vehicle_id=vehicle_id)
+
+    def try_lock_vehicle(self, vehicle_id: int) -> bool:
+        """Take the vehicle if nobody else is deciding about it."""
+        row = self._row("try_lock_vehicle", lock=LOCK_VEHICLE, vehicle_id=vehicle_id)
+        return bool(row and row["pg_try_advisory_xact_lock"])
+
+    def lock_planning(self, tenant_id: int, *, is_exclusive: bool) -> None:
+        """Enter planning together with others, or alone."""
+        self._rows("lock_planning", lock=LOCK_PLANNING, tenant_id=tenant_id, is_exclusive=is_exclusive)
+
+    # ------------------------------------------------------------ predictions
+
+    def settle_quiet_predictions(self, *, lowest: float, now: datetime, limit: int) -> int:
+        """Mark what can change nothing as routed and return how many there were."""
+        return self._run("settle_quiet_predictions", lowest=lowest, now=now, limit=limit)
+
+    def fetch_vehicles_to_route(self, limit: int) -> list[int]:
+        """Return vehicles with predictions that nobody has acted on, the longest waiting first."""
+        return [row["vehicle_id"] for row in self._rows("fetch_vehicles_to_route", limit=limit)]
+
+    def fetch_unrouted(self, vehicle_id: int, limit: int) -> tuple[list[int], list[Prediction]]:
+        """Return the ids of all waiting predictions, and those that can be read, in order; locked."""
+        rows = self._rows("fetch_unrouted", vehicle_id=vehicle_id, limit=limit)
+        read = [prediction_from(row) for row in rows]
+        return [row["prediction_id"] for row in rows], [p for p in read if p is not None]
+
+    def mark_routed(self, ids: Sequence[int], now: datetime) -> None:
+        """Mark predictions as acted on."""
+        self._run("mark_routed", ids=list(ids), now=now)
+
+    # ------------------------------------------------------------ vehicles and alarms
+
+    def fetch_vehicle(self, vehicle_id: int) -> VehicleFacts | None:
+        """Return what is known of a vehicle."""
+        row = self._row("fetch_vehicle", vehicle_id=vehicle_id)
+        return vehicle_from(row) if row else None
+
+    def fetch_alarms(self, vehicle_id: int, after: datetime, until: datetime) -> list[AlarmEvent]:
+        """Return the vehicle's own alarms within a span of event time, both ends included, in time order."""
+        rows = self._rows("fetch_alarms", vehicle_id=vehicle_id, after=after, until=until)
+        return [AlarmEvent(**row) for row in rows]
+
+    def fetch_event_cursor(self, service: str) -> int:
+        """Return the last batch whose events this service has acted on; 0 at first."""
+        row = self._row("fetch_event_cursor", service=service)
+        return int(row["batch_id"]) if row else 0
+
+    def fetch_event_spans(self, cursor: int, limit: int) -> tuple[int, list[tuple[int, datetime, datetime]]]:
+        """Return the newest of the next batches, and vehicle, first and last event time of their events."""
+        rows = self._rows("fetch_event_spans", cursor=cursor, limit=limit)
+        spans = [
+            (row["vehicle_id"], row["time_from"], row["time_to"])
+            for row in rows
+            if row["vehicle_id"] is not None
+        ]
+        return (rows[0]["batch_id"] if rows else cursor), spans
+
+    def advance_event_cursor(self, service: str, batch_id: int, now: datetime) -> None:
+        """Note how far a service has come; never goes back."""
+        self._run("advance_event_cursor", service=service, batch_id=batch_id, now=now)
+
+    # ------------------------------------------------------------ alerts
+
+    def fetch_latest_alert(self, vehicle_id: int, component: str, failure_mode: FailureMode) -> Alert | None:
+        """Return the open alert of this key, else the newest cleared one."""
+        row = self._row(
+            "fetch_latest_alert", vehicle_id=vehicle_id, component=component, failure_mode=failure_mode
+        )
+        return alert_from(row) if row else None
+
+    def save_alert(
+        self,
+        alert: Alert,
+        vehicle: VehicleFacts,
+        *,
+        prediction_id: int | None,
+        origin: str,
+        now: datetime,
+    ) -> int:
+        """Insert a new alert or update the known one; return its id."""
+        values = {
+            "severity": alert.severity,
+            "state": alert.state,
+            "raised_at": alert.raised_at,
+            "cleared_at": alert.cleared_at,
+            "last_seen": alert.last_seen,
+            "quiet_since": alert.quiet_since,
+            "occurrence_count": alert.occurrence_count,
+            "prediction_id": prediction_id,
+            "order_id": alert.order_id,
+            "now": now,
+        }
+        if alert.alert_id:
+            self._run("update_alert", alert_id=alert.alert_id, **values)
+            return alert.alert_id
+        row = self._row(
+            "insert_alert",
+            tenant_id=vehicle.tenant_id,
+            vehicle_id=vehicle.vehicle_id,
+            component=alert.component,
+            failure_mode=alert.failure_mode,
+            first_seen=alert.first_seen,
+            origin=origin,
+            **values,
+        )
+        return int(row["alert_id"]) if row else 0
+
+    def insert_alert_event(
+        self,
+        alert_id: int,
+        from_state: AlertState | None,
+        to_state: AlertState,
+        reason: str,
+        *,
+        now: datetime,
+    ) -> None:
+        """Append to the history of an alert."""
+        self._run(
+            "insert_alert_event",
+            alert_id=alert_id,
+            actor=ACTOR,
+            from_state=from_state,
+            to_state=to_state,
+            reason=reason,
+            now=now,
+        )
+
+    def acknowledge_alerts(self, order_id: int, *, actor: str, reason: str, now: datetime) -> None:
+        """Note that a person knows of the open alerts of an order."""
+        self._run("acknowledge_alerts", order_id=order_id, actor=actor, reason=reason, now=now)

@@ -1,0 +1,238 @@
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from alerts.alarm_router import follow_events
+from alerts.report import order_report
+from alerts.router import replan_waiting, route_waiting
+from data.db import Pool, transaction
+from tests.integration import alerts_seed as seed
+
+NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)  # Tuesday 10:00 in Shanghai
+TERMS = seed.make_terms()
+
+
+def report(pool: Pool) -> list[dict[str, Any]]:
+    with transaction(pool) as connection:
+        return order_report(connection)
+
+
+def test_a_fresh_prediction_becomes_one_complete_order(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.add_prediction(pool, vehicle, NOW)
+
+    done = route_waiting(pool, TERMS, now=NOW)
+
+    (order,) = report(pool)
+    assert (done.raised, done.orders) == (1, 1)
+    assert (order["component"], order["state"], order["is_distance_estimated"]) == (
+        "tire rear-left",
+        "offered",
+        True,
+    )
+    assert order["parts"] == [{"sku": "TIRE-REPAIR-KIT", "qty": 1, "reserved": True}]
+    lines = order["price"]["lines"]
+    assert [line["kind"] for line in lines] == ["labour", "part", "tax"]
+    assert order["price"]["total"] == pytest.approx(sum(line["amount"] for line in lines))
+    assert datetime.fromisoformat(order["slot_start"]) > NOW
+    assert order["time_to_threshold_h"] == {"p10": 100.0, "p50": 140.0, "p90": 180.0}
+    assert json.dumps(order)
+    assert seed.rows(pool, "SELECT to_state FROM order_events ORDER BY event_id") == [
+        ("predicted",),
+        ("triaged",),
+        ("offered",),
+    ]
+    assert seed.rows(pool, "SELECT channel, address, state FROM deliveries") == [
+        ("mqtt", f"anxin/v1/demo/{seed.vin_of(0)}/down/warning", "pending")
+    ]
+    assert seed.rows(pool, "SELECT count(*) FROM predictions WHERE routed_at IS NULL") == [(0,)]
+
+
+def test_the_same_trouble_again_opens_nothing_new(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    for hour in range(5):
+        seed.add_prediction(pool, vehicle, NOW + timedelta(hours=hour))
+        route_waiting(pool, TERMS, now=NOW + timedelta(hours=hour))
+
+    assert len(report(pool)) == 1
+    assert seed.rows(pool, "SELECT count(*) FROM warnings") == [(1,)]
+    assert seed.rows(pool, "SELECT count(*), max(last_seen) FROM alerts") == [(1, NOW + timedelta(hours=4))]
+
+
+def test_stale_and_improbable_predictions_are_settled_without_an_alert(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.add_prediction(pool, vehicle, NOW, is_fresh=False)
+    seed.add_prediction(pool, vehicle, NOW + timedelta(hours=1), probability=0.1)
+
+    assert route_waiting(pool, TERMS, now=NOW).predictions == 2
+    assert seed.rows(pool, "SELECT count(*) FROM alerts") == [(0,)]
+
+
+def test_a_battery_fault_goes_to_a_station_with_the_certificate(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool, home=(31.1126, 121.3821))  # beside the Minhang station, without it
+    seed.add_prediction(pool, vehicle, NOW, component="cell 82", failure_mode="cell_internal_short")
+    route_waiting(pool, TERMS, now=NOW)
+
+    (order,) = report(pool)
+    assert order["station"] == "SH-ZHANGJIANG"
+    assert order["bay"].startswith("H")
+    assert [(p["station"], p["code"]) for p in order["passed_over"]] == [("SH-MINHANG", "no_certificate")]
+
+
+def test_old_alarms_join_the_order_of_their_cause_whichever_comes_first(pool: Pool) -> None:
+    before, after = seed.seed_vehicles(pool, 2)
+    alarms = [NOW - timedelta(days=d) for d in (87, 49, 21, 2)]
+    too_old = NOW - timedelta(days=130)
+    for vehicle in (before, after):
+        seed.add_prediction(pool, vehicle, NOW, component="cell 82", failure_mode="cell_internal_short")
+    seed.add_alarms(pool, before, [too_old, *alarms], received=NOW)
+    first = follow_events(pool, TERMS, now=NOW)
+    route_waiting(pool, TERMS, now=NOW)
+    seed.add_alarms(pool, after, alarms[:2], received=NOW)
+    follow_events(pool, TERMS, now=NOW)
+    seed.add_alarms(pool, after, alarms, received=NOW)
+    follow_events(pool, TERMS, now=NOW)
+    follow_events(pool, TERMS, now=NOW)
+
+    assert first.raised == 0
+    orders = report(pool)
+    assert [o["component"] for o in orders] == ["cell 82", "cell 82"]
+    for order in orders:
+        assert [(a["failure_mode"], a["occurrence_count"]) for a in order["alerts"]] == [
+            ("cell_internal_short", 1),
+            ("onboard_alarm", 4),
+        ]
+    assert seed.rows(pool, "SELECT count(*) FROM warnings") == [(2,)]
+
+
+def test_an_old_alarm_alone_raises_nothing(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.add_alarms(pool, vehicle, [NOW - timedelta(days=1)], received=NOW)
+    seed.add_alarms(pool, vehicle, [NOW - timedelta(hours=2)], received=NOW, is_hist=False)
+
+    follow_events(pool, TERMS, now=NOW)
+
+    assert seed.rows(pool, "SELECT count(*) FROM alerts") == [(0,)]
+    assert report(pool) == []
+
+
+def test_a_live_alarm_of_level_3_opens_an_order_once(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    for second in range(3):
+        time = NOW + timedelta(seconds=second)
+        seed.add_alarms(pool, vehicle, [time], received=time, is_hist=False)
+        follow_events(pool, TERMS, now=time)
+
+    (order,) = report(pool)
+    assert (order["component"], order["failure_mode"], order["severity"]) == (
+        "battery",
+        "onboard_alarm",
+        "S1",
+    )
+    assert seed.rows(pool, "SELECT count(*) FROM warnings") == [(1,)]
+
+
+def test_seeing_the_same_batches_again_changes_nothing(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.add_alarms(pool, vehicle, [NOW], received=NOW, is_hist=False)
+    follow_events(pool, TERMS, now=NOW)
+    state = seed.rows(pool, "SELECT * FROM alerts"), seed.rows(pool, "SELECT * FROM order_events")
+    seed.rows(pool, "DELETE FROM service_cursors RETURNING 1")
+    follow_events(pool, TERMS, now=NOW)
+
+    assert (seed.rows(pool, "SELECT * FROM alerts"), seed.rows(pool, "SELECT * FROM order_events")) == state
+
+
+def test_a_thermal_event_flag_means_stop_now(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.add_alarms(pool, vehicle, [NOW], received=NOW, is_hist=False, data={"flags": 1 << 23}, level=1)
+
+    follow_events(pool, TERMS, now=NOW)
+
+    assert [(o["failure_mode"], o["severity"]) for o in report(pool)] == [("battery_thermal_event", "S0")]
+
+
+def test_a_live_alarm_makes_the_open_order_more_urgent_and_tells_once(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.add_prediction(pool, vehicle, NOW, component="cell 82", failure_mode="cell_internal_short")
+    route_waiting(pool, TERMS, now=NOW)
+    seed.add_alarms(pool, vehicle, [NOW], received=NOW, is_hist=False)
+    follow_events(pool, TERMS, now=NOW)
+
+    (order,) = report(pool)
+    assert (order["component"], order["severity"]) == ("cell 82", "S1")
+    assert seed.rows(pool, "SELECT severity FROM warnings ORDER BY created_at, severity DESC") == [
+        ("S3",),
+        ("S1",),
+    ]
+
+
+def test_an_order_without_a_feasible_station_waits_and_is_placed_later(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.rows(pool, "UPDATE part_stock SET on_hand = 0 WHERE sku = 'TIRE-REPAIR-KIT' RETURNING 1")
+    seed.add_prediction(pool, vehicle, NOW)
+    route_waiting(pool, TERMS, now=NOW)
+    (waiting,) = report(pool)
+    early = replan_waiting(pool, TERMS, now=NOW + timedelta(minutes=1))
+    seed.rows(pool, "UPDATE part_stock SET on_hand = 1 WHERE sku = 'TIRE-REPAIR-KIT' RETURNING 1")
+    placed = replan_waiting(pool, TERMS, now=NOW + timedelta(minutes=10))
+
+    (order,) = report(pool)
+    assert (waiting["state"], waiting["station"]) == ("triaged", None)
+    assert "without the part" in waiting["waiting_reason"]
+    assert (early, placed) == (0, 1)
+    assert (order["state"], order["waiting_reason"]) == ("offered", None)
+    assert len(seed.rows(pool, "SELECT 1 FROM warnings")) == 2
+
+
+def test_a_vehicle_that_never_told_where_it_is_waits(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool, home=None)
+    seed.add_prediction(pool, vehicle, NOW)
+    route_waiting(pool, TERMS, now=NOW)
+
+    assert report(pool)[0]["waiting_reason"] == "neither position nor home of the vehicle is known"
+
+
+def test_the_position_the_vehicle_sent_counts_before_the_owners_home(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.rows(
+        pool,
+        "INSERT INTO vehicle_latest (vehicle_id, family, time, received, is_hist, origin, readings)"
+        " VALUES (%s, 'drive', now(), now(), false, 'real', %s) RETURNING 1",
+        vehicle,
+        json.dumps({"latitude": 30.5443, "longitude": 104.0668, "soc": 80.0}),
+    )
+    seed.add_prediction(pool, vehicle, NOW)
+    route_waiting(pool, TERMS, now=NOW)
+
+    (order,) = report(pool)
+    assert (order["station"], order["is_distance_estimated"]) == ("CD-GAOXIN", False)
+
+
+def test_expired_holds_are_free_for_the_next_order(pool: Pool) -> None:
+    first, second = seed.seed_vehicles(pool, 2)
+    seed.rows(pool, "UPDATE part_stock SET on_hand = 0 WHERE sku = 'TIRE-REPAIR-KIT' RETURNING 1")
+    seed.rows(
+        pool,
+        "UPDATE part_stock SET on_hand = 1 WHERE sku = 'TIRE-REPAIR-KIT' AND station_id ="
+        " (SELECT station_id FROM stations WHERE code = 'SH-ZHANGJIANG') RETURNING 1",
+    )
+    seed.add_prediction(pool, first, NOW)
+    route_waiting(pool, TERMS, now=NOW)
+    later = NOW + timedelta(minutes=16)
+    seed.add_prediction(pool, second, later)
+    route_waiting(pool, TERMS, now=later)
+
+    states = seed.rows(pool, "SELECT order_id, state FROM bookings ORDER BY booking_id")
+    assert [state for _, state in states] == ["released", "held"]
+    assert seed.rows(pool, "SELECT sum(reserved) FROM part_stock") == [(1,)]
+
+
+def test_a_prediction_of_an_unknown_mode_does_not_hold_up_the_others(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.add_prediction(pool, vehicle, NOW, failure_mode="from_the_future")
+    seed.add_prediction(pool, vehicle, NOW)
+
+    assert route_waiting(pool, TERMS, now=NOW).orders == 1
