@@ -16,15 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from data.catalogue import Signal, load_catalogue
-from data.errors import CatalogueError
 from data.records import BoolArray, Family, FloatArray, IntArray
 from ingest.can_bits import FrameBits
 from ingest.can_database import CompiledMessage, CompiledSignal, Target, compile_database
+from ingest.can_grid import Grid, VehicleIndex, build_grid, grid_microseconds
 from ingest.can_payload import parse_can_payload
 
 __all__ = ["CanDecoded", "CanDecoder", "parse_can_payload"]
 
-VehicleIndex = npt.NDArray[np.int32]
 FamilyColumns = tuple[Family, VehicleIndex, IntArray, dict[str, FloatArray]]
 ExtraSignals = tuple[VehicleIndex, IntArray, npt.NDArray[np.object_], FloatArray]
 
@@ -38,16 +37,6 @@ class CanDecoded:
     unknown_ids: dict[int, int]  #: frames by identifier that the DBC does not have
     masked: dict[str, int]  #: values left out, by signal and reason
     counts: dict[str, int]  #: values decoded, before the grid, by alias or ``Message.Signal``
-
-
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """The grid cells that a batch touches, in order of vehicle and time."""
-
-    vehicle_index: VehicleIndex  #: shape (g,)
-    time_us: IntArray  #: shape (g,)
-    row: IntArray  #: grid cell of each frame, shape (n,)
-    order: IntArray  #: frames in order of vehicle and time, shape (n,)
 
 
 class CanDecoder:
@@ -109,7 +98,7 @@ class CanDecoder:
             data: Shape (n, 8) or (n, 64).
         """
         batch = _Batch(
-            _build_grid(vehicle_index, time_us, self._grid_us),
+            build_grid(vehicle_index, time_us, self._grid_us),
             array_lengths=self._array_lengths,
             keep_unmapped=self._keep_unmapped,
         )
@@ -126,31 +115,10 @@ class CanDecoder:
         return batch.finish()
 
 
-def grid_microseconds(grid_s: float) -> int:
-    """Return the grid in microseconds.
-
-    Raises:
-        CatalogueError: Not from 1 ms to 1 h.
-    """
-    if not 0.001 <= grid_s <= 3600:
-        raise CatalogueError(f"grid_s {grid_s}: must be from 0.001 to 3600")
-    return round(grid_s * 1_000_000)
-
-
-def _build_grid(vehicle_index: VehicleIndex, time_us: IntArray, grid_us: int) -> _Grid:
-    order = np.lexsort((time_us, vehicle_index))
-    vehicles, cells = vehicle_index[order], time_us[order] // grid_us
-    is_new = np.ones(order.size, dtype=np.bool_)
-    is_new[1:] = (vehicles[1:] != vehicles[:-1]) | (cells[1:] != cells[:-1])
-    row = np.empty(order.size, dtype=np.int64)
-    row[order] = np.cumsum(is_new) - 1
-    return _Grid(vehicles[is_new].astype(np.int32), cells[is_new] * grid_us, row, order)
-
-
 class _Batch:
     """Columns while they are being filled."""
 
-    def __init__(self, grid: _Grid, *, array_lengths: Mapping[str, int], keep_unmapped: bool) -> None:
+    def __init__(self, grid: Grid, *, array_lengths: Mapping[str, int], keep_unmapped: bool) -> None:
         self.grid = grid
         self.unknown_ids: dict[int, int] = {}
         self._array_lengths = array_lengths

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.records import VehicleSpec
-from ingest.recordings import ev_cells, gbt32960_log, leafspy
+from ingest.recordings import can_log, ev_cells, gbt32960_log, leafspy
+from ingest.recordings.can_files import is_can_log
 from ingest.recordings.errors import RecordingError
 from ingest.recordings.recording import Recording
 from ingest.recordings.table import header_of, read_bytes
 
-FORMATS = (ev_cells.FORMAT, leafspy.FORMAT, gbt32960_log.FORMAT)
+FORMATS = (ev_cells.FORMAT, leafspy.FORMAT, gbt32960_log.FORMAT, can_log.FORMAT)
 
 
 def open_recording(
@@ -29,7 +30,7 @@ def open_recording(
     Args:
         path: The file.
         format: One of ``FORMATS``; None: told by the content.
-        dbc_path: Bus database, for ``can``.
+        dbc_path: Bus database, for ``can``; None: the frames are handed out undecoded.
         map_path: TOML or JSON map from ``Message.Signal`` to alias, for ``can``.
         spec: The vehicle model; None: inferred from the recording.
         placard_kpa: Cold placard pressure, one value or one a wheel; None: the model's, else 250 kPa.
@@ -48,6 +49,15 @@ def open_recording(
         return leafspy.read_leafspy(content, file, spec=spec, placard_kpa=placard_kpa)
     if chosen == gbt32960_log.FORMAT:
         return gbt32960_log.read_gbt32960(content, file, spec=spec, placard_kpa=placard_kpa)
+    if chosen == can_log.FORMAT:
+        return can_log.read_can(
+            content,
+            file,
+            dbc_path=Path(dbc_path) if dbc_path else None,
+            map_path=Path(map_path) if map_path else None,
+            spec=spec,
+            placard_kpa=placard_kpa,
+        )
     raise RecordingError(f"format {chosen!r}: must be one of {', '.join(FORMATS)}")
 
 
@@ -60,4 +70,4 @@ def sniff_format(content: bytes) -> str | None:
         return leafspy.FORMAT
     if gbt32960_log.is_gbt32960(content):
         return gbt32960_log.FORMAT
-    return None
+    return can_log.FORMAT if is_can_log(content) else None

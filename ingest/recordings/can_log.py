@@ -1,0 +1,161 @@
+"""CAN logs as recordings (``can``): frames decoded with a DBC and a signal map, or kept as they are."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from data.catalogue import load_catalogue
+from data.errors import CatalogueError
+from data.records import Family, FamilyRows, FloatArray, VehicleSpec
+from ingest.can import CanDecoder
+from ingest.recordings.can_files import read_can_log
+from ingest.recordings.errors import RecordingError
+from ingest.recordings.inference import infer_capacity_ah, infer_chemistry, resolve_spec
+from ingest.recordings.recording import CanLog, Recording, build_rows, count_local_days, datetime_of
+
+FORMAT = "can"
+_GRID_S = 1.0
+SignalMap = Mapping[str, Mapping[str, Any]]
+
+
+def read_can(
+    content: bytes,
+    path: Path,
+    *,
+    dbc_path: Path | None,
+    map_path: Path | None,
+    spec: VehicleSpec | None,
+    placard_kpa: float | Sequence[float] | None,
+) -> Recording:
+    """Return the recording; without a DBC its frames only.
+
+    Raises:
+        RecordingError: The log, the DBC or the map cannot be read, or they contradict each other.
+    """
+    skipped: Counter[str] = Counter()
+    notes: list[str] = []
+    log = read_can_log(content, path, skipped, notes)
+    signal_map = _read_map(map_path) if map_path else {}
+    counts = _array_lengths(signal_map, spec)
+    decoded: Counter[str] = Counter()
+    batches: list[FamilyRows] = []
+    if dbc_path is None:
+        notes.append("no DBC is given: the frames are not decoded")
+    else:
+        batches = _decode(log, dbc_path, signal_map, counts=counts, decoded=decoded, skipped=skipped)
+    columns = {alias: (batch, values) for batch in batches for alias, values in batch.columns.items()}
+    cells = _column(columns, "cell.voltage")
+    offset = ZoneInfo(spec.time_zone).utcoffset(datetime_of(int(log.time_us[0]))) if spec else None
+    return Recording(
+        format=FORMAT,
+        rows=len(log) + skipped["frame: unreadable row"],
+        first=datetime_of(int(log.time_us[0])),
+        last=datetime_of(int(log.time_us[-1])),
+        vehicle_days=count_local_days(log.time_us, offset_s=round((offset or timedelta(0)).total_seconds())),
+        skipped={reason: count for reason, count in skipped.items() if count},
+        batches=batches,
+        events=(),
+        decoded=dict(decoded),
+        has_position={"latitude", "longitude"} <= columns.keys(),
+        spec=resolve_spec(
+            spec,
+            name=path.name,
+            format_name=FORMAT,
+            cell_count=counts["cell"] if cells is not None else 0,
+            probe_count=counts["probe"],
+            chemistry=infer_chemistry(cells, np.full(cells.shape[0], np.nan)) if cells is not None else "NCM",
+            capacity_ah=_capacity(columns),
+            placard_kpa=placard_kpa,
+            time_zone="UTC",
+        ),
+        raw_frames=log,
+        notes=tuple(notes),
+    )
+
+
+def _decode(
+    log: CanLog,
+    dbc_path: Path,
+    signal_map: SignalMap,
+    *,
+    counts: Mapping[str, int],
+    decoded: Counter[str],
+    skipped: Counter[str],
+) -> list[FamilyRows]:
+    dbc_text = _read_text(dbc_path, "DBC")
+    try:
+        decoder = CanDecoder(
+            dbc_text,
+            signal_map,
+            grid_s=_GRID_S,
+            cell_count=counts["cell"],
+            probe_count=counts["probe"],
+            wheel_count=counts["wheel"],
+        )
+    except CatalogueError as error:
+        raise RecordingError(f"{dbc_path}: {error}") from error
+    vehicle_index = np.zeros(len(log), dtype=np.int32)
+    result = decoder.decode(vehicle_index, log.time_us, log.can_id, log.length, log.data)
+    decoded.update(result.counts)
+    skipped.update(result.masked)
+    skipped["frame: unknown id"] += sum(result.unknown_ids.values())
+    batches = [
+        build_rows(family, time_us, columns, decoded=Counter())
+        for family, _, time_us, columns in result.families
+    ]
+    return [batch for batch in batches if batch is not None]
+
+
+def _read_text(path: Path, what: str) -> str:
+    try:
+        return path.read_bytes().decode("utf-8", errors="replace")
+    except OSError as error:
+        raise RecordingError(f"{path}: {what} cannot be read ({error.strerror or error})") from error
+
+
+def _read_map(path: Path) -> SignalMap:
+    text = _read_text(path, "signal map")
+    try:
+        found = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+    except ValueError as error:
+        raise RecordingError(f"{path}: signal map is neither TOML nor JSON ({error})") from error
+    if isinstance(found.get("signals"), dict) and "alias" not in found["signals"]:
+        found = found["signals"]
+    for name, entry in found.items():
+        if not isinstance(entry, dict):
+            raise RecordingError(f"{path}: signal map {name!r}: must be a table with 'alias'")
+    return dict(found)
+
+
+def _array_lengths(signal_map: SignalMap, spec: VehicleSpec | None) -> dict[str, int]:
+    """Return the elements of arrays by shape: the vehicle model's, else as many as the map names."""
+    if spec is not None:
+        return {"cell": spec.cell_count, "probe": spec.probe_count, "wheel": len(spec.wheels)}
+    lengths = {"cell": 0, "probe": 0, "wheel": 4}
+    signals = load_catalogue().signals
+    for entry in signal_map.values():
+        signal, index = signals.get(str(entry.get("alias"))), entry.get("index")
+        if signal is not None and signal.is_array and isinstance(index, int):
+            lengths[signal.shape] = max(lengths[signal.shape], index + 1)
+    return lengths
+
+
+def _column(columns: Mapping[str, tuple[FamilyRows, Any]], alias: str) -> FloatArray | None:
+    return np.asarray(columns[alias][1], dtype=np.float64) if alias in columns else None
+
+
+def _capacity(columns: Mapping[str, tuple[FamilyRows, Any]]) -> float:
+    current, soc = _column(columns, "pack.current"), _column(columns, "soc")
+    if current is None or soc is None:
+        return 0.0
+    batch = columns["soc"][0]
+    return infer_capacity_ah(batch.time_us, current, soc) if batch.family is Family.DRIVE else 0.0
