@@ -20,8 +20,8 @@ _LONG_STEP_S = 30.0
 class LiveFleet:
     """Drives, charges and parks the vehicles in real time; about a third of them is under way."""
 
-    def __init__(self, history: History) -> None:
-        """Take the fleet over at the end of its history."""
+    def __init__(self, history: History, begin_s: float) -> None:
+        """Take the fleet over at the end of its history, ``begin_s`` in seconds since 1970."""
         self._history = history
         state, routes, chance = history.state, history.routes, history.chance
         n = len(history.fleet)
@@ -29,17 +29,20 @@ class LiveFleet:
         self._fraction = np.where(self._activity == DRIVING, routes.fraction, 1.0)
         self._length_m = np.maximum(routes.length_m, 500.0)
         self._step = np.where(self._activity == PARKED, 0, 1)
+        self._until_s = np.full(n, np.inf)
+        self._report_s = np.zeros(n)
+        self._count = np.zeros(n, np.int64)
+        self._move(begin_s)  # the newest reports lie up to an hour apart
+
         draw = chance.uniform(3)
-        sets_off = (self._activity == PARKED) & (draw[:, 0] < 0.3)
+        is_parked = self._activity == PARKED
+        sets_off = is_parked & (draw[:, 0] < 0.3)
         is_home = np.abs(routes.target - history.fleet.home).max(axis=1) < 1e-9
-        plugs_in = (self._activity == PARKED) & ~sets_off & is_home & (draw[:, 0] < 0.5) & (state.soc < 0.8)
-        wait = np.where(sets_off, 2.0 + 20.0 * draw[:, 1], 600.0 + 7200.0 * draw[:, 1])
-        self._until_s = state.time_s + wait
+        plugs_in = is_parked & ~sets_off & is_home & (draw[:, 0] < 0.5) & (state.soc < 0.8)
+        self._until_s = begin_s + np.where(sets_off, 2.0 + 20.0 * draw[:, 1], 600.0 + 7200.0 * draw[:, 1])
         self._activity = np.where(plugs_in, CHARGING, self._activity)
         self._step = np.where(plugs_in, 0, self._step)
-        self._report_s = state.time_s + REPORT_S[self._activity] * draw[:, 2]
-        self._count = np.zeros(n, np.int64)
-        self._move(float(state.time_s.max()))  # the newest reports lie up to an hour apart
+        self._report_s = begin_s + REPORT_S[self._activity] * draw[:, 2]
 
     def advance(self, now_s: float) -> list[FamilyRows] | None:
         """Move the fleet to ``now_s`` and return the rows of the vehicles due to report, None when none is.

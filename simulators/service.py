@@ -105,14 +105,14 @@ class FleetRun:
         )
         try:
             self._link.start()
-            history = History(self._fleet)
-            if self._publish_past(self._link, history, stop):
-                self._publish_present(self._link, LiveFleet(history), stop)
+            history, end_s = History(self._fleet), min(self._fleet.end_s, time.time())
+            if self._publish_past(self._link, history, end_s, stop):
+                self._publish_present(self._link, LiveFleet(history, end_s), stop)
         finally:
             self._link.stop()
             store.close()
 
-    def _publish_past(self, link: FleetLink, history: History, stop: Event) -> bool:
+    def _publish_past(self, link: FleetLink, history: History, end_s: float, stop: Event) -> bool:
         vehicles = self._fleet.vehicles
         for vehicle in vehicles:
             link.submit(
@@ -124,7 +124,7 @@ class FleetRun:
                 stop=stop,
             )
         collectors = [Collector() for _ in vehicles]
-        for done, families in enumerate(history.days(min(self._fleet.end_s, time.time())), start=1):
+        for done, families in enumerate(history.days(end_s), start=1):
             self._collect(collectors, families)
             if not self._send_collected(link, collectors, stop, is_last=False):
                 return False
