@@ -134,6 +134,25 @@ def split_frames(stream: bytes) -> Iterator[bytes]:
             position += 1
 
 
+def restamp_frame(frame: bytes, *, vin: str, time_us: int | None = None) -> bytes:
+    """Return a frame as another vehicle would send it at another time, with the checksum that belongs to it.
+
+    Args:
+        frame: A frame that ``decode_frame`` reads.
+        vin: Identifier to put in, at most 17 ASCII characters.
+        time_us: Time to put in where the command carries one, microseconds since 1970 UTC; whole seconds
+            count. None: the time stays.
+    """
+    changed = bytearray(frame)
+    changed[4:21] = vin.encode("ascii").ljust(17, b"\0")[:17]
+    if time_us is not None and frame[2] in (_LOGIN, _REALTIME, _RESUPPLY, _LOGOUT) and len(frame) >= 31:
+        moment = datetime.fromtimestamp(time_us // 1_000_000, _CHINA)
+        fields = (moment.year - 2000, moment.month, moment.day, moment.hour, moment.minute, moment.second)
+        changed[24:30] = bytes(fields)
+    changed[-1] = int(np.bitwise_xor.reduce(np.frombuffer(changed, dtype=np.uint8, offset=2)[:-1]))
+    return bytes(changed)
+
+
 def _read_time(data: bytes) -> int:
     if len(data) < 6:
         raise PayloadError("wrong_length", f"data unit: {len(data)} bytes, must begin with 6 bytes of time")

@@ -17,7 +17,7 @@ from data.records import FloatArray, IntArray
 from ingest.can_database import EXTENDED
 from ingest.recordings.errors import RecordingError
 from ingest.recordings.recording import CanLog
-from ingest.recordings.table import first_line, header_of
+from ingest.recordings.table import first_line, header_of, read_table
 
 _CANDUMP = re.compile(r"^\(\d+\.\d+\)\s+\S+\s+[0-9A-Fa-f]{3,8}##?[0-9A-FRr]", re.IGNORECASE)
 #: Where a log has no date its first frame is put here: 2020-01-01 UTC.
@@ -40,7 +40,7 @@ def read_can_log(content: bytes, path: Path, skipped: Counter[str], notes: list[
     if reader is None:
         raise RecordingError(f"{path}: not a CAN log (GVRET CSV, Vector .asc or candump)")
     try:
-        log = reader(content, skipped)
+        log = reader(content, path, skipped)
     except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
         raise RecordingError(f"{path}: not a readable CAN log ({error})") from error
     if not len(log):
@@ -53,7 +53,7 @@ def read_can_log(content: bytes, path: Path, skipped: Counter[str], notes: list[
     return CanLog(time_us=time_us, can_id=log.can_id[order], length=log.length[order], data=log.data[order])
 
 
-def _reader_of(content: bytes) -> Callable[[bytes, Counter[str]], CanLog] | None:
+def _reader_of(content: bytes) -> Callable[[bytes, Path, Counter[str]], CanLog] | None:
     line = first_line(content)
     if {"Time Stamp", "ID", "LEN", "D1"} <= set(header_of(content)):
         return _read_gvret
@@ -62,9 +62,8 @@ def _reader_of(content: bytes) -> Callable[[bytes, Counter[str]], CanLog] | None
     return _read_candump if _CANDUMP.match(line) else None
 
 
-def _read_gvret(content: bytes, skipped: Counter[str]) -> CanLog:
-    table = pd.read_csv(io.BytesIO(content), dtype=str, on_bad_lines="skip", index_col=False)
-    table = table.rename(columns=str.strip)
+def _read_gvret(content: bytes, path: Path, skipped: Counter[str]) -> CanLog:
+    table = read_table(content, path, skipped, is_text=True)
     time_us = _numbers(table["Time Stamp"], 10)
     identifier = _numbers(table["ID"], 16)
     length = _numbers(table["LEN"], 10)
@@ -105,7 +104,7 @@ def _number(text: str, base: int) -> float:
         return float("nan")
 
 
-def _read_asc(content: bytes, skipped: Counter[str]) -> CanLog:
+def _read_asc(content: bytes, _path: Path, skipped: Counter[str]) -> CanLog:
     text = content.decode("utf-8", errors="replace")
     with can.ASCReader(io.StringIO(text), relative_timestamp=False) as reader:
         log = _from_messages(list(reader), skipped)
@@ -123,7 +122,7 @@ def _read_asc(content: bytes, skipped: Counter[str]) -> CanLog:
     return log
 
 
-def _read_candump(content: bytes, skipped: Counter[str]) -> CanLog:
+def _read_candump(content: bytes, _path: Path, skipped: Counter[str]) -> CanLog:
     lines = content.decode("utf-8", errors="replace").splitlines()
     good = [line for line in lines if _CANDUMP.match(line)]
     bad = sum(bool(line.strip()) for line in lines) - len(good)

@@ -24,6 +24,7 @@ from ingest.recordings.recording import CanLog, Recording, build_rows, count_loc
 
 FORMAT = "can"
 _GRID_S = 1.0
+_LOST_ROWS = ("frame: unreadable row", "frame: error or remote", "row: wrong number of columns")
 SignalMap = Mapping[str, Mapping[str, Any]]
 
 
@@ -57,7 +58,7 @@ def read_can(
     offset = ZoneInfo(spec.time_zone).utcoffset(datetime_of(int(log.time_us[0]))) if spec else None
     return Recording(
         format=FORMAT,
-        rows=len(log) + skipped["frame: unreadable row"],
+        rows=len(log) + sum(skipped[reason] for reason in _LOST_ROWS),
         first=datetime_of(int(log.time_us[0])),
         last=datetime_of(int(log.time_us[-1])),
         vehicle_days=count_local_days(log.time_us, offset_s=round((offset or timedelta(0)).total_seconds())),

@@ -52,12 +52,12 @@ def read_leafspy(
     Raises:
         RecordingError: A required column is missing or no row has a time; names file and column.
     """
-    table = read_table(content, path)
+    skipped: Counter[str] = Counter()
+    table = read_table(content, path, skipped)
     for column in ("CP1", "Pack Amps"):
         if column not in table.columns:
             raise RecordingError(f"{path}: column {column!r} is missing")
-    rows = len(table)
-    skipped: Counter[str] = Counter()
+    rows = len(table) + skipped["row: wrong number of columns"]
     table, time_us, offset_s = _order_by_time(table, path, skipped)
     notes: list[str] = []
 
@@ -91,7 +91,7 @@ def read_leafspy(
         first=datetime_of(time_us[0]),
         last=datetime_of(time_us[-1]),
         vehicle_days=count_local_days(time_us, offset_s=offset_s),
-        skipped=dict(skipped),
+        skipped={reason: count for reason, count in skipped.items() if count},
         batches=[batch for batch in batches if batch is not None],
         events=(),
         decoded=dict(decoded),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -54,20 +55,36 @@ def header_of(content: bytes) -> list[str]:
     return [name.strip() for name in next(csv.reader([first_line(content)]), [])]
 
 
-def read_table(content: bytes, path: Path) -> pd.DataFrame:
-    """Return the CSV table, column names stripped.
+def read_table(content: bytes, path: Path, skipped: Counter[str], *, is_text: bool = False) -> pd.DataFrame:
+    """Return the CSV table, column names stripped; rows with too many columns are left out and counted.
+
+    Args:
+        content: The file.
+        path: Its name, for messages.
+        skipped: Added to.
+        is_text: Leave every value as text.
 
     Raises:
         RecordingError: Not a CSV table with at least one row; names the file.
     """
     try:
-        table = pd.read_csv(
-            io.BytesIO(content), low_memory=False, encoding="utf-8-sig", on_bad_lines="skip", index_col=False
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # a trailing comma loses nothing
+            table = pd.read_csv(
+                io.BytesIO(content),
+                low_memory=False,
+                encoding="utf-8-sig",
+                on_bad_lines="skip",
+                index_col=False,
+                dtype=str if is_text else None,
+            )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
         raise RecordingError(f"{path}: not a CSV table ({str(error).splitlines()[0]})") from error
     if table.empty:
         raise RecordingError(f"{path}: a header and no rows")
+    lines = sum(bool(line.strip()) for line in content.splitlines())
+    if lines - 1 > len(table):
+        skipped["row: wrong number of columns"] += lines - 1 - len(table)
     return table.rename(columns=str.strip)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from data.errors import CatalogueError
 from data.records import Family
-from ingest.can import CanDecoded, CanDecoder, parse_can_payload
+from ingest.can import CanDecoded, CanDecoder, build_can_payload, parse_can_payload
 from ingest.errors import PayloadError
 
 SIMPLE = """VERSION ""
@@ -193,6 +193,21 @@ def test_payload_records_are_read_by_one_view() -> None:
     assert time_us.tolist() == [1_700_000_000_000_000, 1_700_000_000_001_500]
     assert can_id.tolist() == [256, TIRES_ID]
     assert (flags.tolist(), length.tolist(), data.shape) == ([0, 1], [8, 4], (2, 8))
+
+
+@pytest.mark.parametrize("width", [8, 64])
+def test_payload_built_from_frames_reads_back(width: int) -> None:
+    rng = np.random.default_rng(1)
+    time_us = 1_700_000_000_000_123 + np.arange(5, dtype=np.int64) * 777
+    can_id = rng.integers(0, 2**32, 5, dtype=np.uint32)
+    length = rng.integers(0, width, 5, dtype=np.uint8)
+    data = rng.integers(0, 256, (5, width), dtype=np.uint8)
+
+    t0_ms, payload = build_can_payload(time_us, can_id, length, data)
+    back = parse_can_payload(payload, t0_ms, is_fd=width == 64)
+
+    for expected, actual in zip((time_us, can_id, np.zeros(5), length, data), back, strict=True):
+        np.testing.assert_array_equal(expected, actual)
 
 
 @pytest.mark.parametrize(("is_fd", "size"), [(False, 18), (True, 74)])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from data.records import Family
 from ingest.coordinates import gcj02_to_wgs84
 from ingest.errors import PayloadError
-from ingest.gbt32960 import GbtFrame, decode_frame, split_frames
+from ingest.gbt32960 import GbtFrame, decode_frame, restamp_frame, split_frames
 
 
 def decode(text: str) -> GbtFrame:
@@ -289,3 +289,13 @@ def test_stream_is_resynchronised_byte_by_byte(gbt: Any) -> None:
     found = list(split_frames(b"##noise" + good + bytes(damaged) + b"$" + other + good[:30]))
 
     assert found == [good, other]
+
+
+def test_restamped_frame_says_the_same_of_another_vehicle_at_another_time(gbt: Any) -> None:
+    whole = bytes.fromhex(gbt.hex("full"))
+
+    moved = decode_frame(restamp_frame(whole, vin="ANXNTEST000000002", time_us=1_790_000_000_400_000))
+
+    assert (moved.vin, moved.time_us) == ("ANXNTEST000000002", 1_790_000_000_000_000)
+    assert drive_of(moved) == drive_of(decode_frame(whole))
+    assert restamp_frame(whole, vin=gbt.VIN) == whole

@@ -223,3 +223,18 @@ def test_absent_file_and_unknown_format_are_named(tmp_path: Path, ev_file: Path)
         open_recording(ev_file, format="mf4")
     with pytest.raises(RecordingError, match="placard 3: must be 50 to 1500 kPa"):
         open_recording(ev_file, placard_kpa=3)
+
+
+def test_rows_with_too_many_columns_are_counted_and_trailing_commas_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "car.csv"
+    path.write_text(
+        "tboxTime,V_1,BMSBatteryCurrent\n"
+        "2019-04-15 17:42:30,3.9,1,\n"
+        "2019-04-15 17:43:00,3.9,1,2,3,4\n"
+        "2019-04-15 17:43:30,3.9\n"
+    )
+
+    recording = open_recording(path)
+
+    assert (recording.rows, len(rows_of(recording, Family.CELL))) == (3, 2)
+    assert recording.skipped == {"row: wrong number of columns": 1}
