@@ -19,6 +19,8 @@ from data.migrate import check_schema
 #: A follower of the commit log that has waited longer than this is stuck.
 _STUCK_AFTER_S = 120.0
 _LOW_DISK_BYTES = 2 * 2**30
+#: A service beats every few seconds; after this long it is dead or stuck.
+_SILENT_AFTER_S = 30.0
 _SERVICES = ("ingest", "watch", "score", "route", "notify", "api")
 
 
@@ -52,7 +54,7 @@ def check_database(connection: Connection) -> list[Check]:
         checks.append(_ok("schema", "up to date"))
     except SchemaError as error:
         return [*checks, Check(name="schema", is_ok=False, detail=str(error), figures={})]
-    checks.append(_services({row["application_name"] for row in ask("connected_services")}))
+    checks.append(_services(ask("service_beats")))
     (ingest,) = ask("ingest_state")
     checks.append(
         _ok(
@@ -103,14 +105,16 @@ def _ok(name: str, detail: str, figures: Mapping[str, Any] | None = None) -> Che
     return Check(name=name, is_ok=True, detail=detail, figures=figures or {})
 
 
-def _services(connected: set[str]) -> Check:
-    absent = [name for name in _SERVICES if not any(a.startswith(f"anxin-{name}") for a in connected)]
-    return Check(
-        name="services",
-        is_ok=not absent,
-        detail=f"not connected to the database: {', '.join(absent)}" if absent else "all connected",
-        figures={"connected": sorted(connected)},
-    )
+def _services(rows: list[dict[str, Any]]) -> Check:
+    alive = {r["service"] for r in rows if r["silent_s"] < _SILENT_AFTER_S}
+    faults = [f"{name} does not run" for name in _SERVICES if name not in alive]
+    for row in rows:
+        if row["silent_s"] >= _SILENT_AFTER_S:
+            faults.append(f"{row['service']} {row['slot']} silent for {row['silent_s']:.0f} s")
+        elif not row["is_ready"]:
+            faults.append(f"{row['service']} {row['slot']} not ready")
+    detail = "; ".join(faults) or f"{len(rows)} alive and ready"
+    return Check(name="services", is_ok=not faults, detail=detail, figures={"services": rows})
 
 
 def _masked(rows: list[dict[str, Any]]) -> Check:

@@ -136,7 +136,10 @@ class Installation:
             "broker": self.endpoints.broker,
             "http": self._settings.base_url,
             "services": self._supervisor.pids(),
-            "servers": {"database": self._database and self._database.pid, "broker": self._broker and self._broker.pid},
+            "servers": {
+                "database": self._database and self._database.pid,
+                "broker": self._broker and self._broker.pid,
+            },
             "restarts": self._supervisor.restarts(),
         }
         path = self._settings.home_path / _RUN_FILE

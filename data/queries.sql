@@ -5,11 +5,21 @@ SELECT current_setting('server_version') AS version,
        (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb,
        current_setting('timescaledb.license', true) AS licence;
 
--- connected_services --
-SELECT application_name, count(*) AS connections
-FROM pg_stat_activity
-WHERE datname = current_database() AND application_name LIKE 'anxin-%'
-GROUP BY application_name;
+-- service_beats --
+SELECT service, slot, is_ready, extract(epoch FROM now() - beat_at)::double precision AS silent_s
+FROM service_beats ORDER BY service, slot;
+
+-- beat --
+INSERT INTO service_beats (service, slot, pid, started_at, beat_at, is_ready)
+VALUES (%(service)s, %(slot)s, %(pid)s, now(), now(), %(is_ready)s)
+ON CONFLICT (service, slot) DO UPDATE SET
+    pid = excluded.pid,
+    started_at = CASE WHEN service_beats.pid = excluded.pid THEN service_beats.started_at ELSE excluded.started_at END,
+    beat_at = excluded.beat_at,
+    is_ready = excluded.is_ready;
+
+-- forget_beat --
+DELETE FROM service_beats WHERE service = %(service)s AND slot = %(slot)s AND pid = %(pid)s;
 
 -- ingest_state --
 SELECT max(committed_at) AS last_batch_at,

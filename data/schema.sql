@@ -204,6 +204,17 @@ CREATE TABLE service_cursors (
     PRIMARY KEY (service, partition)
 );
 
+-- Who is alive: each service process writes its row every few seconds.
+CREATE TABLE service_beats (
+    service     text NOT NULL,          -- 'ingest', 'watch', 'score', 'route', 'notify', 'api'
+    slot        text NOT NULL,          -- tells processes of one service apart
+    pid         int NOT NULL,
+    started_at  timestamptz NOT NULL,
+    beat_at     timestamptz NOT NULL,
+    is_ready    boolean NOT NULL,       -- connected to everything it needs
+    PRIMARY KEY (service, slot)
+);
+
 CREATE TABLE rejects (
     reject_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     received    timestamptz NOT NULL,
@@ -223,19 +234,40 @@ CREATE INDEX rejects_by_reason ON rejects (reason, received);
 
 -- ============================================================ models
 
+-- What a local day says of the tires; wheels in the model's order, NaN elements: not known.
 CREATE TABLE tire_days (
-    vehicle_id      int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
-    day             date NOT NULL,          -- local to the vehicle
-    features        jsonb NOT NULL DEFAULT '{}',
+    vehicle_id          int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
+    day                 date NOT NULL,                  -- local to the vehicle
+    gas_kpa             double precision[] NOT NULL,    -- absolute, at 20 °C, median of trusted samples
+    contrast_kpa        double precision[] NOT NULL,    -- against the median of the other wheels
+    spread_kpa          double precision[] NOT NULL,
+    sample_count        int[] NOT NULL,                 -- trusted
+    altitude_low_m      double precision,
+    altitude_high_m     double precision,
+    has_equal_wheels    boolean NOT NULL,
+    first_time          timestamptz NOT NULL,
+    last_time           timestamptz NOT NULL,
     PRIMARY KEY (vehicle_id, day)
 );
 
+-- A run of driving, resting or charging within a local day that has rested cell readings.
 CREATE TABLE cell_sessions (
-    vehicle_id      int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
-    started_at      timestamptz NOT NULL,
-    features        jsonb NOT NULL DEFAULT '{}',
+    vehicle_id          int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
+    started_at          timestamptz NOT NULL,
+    ended_at            timestamptz NOT NULL,
+    day                 date NOT NULL,                  -- local to the vehicle
+    kind                text NOT NULL CHECK (kind IN ('drive', 'rest', 'charge')),
+    row_count           int NOT NULL,
+    rested_count        int NOT NULL,
+    soc_percent         double precision,
+    voltage_v           double precision NOT NULL,      -- of the pack's median cell
+    current_a           double precision,               -- positive into the battery
+    temperature_degc    double precision,
+    spread_mv           double precision,
+    deviation_mv        double precision[] NOT NULL,    -- rested, from the pack's median cell; NaN: not known
     PRIMARY KEY (vehicle_id, started_at)
 );
+CREATE INDEX cell_sessions_of_day ON cell_sessions (vehicle_id, day);
 
 CREATE TABLE vehicle_scores (
     vehicle_id      int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
