@@ -16,6 +16,7 @@ class Trend:
     slope: FloatArray  #: shape (n_vehicles, n_as_of, n_channels), value per day
     slope_error: FloatArray  #: same shape, standard error from the residuals, value per day
     concordance: FloatArray  #: same shape, share of rising minus share of falling pairs, -1..1
+    steepest_rise: FloatArray  #: same shape, largest slope of any pair of days
     count: IntArray  #: same shape, days used
 
 
@@ -78,6 +79,7 @@ def theil_sen(
         slope=np.full(shape, np.nan),
         slope_error=np.full(shape, np.nan),
         concordance=np.full(shape, np.nan),
+        steepest_rise=np.full(shape, np.nan),
         count=np.zeros(shape, dtype=np.int64),
     )
     for position, day in enumerate(as_of.tolist()):
@@ -134,7 +136,9 @@ def _fit(
     early, late = np.triu_indices(n_days, 1)
     step = part[..., late] - part[..., early]
     pair_weight = weight[..., late] * weight[..., early]
-    slope = weighted_median(step / (age[late] - age[early]), pair_weight)
+    pair_slope = step / (age[late] - age[early])
+    slope = weighted_median(pair_slope, pair_weight)
+    steepest_rise = np.where(pair_weight > 0, pair_slope, -np.inf).max(-1)
     total = pair_weight.sum(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         sign = np.where(pair_weight > 0, np.sign(step), 0.0)
@@ -151,5 +155,6 @@ def _fit(
         (out.slope, slope),
         (out.slope_error, slope_error),
         (out.concordance, concordance),
+        (out.steepest_rise, steepest_rise),
     ):
         target[:, position] = np.where(enough, source, np.nan)

@@ -44,12 +44,13 @@ class CellInternalShortPredictor:
     windows: tuple[int, ...] = (7, 14, 28)
     least_days: tuple[int, ...] = (4, 5, 7)
     floors_percent_per_day: tuple[float, ...] = (0.20, 0.10, 0.06)
-    error_multiple: float = 3.0
+    error_multiple: float = 2.5
     least_concordance: float = 0.5
     least_growth_percent: float = 1.6
     least_isolation_percent: float = 1.3
     far_isolation_percent: float = 4.5
     far_growth_percent: float = 1.6
+    step_percent: float = 3.0
     looks: tuple[tuple[int, int], ...] = ((21, 5), (35, 8), (60, 29))
     far_looks: tuple[tuple[int, int], ...] = ((35, 15), (60, 29))
     settled_days: int = 14
@@ -80,14 +81,13 @@ class CellInternalShortPredictor:
         far_out = np.minimum(
             slow_isolation / self.far_isolation_percent, slow_alone / self.far_growth_percent
         )
-        score = np.maximum(
-            np.where(np.isfinite(drifting), drifting, -1.0), np.where(np.isfinite(far_out), far_out, -1.0)
-        )
+        stepped = np.minimum(growth_alone, isolation) / self.step_percent
+        score = np.maximum.reduce([np.nan_to_num(part, nan=-1.0) for part in (drifting, stepped, far_out)])
         ttt = time_to_threshold(self.limit_percent - level, np.full_like(level, 0.4), rate, rate_error)
         return Risk(
             as_of=as_of,
             probability=np.where(np.isfinite(level), logistic(score), np.nan),
-            severity=self._severity(panel.spec, rate, ttt),
+            severity=self._severity(panel.spec, rate - 2 * rate_error, ttt),
             ttt_h=ttt,
             detail={
                 "deficit": level,
@@ -234,11 +234,11 @@ class CellInternalShortPredictor:
         threshold = np.maximum(floor, self.error_multiple * trend.slope_error)
         return np.minimum(alone / threshold, trend.concordance / self.least_concordance)
 
-    def _severity(self, spec: VehicleSpec, rate: FloatArray, ttt_h: FloatArray) -> IntArray:
+    def _severity(self, spec: VehicleSpec, sure_rate: FloatArray, ttt_h: FloatArray) -> IntArray:
         """Return S3, or S2 for a leak below ``fast_ohm`` that gets there within the week."""
-        out = np.full(rate.shape, 3, dtype=np.int64)
+        out = np.full(sure_rate.shape, 3, dtype=np.int64)
         with np.errstate(invalid="ignore"):
-            leak_a = rate / 100 * spec.capacity_ah / 24
+            leak_a = sure_rate / 100 * spec.capacity_ah / 24
             out[(leak_a > 3.7 / self.fast_ohm) & (ttt_h[1] < 7 * 24)] = 2
             out[ttt_h[1] < 48] = 2
         return out

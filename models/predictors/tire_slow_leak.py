@@ -192,9 +192,9 @@ class TireSlowLeakPredictor:
             -trend.concordance / self.least_concordance * 1.25,
             -own.slope / np.maximum(0.4 * rate, 0.1),
         ]
-        # three points cannot outvote an outlier: all pairs must fall
+        # three points cannot outvote an outlier: every step must be a fair part of the fall
         if window <= 3:
-            parts.append(np.where(trend.concordance <= -0.999, 2.0, 0.0))
+            parts.append(-trend.steepest_rise / np.maximum(0.4 * rate, 0.1))
         return np.asarray(np.minimum.reduce(parts))
 
     def _level(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, FloatArray]:
