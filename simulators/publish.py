@@ -161,7 +161,7 @@ class FleetLink:
             CallbackAPIVersion.VERSION2,
             client_id=f"{outbox.tenant}-{outbox.vin}",
             protocol=mqtt.MQTTv311,
-            clean_session=False,
+            clean_session=True,
             reconnect_on_failure=False,
         )
         link = _Link(outbox, client)
