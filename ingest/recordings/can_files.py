@@ -19,10 +19,20 @@ from ingest.recordings.errors import RecordingError
 from ingest.recordings.recording import CanLog
 from ingest.recordings.table import first_line, header_of, read_table
 
-_CANDUMP = re.compile(r"^\(\d+\.\d+\)\s+\S+\s+[0-9A-Fa-f]{3,8}##?[0-9A-FRr]", re.IGNORECASE)
+_CANDUMP = re.compile(
+    r"^\(\d{1,10}\.\d+\)\s+\S+\s+[0-9A-F]{3,8}"
+    r"(#([0-9A-F]{2}){0,8}|##[0-9A-F]([0-9A-F]{2}){0,64}|#R\d?)(\s+[RT])?\s*$",
+    re.IGNORECASE,
+)
+#: A classic frame of a Vector log; other lines that begin with a time are not needed.
+_ASC_FRAME = re.compile(
+    r"^\s*\d{1,9}\.\d+\s+\d+\s+[0-9A-F]+x?\s+(Rx|Tx)\s+d\s+[0-8](\s+[0-9A-F]{2})*\s*$", re.I
+)
+_TIMED = re.compile(r"^\s*\d+\.\d+\s")
 #: Where a log has no date its first frame is put here: 2020-01-01 UTC.
 _NO_DATE_US = 1_577_836_800_000_000
 _EARLIEST_US = 1_262_304_000_000_000  # 2010
+_LATEST_US = 4_102_444_800_000_000  # 2100
 
 
 def is_can_log(content: bytes) -> bool:
@@ -72,7 +82,7 @@ def _read_gvret(content: bytes, path: Path, skipped: Counter[str]) -> CanLog:
     there = np.isfinite(payload) & (payload <= 0xFF)
     whole = np.where(there.all(axis=1), payload.shape[1], np.argmin(there, axis=1))
     is_good = (
-        np.isfinite(time_us)
+        (np.abs(time_us) < _LATEST_US)
         & np.isfinite(length)
         & (identifier >= 0)
         & (identifier < EXTENDED)
@@ -106,8 +116,14 @@ def _number(text: str, base: int) -> float:
 
 def _read_asc(content: bytes, _path: Path, skipped: Counter[str]) -> CanLog:
     text = content.decode("utf-8", errors="replace")
-    with can.ASCReader(io.StringIO(text), relative_timestamp=False) as reader:
-        log = _from_messages(list(reader), skipped)
+    try:
+        messages = _asc_messages(text)
+    except (ValueError, IndexError):  # one damaged line stops python-can: go on without such lines
+        lines = text.splitlines()
+        good = [line for line in lines if _ASC_FRAME.match(line) or not _TIMED.match(line)]
+        skipped["frame: unreadable row"] += len(lines) - len(good)
+        messages = _asc_messages("\n".join(good) + "\n")
+    log = _from_messages(messages, skipped)
     if len(log) and log.time_us[0] < _EARLIEST_US:  # python-can knows Vector's own date formats only
         try:
             started = parsedate_to_datetime(text.splitlines()[0].removeprefix("date").strip())
@@ -120,6 +136,11 @@ def _read_asc(content: bytes, _path: Path, skipped: Counter[str]) -> CanLog:
             data=log.data,
         )
     return log
+
+
+def _asc_messages(text: str) -> list[can.Message]:
+    with can.ASCReader(io.StringIO(text), relative_timestamp=False) as reader:
+        return list(reader)
 
 
 def _read_candump(content: bytes, _path: Path, skipped: Counter[str]) -> CanLog:

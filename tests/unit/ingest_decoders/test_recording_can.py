@@ -136,3 +136,20 @@ def test_wrong_dbc_map_and_log_give_one_clear_line(tmp_path: Path, bus: dict[str
         assert "\n" not in str(caught.value)
     with pytest.raises(RecordingError, match="not a CAN log"):
         open_recording(bad, format="can")
+
+
+def test_damaged_lines_of_an_asc_log_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log.asc"
+    path.write_text(ASC.replace("end trigger", "   0.353600 0  100\tRx   d 8 D4 zz 00\nend trigger"))
+
+    recording = open_recording(path)
+
+    assert len(frames_of(recording)) == 2
+    assert recording.skipped["frame: unreadable row"] == 1
+
+
+def test_impossible_times_of_a_gvret_log_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "gvret.csv"
+    path.write_text(GVRET + "99999999999999999999,00000100,false,1,1,D5\n")
+
+    assert open_recording(path).skipped["frame: unreadable row"] == 2
