@@ -1,0 +1,68 @@
+"""What every request handler needs, made once by ``create_app`` and carried by the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Protocol
+from uuid import UUID
+
+from fastapi import Depends, Request
+from jinja2 import Environment
+
+from api.access import Accounts
+from api.live import Hub
+from api.metrics import Meters
+from data.db import Pool
+from data.settings import Settings
+
+
+class Answered(Protocol):
+    """What an answer led to."""
+
+    @property
+    def is_changed(self) -> bool:
+        """Tell whether time, place or price are no longer those shown, so that the owner is asked again."""
+
+
+class Commands(Protocol):
+    """What the API asks the alerts side to do; everything else it only reads."""
+
+    def answer(self, *, order_id: int, answer: str, actor: str, version: int, now: datetime) -> Answered:
+        """Take the owner's yes, no or later.
+
+        Raises:
+            AlertError: The order has moved on since ``version``, or does not wait for this answer.
+        """
+
+    def receive(self, *, warning_id: UUID, endpoint: str | None, now: datetime) -> bool:
+        """Note that a browser showed a warning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The parts of one running API."""
+
+    settings: Settings
+    pool: Pool
+    clock: Callable[[], datetime]
+    accounts: Accounts
+    commands: Commands
+    hub: Hub
+    meters: Meters
+    pages: Environment
+    texts: Mapping[str, Mapping[str, str]]  #: language -> key -> text
+    push_key: str  #: VAPID public key, base64url; empty where Web Push is off
+    assets: str  #: changes when a static file changes; part of asset URLs
+
+
+def get_context(request: Request) -> Context:
+    """Return the parts that ``create_app`` put into the application."""
+    context = request.app.state.context
+    if not isinstance(context, Context):
+        raise TypeError("app.state.context: make the application with create_app")
+    return context
+
+
+Ctx = Annotated[Context, Depends(get_context)]

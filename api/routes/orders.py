@@ -1,0 +1,94 @@
+"""JSON: repair orders, and the owner's answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from api import paging, schemas, store, views
+from api.context import Context, Ctx
+from api.errors import NotFound
+from api.gates import Gate
+from api.paging import Cursor, Limit
+from api.roles import PEOPLE, Principal, Role
+from api.routes.predictions import Vin, vehicle_id_of
+from data.db import transaction
+
+router = APIRouter(prefix="/api/v1/orders", tags=["orders"])
+
+OrderId = Annotated[int, Path(ge=1, lt=2**63)]
+
+
+def find_order(ctx: Context, principal: Principal, order_id: int) -> schemas.Order:
+    """Return an order with lines, events and bookings.
+
+    Raises:
+        NotFound: No such order, or someone else's.
+    """
+    with transaction(ctx.pool) as connection:
+        rows = store.fetch_orders(connection, principal, order_id=order_id, limit=1)
+        if not rows:
+            raise NotFound(f"order {order_id}: there is no such order here")
+        details = store.fetch_order_details(connection, order_id)
+    return views.build_order(rows[0], now=ctx.clock(), details=details)
+
+
+@router.get("", summary="Repair orders, the most urgent first")
+def list_orders(
+    *,
+    ctx: Ctx,
+    principal: Annotated[Principal, Depends(Gate(*PEOPLE))],
+    vin: Vin = None,
+    only_open: Annotated[bool, Query(description="leave finished orders out")] = False,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> schemas.OrderPage:
+    """Return a page of the orders the caller may see."""
+    after = paging.parse_cursor(cursor, "str", "datetime", "int")
+    with transaction(ctx.pool) as connection:
+        rows = store.fetch_orders(
+            connection,
+            principal,
+            vehicle_id=vehicle_id_of(connection, principal, vin),
+            only_open=only_open,
+            after=cast("tuple[str, datetime, int] | None", after),
+            limit=limit + 1,
+        )
+    page, last = paging.cut(rows, limit)
+    now = ctx.clock()
+    return schemas.OrderPage(
+        items=[views.build_order(row, now=now) for row in page],
+        next_cursor=paging.make_cursor(last["severity"], last["deadline"].isoformat(), last["order_id"])
+        if last
+        else None,
+    )
+
+
+@router.get("/{order_id}", summary="One order with price lines, events and bookings")
+def get_order(
+    ctx: Ctx, principal: Annotated[Principal, Depends(Gate(*PEOPLE))], order_id: OrderId
+) -> schemas.Order:
+    """Return a whole order."""
+    return find_order(ctx, principal, order_id)
+
+
+@router.post("/{order_id}/answer", summary="The owner's yes, no or later")
+def answer_order(
+    *,
+    ctx: Ctx,
+    principal: Annotated[Principal, Depends(Gate(Role.OWNER, Role.OPERATIONS))],
+    order_id: OrderId,
+    body: schemas.OwnerAnswer,
+) -> schemas.Order:
+    """Take the answer, unless the order has changed since the caller saw ``version``; return the order."""
+    find_order(ctx, principal, order_id)
+    ctx.commands.answer(
+        order_id=order_id,
+        answer=body.answer,
+        actor=principal.actor,
+        version=body.version,
+        now=ctx.clock(),
+    )
+    return find_order(ctx, principal, order_id)

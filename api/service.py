@@ -1,0 +1,91 @@
+"""The API as a service: uvicorn in this thread, the database follower in another."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+
+import structlog
+import uvicorn
+
+from alerts.commands import Commands
+from alerts.desk import terms_of
+from api.app import create_app
+from api.errors import CannotListen
+from api.live import Hub, follow_database
+from data.db import open_pool
+from data.keys import load_push_keys
+from data.settings import Settings
+
+#: How long running requests may take to finish after a stop.
+GRACE_S = 3
+
+logger = structlog.get_logger()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to whoever runs the services."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # uvicorn says Generator
+        """Capture none."""
+        return nullcontext()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise CannotListen(f"http_host {host!r}, http_port {port}: cannot listen there: {error}") from error
+
+
+def run(settings: Settings, *, stop: threading.Event) -> None:
+    """Serve HTTP until ``stop``.
+
+    Raises:
+        DatabaseAway: The database did not answer within half a minute.
+        CannotListen: The address is taken or not of this machine.
+    """
+    listening = _listen(settings.http_host, settings.http_port)
+    pool = open_pool(settings.database_url, size=settings.db_pool_size, name="anxin-api")
+    hub = Hub()
+    app = create_app(
+        settings,
+        pool,
+        commands=Commands(pool, terms_of(settings)),
+        clock=lambda: datetime.now(UTC),
+        push_key=load_push_keys(settings.home_path).public_key,
+        hub=hub,
+    )
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=settings.http_host,
+            port=settings.http_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+    follower = threading.Thread(
+        target=follow_database, args=(settings.database_url, hub), kwargs={"stop": stop}, name="api-live"
+    )
+
+    def end() -> None:
+        stop.wait()
+        hub.close()
+        server.should_exit = True
+
+    ender = threading.Thread(target=end, name="api-stop", daemon=True)
+    follower.start()
+    ender.start()
+    logger.info("serving", action="serve", host=settings.http_host, port=settings.http_port)
+    try:
+        server.run(sockets=[listening])
+    finally:
+        stop.set()
+        follower.join(timeout=GRACE_S)
+        pool.close()
+        listening.close()

@@ -1,0 +1,316 @@
+"""SQL for display: what a caller may look at. Nothing here changes an order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from api.roles import Principal
+from data.catalogue import Signal
+from data.db import Connection, load_queries
+
+Row = dict[str, Any]
+
+_SQL = load_queries("api")
+
+
+def _rows(connection: Connection, query: str, parameters: Mapping[str, Any]) -> list[Row]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_SQL[query], parameters).fetchall()
+
+
+def _row(connection: Connection, query: str, parameters: Mapping[str, Any]) -> Row | None:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_SQL[query], parameters).fetchone()
+
+
+def fetch_schema_number(connection: Connection) -> int:
+    """Return the number of the newest applied migration."""
+    row = connection.execute(_SQL["fetch_schema_number"]).fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+# ------------------------------------------------------------ vehicles and readings
+
+
+def fetch_vehicles(
+    connection: Connection,
+    principal: Principal,
+    *,
+    limit: int,
+    vin: str | None = None,
+    after: str | None = None,
+    only_alerts: bool = False,
+) -> list[Row]:
+    """Return vehicles the caller may see, in VIN order."""
+    return _rows(
+        connection,
+        "fetch_vehicles",
+        {**principal.scope, "vin": vin, "after": after, "only_alerts": only_alerts, "limit": limit},
+    )
+
+
+def fetch_fleet_totals(connection: Connection, principal: Principal, *, now: datetime) -> Row:
+    """Return how many vehicles there are, are live, have alerts and have orders."""
+    return _row(connection, "fetch_fleet_totals", {**principal.scope, "now": now}) or {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The part of a vehicle's history that is asked for; ``stride`` is the width of a bucket."""
+
+    vehicle_id: int
+    since: datetime
+    until: datetime
+    stride: timedelta = timedelta(microseconds=1)
+
+    @property
+    def parameters(self) -> Row:
+        """Return the query parameters."""
+        return {
+            "vehicle_id": self.vehicle_id,
+            "since": self.since,
+            "until": self.until,
+            "stride": self.stride,
+        }
+
+
+def fetch_row_count(connection: Connection, table: str, span: Span, *, limit: int) -> int:
+    """Return the number of rows in the span, counted up to ``limit``."""
+    query = sql.SQL(_SQL["fetch_row_count"]).format(table=sql.Identifier(table))
+    row = connection.execute(query, {**span.parameters, "limit": limit}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def fetch_drive_buckets(connection: Connection, span: Span, signals: Sequence[Signal]) -> list[Row]:
+    """Return mean, lowest and highest value of each signal in each bucket, as columns ``m0 l0 h0 m1 …``."""
+    columns = sql.SQL(", ").join(
+        sql.SQL("avg({0})::float8 AS {1}, min({0})::float8 AS {2}, max({0})::float8 AS {3}").format(
+            sql.Identifier(signal.column), *(sql.Identifier(f"{kind}{i}") for kind in "mlh")
+        )
+        for i, signal in enumerate(signals)
+    )
+    query = sql.SQL(_SQL["fetch_drive_buckets"]).format(columns=columns)
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, span.parameters).fetchall()
+
+
+def fetch_tire_buckets(connection: Connection, span: Span) -> list[Row]:
+    """Return pressure and temperature of each wheel in each bucket."""
+    return _rows(connection, "fetch_tire_buckets", span.parameters)
+
+
+def fetch_cell_samples(connection: Connection, span: Span) -> list[Row]:
+    """Return one stored sample of each bucket, a row for each sub-pack and block of cells."""
+    return _rows(connection, "fetch_cell_samples", span.parameters)
+
+
+def fetch_signal_buckets(connection: Connection, span: Span, signals: Sequence[str] | None) -> list[Row]:
+    """Return mean, lowest and highest value of each DBC signal in each bucket."""
+    return _rows(
+        connection,
+        "fetch_signal_buckets",
+        {**span.parameters, "signals": list(signals) if signals is not None else None},
+    )
+
+
+def fetch_event_rows(
+    connection: Connection, vehicle_id: int, *, until: datetime | None, limit: int
+) -> list[Row]:
+    """Return on-board alarms and life-cycle events, newest first."""
+    return _rows(connection, "fetch_event_rows", {"vehicle_id": vehicle_id, "until": until, "limit": limit})
+
+
+def fetch_streams(connection: Connection, vehicle_id: int, *, limit: int) -> list[Row]:
+    """Return which messages of each boot are here, missing and given up, newest boot first."""
+    return _rows(connection, "fetch_streams", {"vehicle_id": vehicle_id, "limit": limit})
+
+
+# ------------------------------------------------------------ predictions, alerts, orders
+
+
+def fetch_predictions(
+    connection: Connection,
+    principal: Principal,
+    *,
+    limit: int,
+    vehicle_id: int | None = None,
+    prediction_id: int | None = None,
+    only_newest: bool = True,
+    at_least: float = 0.0,
+    after: int | None = None,
+) -> list[Row]:
+    """Return predictions, newest first."""
+    return _rows(
+        connection,
+        "fetch_predictions",
+        {
+            **principal.scope,
+            "vehicle_id": vehicle_id,
+            "prediction_id": prediction_id,
+            "only_newest": only_newest,
+            "at_least": at_least,
+            "after": after,
+            "limit": limit,
+        },
+    )
+
+
+def fetch_alerts(
+    connection: Connection,
+    principal: Principal,
+    *,
+    limit: int,
+    vehicle_id: int | None = None,
+    only_open: bool = False,
+    after: int | None = None,
+) -> list[Row]:
+    """Return alerts, newest first."""
+    return _rows(
+        connection,
+        "fetch_alerts",
+        {
+            **principal.scope,
+            "vehicle_id": vehicle_id,
+            "only_open": only_open,
+            "after": after,
+            "limit": limit,
+        },
+    )
+
+
+def fetch_orders(
+    connection: Connection,
+    principal: Principal,
+    *,
+    limit: int,
+    order_id: int | None = None,
+    vehicle_id: int | None = None,
+    only_open: bool = False,
+    after: tuple[str, datetime, int] | None = None,
+) -> list[Row]:
+    """Return repair orders, the most urgent first; ``after`` is (severity, deadline, order id)."""
+    severity, deadline, last_id = after or (None, None, None)
+    return _rows(
+        connection,
+        "fetch_orders",
+        {
+            **principal.scope,
+            "order_id": order_id,
+            "vehicle_id": vehicle_id,
+            "only_open": only_open,
+            "after_severity": severity,
+            "after_deadline": deadline,
+            "after_id": last_id,
+            "limit": limit,
+        },
+    )
+
+
+def fetch_order_details(connection: Connection, order_id: int) -> tuple[list[Row], list[Row], list[Row]]:
+    """Return price lines, events and bookings of an order."""
+    wanted = {"order_id": order_id}
+    return (
+        _rows(connection, "fetch_order_lines", wanted),
+        _rows(connection, "fetch_order_events", wanted),
+        _rows(connection, "fetch_order_bookings", wanted),
+    )
+
+
+def fetch_stations(
+    connection: Connection,
+    principal: Principal,
+    *,
+    limit: int,
+    code: str | None = None,
+    after: str | None = None,
+) -> list[Row]:
+    """Return stations with bays, technicians, stock and hours, in order of their code."""
+    return _rows(
+        connection, "fetch_stations", {**principal.scope, "code": code, "after": after, "limit": limit}
+    )
+
+
+# ------------------------------------------------------------ rejects, warnings, push, live
+
+
+def fetch_rejects(
+    connection: Connection, principal: Principal, *, limit: int, reason: str | None, after: int | None
+) -> list[Row]:
+    """Return what could not be read, newest first."""
+    return _rows(
+        connection, "fetch_rejects", {**principal.scope, "reason": reason, "after": after, "limit": limit}
+    )
+
+
+def fetch_reject_counts(connection: Connection, principal: Principal) -> list[Row]:
+    """Return how much could not be read, by reason."""
+    return _rows(connection, "fetch_reject_counts", principal.scope)
+
+
+def fetch_warnings(
+    connection: Connection,
+    principal: Principal,
+    *,
+    limit: int,
+    vehicle_id: int | None = None,
+    warning_id: UUID | None = None,
+    before: tuple[datetime, UUID] | None = None,
+) -> list[Row]:
+    """Return warnings with their deliveries, newest first."""
+    time, before_id = before or (None, None)
+    return _rows(
+        connection,
+        "fetch_warnings",
+        {
+            **principal.scope,
+            "vehicle_id": vehicle_id,
+            "warning_id": warning_id,
+            "before": time,
+            "before_id": before_id,
+            "limit": limit,
+        },
+    )
+
+
+def upsert_subscription(connection: Connection, **values: Any) -> int:
+    """Store where a browser of an owner receives pushes; return the subscription id."""
+    row = _row(connection, "upsert_subscription", values)
+    return int(row["subscription_id"]) if row else 0
+
+
+def delete_subscription(connection: Connection, *, owner_id: int, endpoint: str) -> bool:
+    """Forget a subscription of this owner; tell whether there was one."""
+    done = connection.execute(_SQL["delete_subscription"], {"owner_id": owner_id, "endpoint": endpoint})
+    return done.rowcount > 0
+
+
+#: What an event of the live channel can be about.
+LIVE_KINDS = ("order", "alert", "warning", "prediction")
+
+
+def fetch_live_scope(connection: Connection, kind: str, identity: str) -> Row | None:
+    """Return tenant, owner and station of what a live event is about; ``kind`` is one of ``LIVE_KINDS``."""
+    return _row(connection, f"fetch_scope_{kind}", {"id": identity})
+
+
+def fetch_touched_vehicles(connection: Connection, *, after: int, until: int) -> list[Row]:
+    """Return the vehicles that ingest batches in (after, until] touched."""
+    return _rows(connection, "fetch_touched_vehicles", {"after": after, "until": until})
+
+
+def fetch_last_batch(connection: Connection) -> int:
+    """Return the id of the newest ingest batch."""
+    row = connection.execute(_SQL["fetch_last_batch"]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def fetch_totals(connection: Connection) -> Row:
+    """Return the gauges of ``/metrics``."""
+    return _row(connection, "fetch_totals", {}) or {}
