@@ -45,7 +45,9 @@ class BookingConflict(AlertError):  # noqa: N818 - it reads as a fact
 
 
 class DeliveryError(AlertError):
-    """A message was not delivered; it may be tried again."""
+    """A message was not delivered."""
+
+    is_final = False  #: trying again is of no use
 
 
 class AddressRefused(DeliveryError):  # noqa: N818 - it reads as a fact

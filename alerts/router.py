@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from alerts.desk import Desk, Terms, decide_again
+from alerts.errors import BookingConflict
 from alerts.facts import NewOrder, Order, VehicleFacts
 from alerts.joining import join_alarms
 from alerts.orders import UNAGREED, OrderState, idempotency_key
@@ -26,6 +27,7 @@ class Routed:
     predictions: int = 0
     raised: int = 0
     orders: int = 0
+    lost: int = 0  #: vehicles left for the next time because the decision lost every conflict
 
     def __add__(self, other: Routed) -> Routed:
         """Return the sum."""
@@ -33,6 +35,7 @@ class Routed:
             predictions=self.predictions + other.predictions,
             raised=self.raised + other.raised,
             orders=self.orders + other.orders,
+            lost=self.lost + other.lost,
         )
 
 
@@ -47,7 +50,10 @@ def route_waiting(pool: Pool, terms: Terms, *, now: datetime, limit: int = 64) -
         vehicles = store.fetch_vehicles_to_route(limit)
     done = Routed(predictions=quiet)
     for vehicle_id in vehicles:
-        done += decide_again(pool, lambda desk, v=vehicle_id: route_vehicle(desk, v, terms, now=now))  # type: ignore[misc]
+        try:
+            done += decide_again(pool, lambda desk, v=vehicle_id: route_vehicle(desk, v, terms, now=now))  # type: ignore[misc]
+        except BookingConflict:
+            done += Routed(lost=1)
     return done
 
 

@@ -9,6 +9,7 @@ AnxinError
 ├── DatabaseError       the database refused or is away
 │   ├── DatabaseAway    try again: connection lost, server starting or shutting down
 │   └── SchemaError     the schema is older or newer than this code
+├── KeysError           the push key file is damaged; names it
 └── EmbeddedError       the embedded PostgreSQL or broker did not start
 
 Each folder's own ``errors.py`` adds its branch below ``AnxinError``.
@@ -52,6 +53,10 @@ class DatabaseAway(DatabaseError):  # noqa: N818 - it names a state that passes,
 
 class SchemaError(DatabaseError):
     """The database schema does not fit this version of Anxin."""
+
+
+class KeysError(AnxinError):
+    """The push key file is damaged."""
 
 
 class EmbeddedError(AnxinError):

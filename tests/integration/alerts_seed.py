@@ -21,6 +21,11 @@ REASON = {
     "text_zh": "每天漏 3.9 kPa",
 }
 
+INSERT_ALARM = (
+    "INSERT INTO vehicle_events (vehicle_id, time, kind, source, level, code, data, is_hist, received)"
+    " VALUES (%s, %s, 'alarm', 'event', %s, '', %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+
 
 def make_terms(**overrides: Any) -> Terms:
     facts: dict[str, Any] = {
@@ -103,8 +108,7 @@ def add_alarms(
     with transaction(pool) as connection:
         for time in times:
             connection.execute(
-                "INSERT INTO vehicle_events"
-                " (vehicle_id, time, kind, source, level, code, data, is_hist, received) VALUES (%s, %s, 'alarm', 'event', %s, '', %s, %s, %s) ON CONFLICT DO NOTHING",
+                INSERT_ALARM,
                 (vehicle_id, time, level, json.dumps(data or {}), is_hist, received),
             )
         add_batch(connection, vehicle_id, min(times), max(times))

@@ -1,0 +1,79 @@
+"""Deliver what is due in the outbox: at least once, with a stable warning_id that receivers collapse on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from alerts.errors import AddressRefused, DeliveryError, SubscriptionGone
+from alerts.outbox_store import Delivery, OutboxStore
+from alerts.store import AlertStore
+from data.db import CHANNEL_LIVE, Pool, notify, transaction
+
+#: Pause before the second attempt; doubles with each further one, up to the longest.
+FIRST_PAUSE = timedelta(seconds=2)
+LONGEST_PAUSE = timedelta(hours=1)
+#: A warning that could not be delivered for so long is of no use any more.
+GIVE_UP_AFTER = timedelta(days=7)
+
+
+class Sender(Protocol):
+    """Hands one message to a channel."""
+
+    def send(self, delivery: Delivery) -> str:
+        """Return what the channel answered; raise ``DeliveryError`` where it did not take the message."""
+
+
+def pause_after(attempts: int) -> timedelta:
+    """Return the pause after so many attempts have failed."""
+    doublings: int = min(max(attempts - 1, 0), 16)
+    return min(LONGEST_PAUSE, FIRST_PAUSE * (1 << doublings))
+
+
+def deliver_next(pool: Pool, senders: Mapping[str, Sender], *, now: datetime) -> str | None:
+    """Deliver the most urgent due message of these channels; return its outcome, None where none is due.
+
+    The row stays locked while the message is under way. A process that dies in between leaves it pending:
+    it is sent again under the same warning_id.
+    """
+    with transaction(pool) as connection:
+        store = OutboxStore(connection)
+        delivery = store.claim_due(now, list(senders))
+        if delivery is None:
+            return None
+        outcome = _attempt(store, delivery, senders[delivery.channel], now)
+        notify(connection, CHANNEL_LIVE, f'{{"kind": "warning", "id": "{delivery.warning_id}"}}')
+    return outcome
+
+
+def _attempt(store: OutboxStore, delivery: Delivery, sender: Sender, now: datetime) -> str:
+    try:
+        answer = sender.send(delivery)
+    except SubscriptionGone as error:
+        store.mark_failed(delivery, "gone", str(error), now)
+        return "gone"
+    except AddressRefused as error:
+        store.mark_failed(delivery, "refused", str(error), now)
+        return "refused"
+    except DeliveryError as error:
+        if error.is_final or now - delivery.created_at > GIVE_UP_AFTER:
+            store.mark_failed(delivery, "refused", str(error), now)
+            return "refused"
+        again = now + pause_after(delivery.attempts + 1)
+        store.postpone(delivery, "failed", str(error), next_attempt_at=again, now=now)
+        return "postponed"
+    store.mark_sent(delivery, answer, now)
+    return "sent"
+
+
+def take_receipts(pool: Pool, *, limit: int = 1000, now: datetime) -> int:
+    """Note the receipts that vehicles sent since the last time; return how many deliveries they settle."""
+    with transaction(pool) as connection:
+        alerts, outbox = AlertStore(connection), OutboxStore(connection)
+        cursor = alerts.fetch_event_cursor("notify")
+        newest, spans = alerts.fetch_event_spans(cursor, limit)
+        settled = sum(outbox.receive_from_vehicles(*span) for span in spans)
+        if newest > cursor:
+            alerts.advance_event_cursor("notify", newest, now)
+    return settled

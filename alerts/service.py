@@ -1,0 +1,175 @@
+"""The two services of alerts: route decides, notify tells."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import psycopg
+import structlog
+
+from alerts.alarm_router import follow_events
+from alerts.desk import terms_of
+from alerts.errors import AlertError
+from alerts.notify import Sender, deliver_next, take_receipts
+from alerts.outbox_store import OutboxStore
+from alerts.router import Routed, replan_waiting, route_waiting
+from alerts.vehicle_link import VehicleLink
+from alerts.wakeup import Wakeup
+from alerts.webpush import PushSender
+from data.db import CHANNEL_BATCHES, CHANNEL_OUTBOX, CHANNEL_PREDICTIONS, Pool, open_pool, transaction
+from data.errors import DatabaseAway, DatabaseError
+from data.keys import load_push_keys
+from data.settings import Settings
+
+_log = structlog.get_logger("alerts")
+_REPLAN_EVERY_S = 20.0
+_IDLE_S = 5.0
+_LONGEST_BACK_OFF_S = 10.0
+#: Batches come by the dozen; what a few of them bring is taken together.
+_GATHER_S = 0.1
+#: Push services are slow one by one; more than one is asked at a time.
+_PUSH_SENDERS = 2
+
+
+def run_route(settings: Settings, *, stop: threading.Event) -> None:
+    """Turn predictions and alarms into alerts and orders until ``stop`` is set.
+
+    Survives a database that goes away. Any number may run; each vehicle is decided by one at a time.
+    """
+    terms = terms_of(settings)
+    wakeup = Wakeup(settings.database_url, (CHANNEL_PREDICTIONS, CHANNEL_BATCHES), name="anxin-route")
+    replanned_at = _now()
+
+    def work(pool: Pool) -> None:
+        nonlocal replanned_at
+        done = follow_events(pool, terms, now=_now()) + route_waiting(pool, terms, now=_now())
+        if (_now() - replanned_at).total_seconds() >= _REPLAN_EVERY_S:
+            replanned_at = _now()
+            placed = replan_waiting(pool, terms, now=replanned_at)
+            if placed:
+                _log.info("placed waiting orders", action="replan", orders=placed)
+        if done != Routed():
+            _log.info(
+                "routed",
+                action="route",
+                predictions=done.predictions,
+                raised=done.raised,
+                orders=done.orders,
+                lost=done.lost,
+            )
+        if not done.predictions:
+            wakeup.wait(_IDLE_S, stop)
+            stop.wait(_GATHER_S)
+
+    try:
+        _keep_working(settings, work, stop=stop, name="anxin-route")
+    finally:
+        wakeup.close()
+
+
+def run_notify(settings: Settings, *, stop: threading.Event) -> None:
+    """Deliver warnings by Web Push and MQTT and take vehicles' receipts until ``stop`` is set.
+
+    Survives database, broker and push services that go away. Any number may run.
+
+    Raises:
+        KeysError: The push key file is damaged.
+    """
+    push = PushSender(
+        keys=load_push_keys(settings.home_path),
+        subject=settings.push_subject,
+        base_url=settings.base_url,
+        timeout_s=settings.push_timeout_s,
+        allow_loopback=settings.push_allow_loopback,
+    )
+    link = VehicleLink(settings.mqtt_url)
+    link.start()
+    jobs: list[Callable[[], None]] = [lambda: _deliver(settings, {"mqtt": link}, link, stop)]
+    jobs += [lambda: _deliver(settings, {"webpush": push}, None, stop)] * _PUSH_SENDERS
+    jobs.append(lambda: _receive(settings, stop))
+    threads = [threading.Thread(target=job, name=f"anxin-notify-{n}") for n, job in enumerate(jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    link.stop()
+
+
+def _deliver(
+    settings: Settings, senders: dict[str, Sender], link: VehicleLink | None, stop: threading.Event
+) -> None:
+    wakeup = Wakeup(settings.database_url, (CHANNEL_OUTBOX,), name="anxin-notify")
+
+    def work(pool: Pool) -> None:
+        if link is not None and not link.is_connected:
+            stop.wait(0.2)
+            return
+        outcome = deliver_next(pool, senders, now=_now())
+        if outcome is not None:
+            _log.info("delivered", action="deliver", channel=next(iter(senders)), outcome=outcome)
+            return
+        with transaction(pool) as connection:
+            pause_s = OutboxStore(connection).seconds_to_next(_now())
+        wakeup.wait(_IDLE_S if pause_s is None else min(_IDLE_S, max(0.1, pause_s)), stop)
+
+    try:
+        _keep_working(settings, work, stop=stop, name="anxin-notify", size=1)
+    finally:
+        wakeup.close()
+
+
+def _receive(settings: Settings, stop: threading.Event) -> None:
+    wakeup = Wakeup(settings.database_url, (CHANNEL_BATCHES,), name="anxin-notify")
+
+    def work(pool: Pool) -> None:
+        settled = take_receipts(pool, now=_now())
+        if settled:
+            _log.info("received", action="receipts", deliveries=settled)
+        wakeup.wait(_IDLE_S, stop)
+        stop.wait(_GATHER_S)
+
+    try:
+        _keep_working(settings, work, stop=stop, name="anxin-notify", size=1)
+    finally:
+        wakeup.close()
+
+
+def _keep_working(
+    settings: Settings,
+    work: Callable[[Pool], None],
+    *,
+    stop: threading.Event,
+    name: str,
+    size: int | None = None,
+) -> None:
+    """Repeat a piece of work; where the database is away, wait longer each time and say so once."""
+    pool: Pool | None = None
+    back_off_s = 0.0
+    try:
+        while not stop.is_set():
+            try:
+                if pool is None:
+                    pool = open_pool(
+                        settings.database_url, size=size or settings.db_pool_size, name=name, timeout_s=5.0
+                    )
+                work(pool)
+                if back_off_s:
+                    _log.info("going on", action="resume", service=name)
+                back_off_s = 0.0
+            except (DatabaseError, AlertError, psycopg.errors.IntegrityError) as error:
+                if not back_off_s:
+                    is_away = isinstance(error, DatabaseAway)
+                    _log.warning(
+                        "waiting", action="wait", service=name, is_away=is_away, error=str(error)[:300]
+                    )
+                back_off_s = min(_LONGEST_BACK_OFF_S, max(0.25, back_off_s * 2))
+                stop.wait(back_off_s)
+    finally:
+        if pool is not None:
+            pool.close()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
