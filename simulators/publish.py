@@ -161,7 +161,7 @@ class FleetLink:
             CallbackAPIVersion.VERSION2,
             client_id=f"{outbox.tenant}-{outbox.vin}",
             protocol=mqtt.MQTTv311,
-            clean_session=True,
+            clean_session=False,  # warnings wait at the broker while the vehicle is away
             reconnect_on_failure=False,
         )
         link = _Link(outbox, client)
@@ -367,12 +367,11 @@ class FleetLink:
         for link in self._links.values():
             if link.is_connected:
                 link.client.publish(*link.outbox.status(is_online=False), qos=1, retain=True)
-        until = time.monotonic() + 1.0
-        while time.monotonic() < until and any(link.client.want_write() for link in self._links.values()):
+            link.client.disconnect()
+        until = time.monotonic() + 2.0
+        while time.monotonic() < until and any(link.client.socket() for link in self._links.values()):
             self._poll(0.05)
-        self._poll(0.05)
         for link in self._links.values():
             client = link.client
-            client.disconnect()
             client.on_socket_open = client.on_socket_close = None
             client.on_socket_register_write = client.on_socket_unregister_write = None
