@@ -16,6 +16,9 @@ from models.features.days import local_day
 DRIVE, REST, CHARGE = 0, 1, 2
 KINDS: Final = ("drive", "rest", "charge")
 
+#: How far features of a day look back beyond its beginning.
+CONTEXT_US = 12 * 3600 * 1_000_000
+
 _GRID_US = 30_000_000
 _ALIGN_US = 10_000_000
 _BREAK_US = 30 * 60 * 1_000_000
@@ -85,8 +88,8 @@ def cell_sessions(
     is_low = np.abs(current) <= limit
     frozen = _frozen(voltage, current)
     usable = (np.isfinite(voltage).sum(1) >= max(4, cell_count // 2)) & ~frozen
-    state = _states(time_us, is_quiet, (charging == 1) | (charging == 2))
     days = local_day(time_us, time_zone)
+    state = _states(time_us, days, is_quiet, (charging == 1) | (charging == 2))
     relaxed = _since_load_us(time_us, is_low) >= _RELAXED_US
     paired = is_low.copy()
     paired[1:] &= is_low[:-1] & (np.diff(time_us) <= _PAIR_US)
@@ -213,19 +216,25 @@ def _frozen(voltage: FloatArray, current: FloatArray) -> BoolArray:
     return out
 
 
-def _states(time_us: IntArray, is_quiet: BoolArray, is_charging: BoolArray) -> npt.NDArray[np.int64]:
-    """Return the state of each row; quiet runs shorter than 10 min (traffic lights) belong to the drive."""
-    state = np.where(is_charging, CHARGE, np.where(is_quiet, REST, DRIVE))
+def _states(
+    time_us: IntArray, days: IntArray, is_quiet: BoolArray, is_charging: BoolArray
+) -> npt.NDArray[np.int64]:
+    """Return the state of each row, from it and earlier rows of its run.
+
+    A quiet run that lasts less than 10 min, the silence before it included, is a traffic light: part of the
+    drive. Runs end with the day, so that tomorrow changes nothing about today.
+    """
+    state = np.where(is_charging, CHARGE, np.where(is_quiet, REST, DRIVE)).astype(np.int64)
     if not len(state):
-        return state.astype(np.int64)
-    change = np.flatnonzero(np.diff(state)) + 1
+        return state
+    change = np.flatnonzero((np.diff(state) != 0) | (np.diff(days) != 0)) + 1
     begin = np.concatenate(([0], change))
     end = np.concatenate((change, [len(state)]))
-    last = np.minimum(end, len(state) - 1)
-    length_us = time_us[last] - time_us[begin]
+    silent_from = time_us[np.maximum(begin - 1, 0)]
+    length_us = time_us[end - 1] - silent_from
+    length_us[0] = _REST_US  # nothing known before: silence
     is_short = (state[begin] == REST) & (length_us < _REST_US)
-    short_rows = np.repeat(is_short, end - begin)
-    return np.where(short_rows, DRIVE, state).astype(np.int64)
+    return np.where(np.repeat(is_short, end - begin), DRIVE, state)
 
 
 def _session_starts(time_us: IntArray, state: npt.NDArray[np.int64], days: IntArray) -> IntArray:
@@ -238,12 +247,11 @@ def _session_starts(time_us: IntArray, state: npt.NDArray[np.int64], days: IntAr
 
 
 def _since_load_us(time_us: IntArray, is_low: BoolArray) -> IntArray:
-    """Return the time since the last row with a larger current; a row ends the silence before it."""
+    """Return the time since the last row with a larger current; ``_RELAXED_US`` where there was none."""
     loaded = np.where(is_low, np.int64(-1), np.arange(len(time_us), dtype=np.int64))
     latest = np.maximum.accumulate(loaded) if len(loaded) else loaded
-    first = time_us[:1] if len(time_us) else time_us
-    reference = np.where(latest >= 0, time_us[np.maximum(latest, 0)], first[0] if len(first) else 0)
-    return np.asarray(time_us - reference, dtype=np.int64)
+    since = time_us - time_us[np.maximum(latest, 0)]
+    return np.asarray(np.where(latest >= 0, since, _RELAXED_US), dtype=np.int64)
 
 
 def _column_median(values: FloatArray) -> FloatArray:
