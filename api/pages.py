@@ -42,6 +42,7 @@ class Words:
 
     language: str
     texts: Mapping[str, str]
+    year: int  #: this year is left out of dates
 
     def t(self, key: str, **values: object) -> str:
         """Return a text of the catalogue with its values filled in."""
@@ -83,18 +84,19 @@ class Words:
         )
 
     def when(self, time: datetime | str | None, zone: str) -> str:
-        """Return a local time with its weekday."""
+        """Return a local time with its weekday, the year only where it is not this one."""
         if time is None:
             return "–"
         moment = datetime.fromisoformat(time) if isinstance(time, str) else time
         local = moment.astimezone(ZoneInfo(zone))
-        return f"{local:%Y-%m-%d} {self.texts[f'weekday.{local.isoweekday()}']} {local:%H:%M}"
+        day = f"{local:%m-%d}" if local.year == self.year else f"{local:%Y-%m-%d}"
+        return f"{self.texts[f'weekday.{local.isoweekday()}']} {day} {local:%H:%M}".replace(" ", "\u00a0")
 
     def number(self, value: float | Decimal | None, digits: int = 1) -> str:
         """Return a number with a thin space between thousands; a dash for missing."""
         if value is None or isnan(value):
             return "–"
-        return f"{value:,.{digits}f}".replace(",", " ")
+        return f"{value:,.{digits}f}".replace(",", "\u202f").replace("-", "−")
 
     def short(self, value: float | None) -> str:
         """Return a number with about three significant digits."""
@@ -109,10 +111,11 @@ class Words:
         return f"{sign}{self.number(Decimal(str(value)), 2)}"
 
 
-def words_for(request: Request, texts: Mapping[str, Mapping[str, str]]) -> Words:
+def words_for(request: Request) -> Words:
     """Return the words in the language of the request."""
+    context = get_context(request)
     language = pick_language(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
-    return Words(language, texts[language])
+    return Words(language, context.texts[language], context.clock().year)
 
 
 def render(
@@ -120,7 +123,7 @@ def render(
 ) -> HTMLResponse:
     """Return a page."""
     context = get_context(request)
-    words = words_for(request, context.texts)
+    words = words_for(request)
     page: Callable[..., str] = context.pages.get_template(template).render
     html = page(
         words=words,
@@ -160,4 +163,6 @@ def plot_words(words: Words) -> dict[str, str]:
         **{wheel: words.name("wheel", wheel) for wheel in wheels},
         **{name: words.t(f"vehicle.{name}") for name in names},
         "cell": words.t("component.cell", which="{n}"),
+        "soc": words.t("vehicle.soc"),
+        "speed": words.t("vehicle.speed"),
     }

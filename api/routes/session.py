@@ -49,7 +49,7 @@ def log_in(
     """Begin a session."""
     check_same_origin(request)
     address = request.client.host if request.client else "unknown"
-    words = words_for(request, ctx.texts)
+    words = words_for(request)
     try:
         session = ctx.accounts.log_in(login.replace("\0", ""), password, address=address)
     except Unauthenticated:

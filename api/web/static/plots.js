@@ -5,6 +5,16 @@ const PALETTE = ["--series-1", "--series-2", "--series-3", "--series-4", "--seri
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const drawn = new Map();
 
+// ISO dates and 24 hours everywhere: [step in s, label, and what is added where year, month, day or hour turns].
+const DATES = [
+  [31536000, "{YYYY}", null, null, null, null, null, null, 1],
+  [2419200, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
+  [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+  [3600, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
+  [60, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1],
+];
+
 /** Draw series = [{label, values, colour?, width?, dash?, fill?}] over times (s); returns the plot. */
 function plot(box, times, series, { unit, height = 180, bands = [], sync, zone, decimals } = {}) {
   drawn.get(box)?.destroy();
@@ -20,7 +30,7 @@ function plot(box, times, series, { unit, height = 180, bands = [], sync, zone, 
     legend: { live: true },
     bands: bands.map((band) => ({ ...band, fill: colour(band.fill) })),
     scales: { x: { time: true } },
-    axes: [axis, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => `${+tick.toFixed(3)}`), label: unit, labelSize: 16, labelFont: "11px system-ui" }],
+    axes: [{ ...axis, values: DATES, space: 60 }, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => `${+tick.toFixed(3)}`), label: unit, labelSize: 16, labelFont: "11px system-ui" }],
     series: [
       { value: (_, stamp) => stamp == null ? "–" : new Date(stamp * 1000).toLocaleString(document.documentElement.lang, { timeZone: zone, dateStyle: "short", timeStyle: "short" }) },
       ...series.map((one, i) => ({
@@ -40,11 +50,12 @@ function drawEvidence(root) {
   for (const box of root.querySelectorAll("[data-evidence]")) {
     if (drawn.has(box)) continue;
     const evidence = JSON.parse(box.dataset.evidence);
+    const say = JSON.parse(box.dataset.words);
     const names = Object.keys(evidence.series ?? {});
-    const which = box.dataset.component.replace(/^(tire|cell|motor) /, "");
+    const which = box.dataset.subject.replace(/^(tire|cell|motor) /, "");
     const series = names.map((name) => {
-      const isSubject = name === which || name === box.dataset.component;
-      return { label: name, values: evidence.series[name], ...(isSubject ? { colour: "--S1", width: 2.5 } : { width: 1.2 }) };
+      const isSubject = name === which || name === box.dataset.subject;
+      return { label: say[name] ?? name, values: evidence.series[name], ...(isSubject ? { colour: "--S1", width: 2.5 } : { width: 1.2 }) };
     });
     plot(box, evidence.time.map(inSeconds), series, { unit: evidence.unit, height: 200 });
   }

@@ -74,8 +74,8 @@ async function load() {
     ], { ...options, unit: "mV", bands: [{ series: [2, 3], fill: "--band" }] });
   });
   const only = (alias) => ({ ...drive, time: drive.series[alias] ? drive.time : [] });
-  show("soc", only("soc"), (box, times) => plot(box, times, [{ label: "soc", values: drive.series.soc }], { ...options, unit: "%" }));
-  show("speed", only("speed"), (box, times) => plot(box, times, [{ label: "speed", values: drive.high.speed ?? drive.series.speed }], { ...options, unit: "km/h" }));
+  show("soc", only("soc"), (box, times) => plot(box, times, [{ label: say.soc, values: drive.series.soc }], { ...options, unit: "%" }));
+  show("speed", only("speed"), (box, times) => plot(box, times, [{ label: say.speed, values: drive.high.speed ?? drive.series.speed }], { ...options, unit: "km/h" }));
 }
 
 function reload() {
