@@ -2,7 +2,8 @@
 
 AnxinError
 └── ModelError          a feature or predictor cannot work with what it was given
-    └── PanelError      arrays of a panel do not fit together; names the array and both shapes
+    ├── PanelError      arrays of a panel do not fit together; names the array and both shapes
+    └── PartitionLost   another process goes on with the vehicles of a partition
 """
 
 from __future__ import annotations
@@ -16,3 +17,7 @@ class ModelError(AnxinError):
 
 class PanelError(ModelError):
     """Arrays of a panel do not fit together."""
+
+
+class PartitionLost(ModelError):  # noqa: N818 - a fact, as DatabaseAway is, rather than a fault
+    """Another process goes on with the vehicles of a partition."""

@@ -27,6 +27,7 @@ WHERE v.vehicle_id = ANY (%(vehicle_ids)s);
 -- Newest live sample and where a vehicle's data come from: the least real of what it has sent.
 SELECT v.vehicle_id,
        (SELECT max(l.live_time) FROM vehicle_latest l WHERE l.vehicle_id = v.vehicle_id) AS live_time,
+       (SELECT l.live_time FROM vehicle_latest l WHERE l.vehicle_id = v.vehicle_id AND l.family = 'tire'),
        coalesce((SELECT s.origin FROM message_streams s WHERE s.vehicle_id = v.vehicle_id
                  ORDER BY array_position(ARRAY['simulated', 'replayed', 'real'], s.origin) LIMIT 1), 'real') AS origin
 FROM vehicles v WHERE v.vehicle_id = ANY (%(vehicle_ids)s);
@@ -96,7 +97,8 @@ COPY (
     SELECT vehicle_id, (extract(epoch FROM time) * 1000000)::bigint, coalesce(ambient, 'NaN'),
            coalesce(barometer, 'NaN'), coalesce(altitude, 'NaN')
     FROM drive_readings
-    WHERE vehicle_id = ANY (%(vehicle_ids)s) AND time >= %(begin)s AND time < %(end)s
+    WHERE vehicle_id = ANY (%(vehicle_ids)s) AND time >= %(begin)s::timestamptz - interval '15 minutes'
+      AND time < %(end)s
     ORDER BY vehicle_id, time
 ) TO STDOUT (FORMAT binary);
 

@@ -37,6 +37,7 @@ class VehicleState:
     """What a vehicle's own streams say of it."""
 
     live_time: datetime | None  #: newest sample that came live
+    tire_live_time: datetime | None  #: newest tire reading that came live
     origin: Origin
 
 
@@ -93,7 +94,7 @@ def fetch_specs(connection: Connection, vehicle_ids: Collection[int]) -> dict[in
 def fetch_states(connection: Connection, vehicle_ids: Collection[int]) -> dict[int, VehicleState]:
     """Return freshness and origin of each vehicle."""
     rows = connection.execute(_SQL["fetch_states"], {"vehicle_ids": list(vehicle_ids)}).fetchall()
-    return {row[0]: VehicleState(row[1], Origin(row[2])) for row in rows}
+    return {row[0]: VehicleState(row[1], row[2], Origin(row[3])) for row in rows}
 
 
 def replace_tire_days(
