@@ -20,7 +20,7 @@ from psycopg import sql
 from data.broker import ROLES, find_mosquitto
 from data.db import Pool, open_pool
 from data.embedded import EmbeddedBroker, EmbeddedDatabase
-from data.migrate import migrate
+from data.migrate import has_timescaledb, migrate
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -70,6 +70,7 @@ def template_database(database_server: str) -> Iterator[str]:
     """The name of a migrated database to clone."""
     with _temporary_database(database_server, "anxin_template") as (name, url):
         migrate(url)
+        _stop_timescaledb_workers(url)
         yield name
 
 
@@ -145,6 +146,13 @@ def _temporary_database(
             connection.execute(
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
             )
+
+
+def _stop_timescaledb_workers(url: str) -> None:
+    """Keep TimescaleDB's own workers out of a template: a database in use cannot be cloned."""
+    with psycopg.connect(url) as connection:
+        if has_timescaledb(connection):
+            connection.execute("SELECT _timescaledb_functions.stop_background_workers()")
 
 
 def _execute_when_unused(
