@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +44,7 @@ def _create(path: Path) -> None:
     pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    draft = path.with_name(f".{_FILE}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle, draft = tempfile.mkstemp(prefix=".vapid-", dir=path.parent)  # mode 0600
     with os.fdopen(handle, "wb") as file:
         file.write(pem)
         file.flush()
@@ -55,7 +54,7 @@ def _create(path: Path) -> None:
     except FileExistsError:
         pass  # another process was first; its key counts
     finally:
-        draft.unlink(missing_ok=True)
+        os.unlink(draft)
 
 
 def _read(path: Path) -> PushKeys:
