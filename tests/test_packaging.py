@@ -42,14 +42,28 @@ def test_no_module_is_a_drawer_for_everything() -> None:
     assert [str(path) for path in _modules() if path.name in drawers] == []
 
 
-def test_sql_is_used_by_stores_only() -> None:
-    users = {
-        str(path.relative_to(REPOSITORY))
+def test_every_folder_uses_its_own_statements_only() -> None:
+    strangers = {
+        f"{path.relative_to(REPOSITORY)} loads {match[1]}"
         for path in _modules()
-        if "load_queries(" in path.read_text("utf-8") and path.name != "db.py"
+        for match in re.finditer(r"load_queries\(\s*\"(\w+)\"", path.read_text("utf-8"))
+        if path.relative_to(REPOSITORY).parts[0] != match[1]
     }
 
-    assert {name for name in users if not re.search(r"(^|/|_)stores?(\.py|/|_)|^data/", name)} == set()
+    assert strangers == set()
+
+
+def test_no_statement_hides_in_the_code_of_a_service_or_a_route() -> None:
+    statement = re.compile(r"[\"'](SELECT .+ FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM) ")
+    rim = [
+        *REPOSITORY.glob("*/service.py"),
+        *(REPOSITORY / "api" / "routes").rglob("*.py"),
+        REPOSITORY / "anxin.py",
+    ]
+
+    assert [
+        str(path.relative_to(REPOSITORY)) for path in rim if statement.search(path.read_text("utf-8"))
+    ] == []
 
 
 def test_the_lock_holds_every_dependency_with_hashes_and_no_address() -> None:
