@@ -19,7 +19,7 @@ from data.errors import DatabaseError
 from data.migrate import LOCK_BATCH_LOG
 from data.records import Family, Vin
 from ingest.assemble import Assembled
-from ingest.messages import Birth, Message, Model, Reject, TroubleCode, Vehicle
+from ingest.messages import Message, Model, Reject, TroubleCode, Vehicle
 from ingest.store_rows import touched_vehicles, write_rows
 from ingest.streams import StreamPart, collect_streams
 
@@ -178,21 +178,17 @@ def _code_row(vehicle_id: int, code: TroubleCode, *, is_hist: bool) -> tuple[Any
 
 
 def _write_births(connection: Connection, messages: Sequence[Message]) -> None:
-    newest: dict[int, Birth] = {
-        m.vehicle.vehicle_id: m.birth
-        for m in messages
-        if m.birth is not None and m.envelope is not None and not m.envelope.is_hist
-    }
-    for vehicle_id in sorted(newest):
-        birth = newest[vehicle_id]
-        connection.execute(
-            _Q["update_birth"],
-            {
-                "vehicle_id": vehicle_id,
-                "firmware": birth.firmware,
-                "time_zone": birth.time_zone if _is_time_zone(birth.time_zone) else None,
-            },
-        )
+    told: dict[int, dict[str, Any]] = {}
+    for message in messages:
+        birth, head = message.birth, message.envelope
+        if birth is None or head is None or head.is_hist:
+            continue
+        facts = told.setdefault(message.vehicle.vehicle_id, {"time_zone": None})
+        facts["firmware"] = birth.firmware
+        if _is_time_zone(birth.time_zone):
+            facts["time_zone"] = birth.time_zone
+    for vehicle_id in sorted(told):
+        connection.execute(_Q["update_birth"], told[vehicle_id] | {"vehicle_id": vehicle_id})
 
 
 @cache

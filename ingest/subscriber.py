@@ -24,6 +24,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from data.topics import PREFIX, UP_FILTER, Up
 from ingest.messages import Delivery
+from ingest.mqtt_version import speaks_mqtt5
 
 #: The broker keeps our session, and what it queued, as long as vehicles keep their messages.
 SESSION_EXPIRY_S = 7 * 86_400
@@ -118,8 +119,9 @@ class Subscriber:
         pause_s, is_told = 0.2, False
         while not self._stop.is_set():
             self._is_lost.clear()
-            client = self._build_client()
             try:
+                self._choose_protocol()
+                client = self._build_client()
                 self._connect(client)
             except OSError as error:
                 if not is_told:
@@ -142,12 +144,6 @@ class Subscriber:
         accepted = self._wait_accepted()
         if accepted:
             self._watch(client)
-        elif not self._stop.is_set():
-            self._protocol = (
-                MQTTProtocolVersion.MQTTv311
-                if self._protocol == MQTTProtocolVersion.MQTTv5
-                else MQTTProtocolVersion.MQTTv5
-            )
         with self._lock:
             self._client = None
         self._is_connected.clear()
@@ -156,7 +152,7 @@ class Subscriber:
         return accepted
 
     def _wait_accepted(self) -> bool:
-        deadline = time.monotonic() + 10.0
+        deadline = time.monotonic() + _KEEPALIVE_S
         while time.monotonic() < deadline and not self._is_lost.is_set():
             if self._is_connected.wait(0.05):
                 return True
@@ -189,6 +185,17 @@ class Subscriber:
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         return client
+
+    def _choose_protocol(self) -> None:
+        is_new = speaks_mqtt5(
+            self._host,
+            self._port,
+            is_tls=self._is_tls,
+            user=self._user,
+            password=self._password,
+            client_id=f"{self._client_id}-probe",
+        )
+        self._protocol = MQTTProtocolVersion.MQTTv5 if is_new else MQTTProtocolVersion.MQTTv311
 
     def _connect(self, client: mqtt.Client) -> None:
         if self._protocol == MQTTProtocolVersion.MQTTv5:
