@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +66,7 @@ def trim_columns(rows: FamilyRows, widths: Mapping[str, int]) -> FamilyRows:
 def split_vehicles(rows: FamilyRows, count: int) -> list[FamilyRows]:
     """Return the rows of each of ``count`` vehicles; ``rows`` must be in vehicle order."""
     edges = np.searchsorted(rows.vehicle_id, np.arange(count + 1))
-    return [select_rows(rows, slice(int(a), int(b))) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [select_rows(rows, slice(a, b)) for a, b in pairwise(edges.tolist())]
 
 
 class Collector:
@@ -95,7 +96,7 @@ class Collector:
             drive = join_rows([d for d, _ in self._together])
             tires = join_rows([t for _, t in self._together])
             cuts = _cuts(len(drive), is_last=is_last)
-            for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+            for begin, end in pairwise(cuts):
                 yield [select_rows(drive, slice(begin, end)), select_rows(tires, slice(begin, end))]
             rest = slice(cuts[-1], None)
             self._together = (
@@ -104,7 +105,7 @@ class Collector:
         if self._cells:
             cells = join_rows(self._cells)
             cuts = _cuts(len(cells), is_last=is_last)
-            for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+            for begin, end in pairwise(cuts):
                 yield [select_rows(cells, slice(begin, end))]
             self._cells = [select_rows(cells, slice(cuts[-1], None))] if cuts[-1] < len(cells) else []
 

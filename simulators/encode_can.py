@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import cantools
+import cantools.database
 import cbor2
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,8 @@ class CanEncoder:
             EncodeError: A mapped signal is missing in the bus database; names it.
         """
         database = cantools.database.load_string(dbc_text, "dbc")
+        if not isinstance(database, cantools.database.Database):
+            raise EncodeError("dbc: is not a CAN bus database")
         self._messages = [
             m for m in database.messages if any(f"{m.name}.{s.name}" in signal_map for s in m.signals)
         ]

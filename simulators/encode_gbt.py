@@ -36,7 +36,7 @@ def realtime_frame(
     Args:
         vin: 17 characters.
         time_us: Sample time; the frame says it in GMT+8, whole seconds.
-        columns: Catalogue alias to values; pack current positive into the battery (the wire's sign is turned).
+        columns: Catalogue alias to values; pack current positive into the battery, turned for the wire.
         row: Which row of the columns.
         edition: GB/T 32960.3-2016 ("##") or -2025 ("$$").
         is_resupply: Sent late from the store.
@@ -167,4 +167,5 @@ def _cells(cells: npt.NDArray[Any], get: Any, *, is_new: bool) -> bytes:
 def _probes(probes: npt.NDArray[Any], *, is_new: bool) -> bytes:
     count = int((~np.isnan(probes)).sum())
     raw = np.clip(np.rint(np.nan_to_num(probes[:count])) + 40, 0, 250).astype(np.uint8)
-    return bytes([0x08 if is_new else 0x09, 1, 1]) + struct.pack(">H", count) + raw.tobytes()
+    body: bytes = raw.tobytes()
+    return bytes([0x08 if is_new else 0x09, 1, 1]) + struct.pack(">H", count) + body

@@ -4,7 +4,8 @@ AnxinError
 └── SimulatorError      a simulation or a replay cannot be carried out
     ├── FleetError      the fleet asked for contradicts itself; names the argument
     ├── EncodeError     a value does not fit the wire format
-    └── LinkError       the broker refuses the vehicles, or messages stay unacknowledged
+    ├── DownError       a message from the server cannot be read
+    └── LinkError       the broker's address is wrong
 """
 
 from data.errors import AnxinError
@@ -22,5 +23,9 @@ class EncodeError(SimulatorError):
     """A value does not fit the wire format."""
 
 
+class DownError(SimulatorError):
+    """A message from the server cannot be read."""
+
+
 class LinkError(SimulatorError):
-    """The broker refuses the vehicles, or messages stay unacknowledged."""
+    """The broker's address is wrong."""

@@ -157,9 +157,9 @@ def leak_crossing_s(plan: Plan, row: int, placard_kpa: float) -> float:
 def truth_rows(plan: Plan, vins: Sequence[Vin], placard_kpa: Floats, *, end_s: float) -> list[Truth]:
     """Return the truth table of a plan; ``placard_kpa`` has the shape (F, 4)."""
     rows: list[Truth] = []
-    for row in np.flatnonzero(plan.leak_k.max(axis=1) > 0):
+    for row in np.flatnonzero(plan.leak_k.max(axis=1) > 0).tolist():
         wheel = int(plan.leak_k[row].argmax())
-        crossing = leak_crossing_s(plan, int(row), float(placard_kpa[row, wheel]))
+        crossing = leak_crossing_s(plan, row, float(placard_kpa[row, wheel]))
         rows.append(
             Truth(
                 vin=vins[row],
@@ -172,7 +172,7 @@ def truth_rows(plan: Plan, vins: Sequence[Vin], placard_kpa: Floats, *, end_s: f
                 magnitude=float(plan.leak_rate_kpa_per_day[row]),
             )
         )
-    for row in np.flatnonzero(plan.short_cell >= 0):
+    for row in np.flatnonzero(plan.short_cell >= 0).tolist():
         onset = float(plan.short_at_s[row])
         at_ten_ohm = onset + float(np.log10(plan.short_ohm[row] / 10.0) / plan.short_decades_per_s[row])
         now_ohm = plan.short_ohm[row] * 10 ** (-plan.short_decades_per_s[row] * (end_s - onset))

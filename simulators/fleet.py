@@ -9,7 +9,7 @@ import numpy as np
 
 from data.records import Vin, parse_vin
 from simulators.chance import Floats
-from simulators.climate import CITIES, DAY_S, Climate
+from simulators.climate import CITIES, DAY_S, City, Climate
 from simulators.errors import FleetError
 from simulators.faults import Plan, Truth, build_plan, truth_rows
 from simulators.vehicle_models import VehicleModel, load_models
@@ -157,7 +157,7 @@ def build_fleet(
             home_lat=round(float(home[row, 0]), 6),
             home_lon=round(float(home[row, 1]), 6),
             owner_name=_SURNAMES[rng.integers(len(_SURNAMES))] + _GIVEN[rng.integers(len(_GIVEN))],
-            plate=f"{CITIES[city_index[row]].plate}{'D' if row % 2 else 'F'}{_PLATE_LETTERS[row % 24]}{1000 + row % 9000:04d}",
+            plate=build_plate(CITIES[city_index[row]], row),
             time_zone="Asia/Shanghai",
             placard_kpa=models[model_index[row]].placard_kpa,
             protocol=_PROTOCOLS[row % len(_PROTOCOLS)],
@@ -186,6 +186,17 @@ def offset_position(origin: Floats, distance_km: Floats, bearing: Floats) -> Flo
     north = distance_km * np.cos(bearing) / 111.195
     east = distance_km * np.sin(bearing) / (111.195 * np.cos(np.radians(origin[..., 0])))
     return origin + np.stack([north, east], axis=-1)
+
+
+def distance_between(origin: Floats, target: Floats) -> Floats:
+    """Return metres between near points; shapes (..., 2), latitude and longitude."""
+    north, east = (target - origin)[..., 0], (target - origin)[..., 1] * np.cos(np.radians(origin[..., 0]))
+    return np.asarray(111_195.0 * np.hypot(north, east))
+
+
+def build_plate(city: City, number: int) -> str:
+    """Return a plate of a new-energy vehicle: city, D or F, letter and four digits."""
+    return f"{city.plate}{'D' if number % 2 else 'F'}{_PLATE_LETTERS[number % 24]}{1000 + number % 9000:04d}"
 
 
 def build_vin(number: int) -> Vin:

@@ -7,6 +7,7 @@ import numpy as np
 from data.records import FamilyRows
 from simulators.chance import Floats
 from simulators.emission import Mask, emit
+from simulators.fleet import distance_between
 from simulators.history import History, positions
 from simulators.schedule import CHARGING, DRIVING, PARKED
 from simulators.vehicle import Inputs, Trace
@@ -80,7 +81,7 @@ class LiveFleet:
         dt = np.maximum(to_s - state.time_s, 0.0)
         draw = chance.uniform(4)
         is_driving = self._activity == DRIVING
-        speed = self._speed(is_driving, dt, chance.normal(1)[:, 0])
+        speed = self._speed(is_driving, dt, chance.normal(1)[:, 0].astype(np.float64))
         self._fraction = np.where(
             is_driving,
             np.minimum(self._fraction + 0.5 * (state.speed_mps + speed) * dt / self._length_m, 1.0),
@@ -114,7 +115,7 @@ class LiveFleet:
     def _speed(
         self, is_driving: np.ndarray[tuple[int], np.dtype[np.bool_]], dt: Floats, noise: Floats
     ) -> Floats:
-        """Return the next speeds in m/s: Ornstein-Uhlenbeck around 40 km/h, braking before the destination."""
+        """Return the next speeds in m/s: wandering around 40 km/h, braking before the destination."""
         keep = np.exp(-0.06 * dt)
         now = self._history.state.speed_mps
         drawn = 11.0 + (now - 11.0) * keep + 3.0 * np.sqrt(1.0 - keep**2) * noise
@@ -122,7 +123,7 @@ class LiveFleet:
         left_m = (1.0 - self._fraction) * self._length_m
         return np.asarray(np.where(is_driving, np.minimum(drawn, np.sqrt(2.0 * left_m) + 0.8), 0.0))
 
-    def _set_off(self, leaves: np.ndarray[tuple[int], np.dtype[np.bool_]], draw: Floats) -> None:
+    def _set_off(self, leaves: Mask, draw: Floats) -> None:
         """Send vehicles on their way: from home to work, from anywhere else home."""
         if not leaves.any():
             return
@@ -130,10 +131,7 @@ class LiveFleet:
         here = routes.target
         is_home = np.abs(here - fleet.home).max(axis=1) < 1e-9
         there = np.where(is_home[:, None], fleet.work, fleet.home)
-        apart = np.hypot(
-            (there - here)[:, 0] * 111_195.0,
-            (there - here)[:, 1] * 111_195.0 * np.cos(np.radians(here[:, 0])),
-        )
+        apart = distance_between(here, there)
         routes.origin = np.where(leaves[:, None], here, routes.origin)
         routes.target = np.where(leaves[:, None], there, routes.target)
         routes.rise_from_m = np.where(leaves, routes.rise_to_m, routes.rise_from_m)

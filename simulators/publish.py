@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import selectors
 import socket
 import ssl
@@ -11,46 +10,24 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as mqtt
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import MQTTErrorCode
 
 from data import topics
 from data.records import Vin
-from simulators.encode import event_payload, mark_hist, status_payload
-from simulators.errors import LinkError
+from simulators.encode import mark_hist
+from simulators.errors import DownError
+from simulators.inbox import read_down
+from simulators.link import RETRY_S, Address, Counters, Link
 from simulators.outbox import MakePayload, Outbox
 from simulators.sent_store import SentMessage, SentStore
 
 _log = structlog.get_logger("simulators")
 OnWarning = Callable[[Vin, Mapping[str, Any]], None]
 _WINDOW = 10  #: messages under way per vehicle
-_REPEATS = 50_000  #: repeats a vehicle remembers to send
-_RETRY_S = (0.2, 10.0)  #: first and longest pause before connecting again
-
-
-@dataclass(slots=True)
-class Counters:
-    """What has gone over the wire; status messages are not counted."""
-
-    published: int = 0  #: distinct messages handed to the broker
-    acked: int = 0  #: distinct messages that the broker acknowledged
-    resent: int = 0  #: messages sent again because the server asked
-    warnings: int = 0  #: distinct warnings received
-
-
-@dataclass(slots=True)
-class _Link:
-    outbox: Outbox
-    client: mqtt.Client
-    is_connected: bool = False
-    retry_at: float = 0.0
-    pause_s: float = _RETRY_S[0]
-    status_at: float = 0.0
 
 
 class FleetLink:
@@ -80,12 +57,7 @@ class FleetLink:
         Raises:
             LinkError: The address is not mqtt[s]://[user:password@]host[:port].
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-            raise LinkError("mqtt_url: must be mqtt[s]://user:password@host:port")
-        self._host, self._port = parts.hostname, parts.port or (8883 if parts.scheme == "mqtts" else 1883)
-        self._account = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-        self._is_tls = parts.scheme == "mqtts"
+        self._address = Address.parse(url)
         self.counters = Counters()
         self.boot = boot
         self._store, self._rate, self._limit = store, rate_messages_per_s, queue_messages
@@ -156,23 +128,10 @@ class FleetLink:
 
     # ------------------------------------------------------------------ the network thread
 
-    def _make_link(self, outbox: Outbox) -> _Link:
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"{outbox.tenant}-{outbox.vin}",
-            protocol=mqtt.MQTTv311,
-            clean_session=False,  # warnings wait at the broker while the vehicle is away
-            reconnect_on_failure=False,
-        )
-        link = _Link(outbox, client)
+    def _make_link(self, outbox: Outbox) -> Link:
+        client = self._address.build_client(outbox)
+        link = Link(outbox, client)
         client.max_inflight_messages_set(4 * _WINDOW)
-        client.connect_timeout = 3.0
-        if self._account:
-            client.username_pw_set(*self._account)
-        if self._is_tls:
-            client.tls_set(cert_reqs=ssl.CERT_REQUIRED)
-        will = topics.up(outbox.tenant, outbox.vin, topics.Up.STATUS)
-        client.will_set(will, status_payload(outbox.boot, is_online=False), qos=1, retain=True)
         client.on_connect = lambda _c, _u, _f, code, _p: self._connected(link, code)
         client.on_disconnect = lambda _c, _u, _f, _code, _p: self._disconnected(link)
         client.on_publish = lambda _c, _u, mid, _code, _p: self._acknowledged(link, mid)
@@ -184,7 +143,7 @@ class FleetLink:
         client.on_socket_unregister_write = lambda _c, _u, sock: self._watch(link, sock, selectors.EVENT_READ)
         return link
 
-    def _watch(self, link: _Link, sock: Any, events: int) -> None:
+    def _watch(self, link: Link, sock: Any, events: int) -> None:
         try:
             self._selector.modify(sock, events, link)
         except KeyError:
@@ -225,7 +184,7 @@ class FleetLink:
 
     def _poll(self, wait_s: float) -> None:
         for key, events in self._selector.select(wait_s):
-            link: _Link | None = key.data
+            link: Link | None = key.data
             if link is None:
                 with contextlib.suppress(OSError):
                     self._wake_read.recv(4096)
@@ -244,9 +203,9 @@ class FleetLink:
             if link.client.socket() is not None or now < link.retry_at:
                 continue
             link.retry_at = now + link.pause_s
-            link.pause_s = min(2 * link.pause_s, _RETRY_S[1])
+            link.pause_s = min(2 * link.pause_s, RETRY_S[1])
             try:
-                link.client.connect(self._host, self._port, keepalive=30)
+                link.client.connect(self._address.host, self._address.port, keepalive=30)
             except (OSError, ValueError) as error:
                 self.refusal = f"{type(error).__name__}: {error}"
                 if not self._has_warned:
@@ -254,7 +213,7 @@ class FleetLink:
                     _log.warning("broker away", reason=self.refusal[:200])
                 return
 
-    def _connected(self, link: _Link, code: Any) -> None:
+    def _connected(self, link: Link, code: Any) -> None:
         if code.is_failure:
             self.refusal = str(code)
             if not self._has_warned:
@@ -262,14 +221,14 @@ class FleetLink:
                 _log.warning("broker refuses", reason=str(code))
             return
         self._has_warned, self.refusal = False, None
-        link.is_connected, link.pause_s, link.status_at = True, _RETRY_S[0], 0.0
+        link.is_connected, link.pause_s, link.status_at = True, RETRY_S[0], 0.0
         link.client.subscribe(topics.down_filter(link.outbox.tenant, link.outbox.vin), qos=1)
 
-    def _disconnected(self, link: _Link) -> None:
+    def _disconnected(self, link: Link) -> None:
         link.is_connected = False
         link.retry_at = max(link.retry_at, time.monotonic() + 0.1)
 
-    def _acknowledged(self, link: _Link, mid: int) -> None:
+    def _acknowledged(self, link: Link, mid: int) -> None:
         with self._lock:
             is_repeat = link.outbox.acknowledge(mid)
             self.counters.acked += is_repeat is False
@@ -277,7 +236,7 @@ class FleetLink:
 
     def _pump(self) -> bool:
         """Send what the rate and the windows allow, vehicles taking turns; tell whether more is waiting."""
-        chosen: list[tuple[_Link, SentMessage]] = []
+        chosen: list[tuple[Link, SentMessage]] = []
         idle = 0
         room = {vin: _WINDOW - len(link.outbox.in_flight) for vin, link in self._links.items()}
         while self._tokens >= 1.0 and idle < len(self._turns):
@@ -317,7 +276,7 @@ class FleetLink:
                     box.asked.discard((boot, seq))
         return any(link.outbox.repeats for link in self._links.values())
 
-    def _publish(self, link: _Link, message: SentMessage, *, is_repeat: bool) -> None:
+    def _publish(self, link: Link, message: SentMessage, *, is_repeat: bool) -> None:
         payload = mark_hist(message.payload) if is_repeat else message.payload
         info = link.client.publish(message.topic, payload, qos=1)
         link.outbox.in_flight[info.mid] = (message, is_repeat)
@@ -330,38 +289,17 @@ class FleetLink:
                 link.status_at = now
                 link.client.publish(*link.outbox.status(is_online=True), qos=1, retain=True)
 
-    def _received(self, link: _Link, message: mqtt.MQTTMessage) -> None:
+    def _received(self, link: Link, message: mqtt.MQTTMessage) -> None:
         try:
-            body = json.loads(message.payload)
-            if message.topic.endswith(topics.Down.RESEND):
-                with self._lock:
-                    for first, last in body["ranges"]:
-                        link.outbox.ask(str(body["boot"]), int(first), int(last), limit=_REPEATS)
-            elif message.topic.endswith(topics.Down.WARNING):
-                self._warned(link, body)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            _log.warning(
-                "unreadable message from the server", kind=message.topic.rsplit("/", 1)[-1], reason=str(error)
-            )
-
-    def _warned(self, link: _Link, body: Mapping[str, Any]) -> None:
-        warning_id = str(body["warning_id"])
-        if warning_id in link.outbox.seen_warnings:
+            with self._lock:
+                warning = read_down(link.outbox, message.topic, bytes(message.payload), now_ms=self._now_ms())
+        except DownError as error:
+            _log.warning("unreadable message from the server", reason=str(error))
             return
-        link.outbox.seen_warnings.add(warning_id)
-        self.counters.warnings += 1
-        now_ms = self._now_ms()
-        with self._lock:
-            link.outbox.add(
-                topics.Up.EVENT,
-                lambda envelope: event_payload(
-                    envelope, time_ms=now_ms, kind="warning_receipt", data={"warning_id": warning_id}
-                ),
-                sent_ms=now_ms,
-                is_hist=False,
-            )
-        if self._on_warning is not None:
-            self._on_warning(link.outbox.vin, body)
+        if warning is not None:
+            self.counters.warnings += 1
+            if self._on_warning is not None:
+                self._on_warning(link.outbox.vin, warning)
 
     def _say_goodbye(self) -> None:
         for link in self._links.values():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -149,7 +151,7 @@ def publish_recording(
             link.submit(
                 vin,
                 Up.BIRTH,
-                lambda e: birth_payload(e, model=model, firmware=firmware, time_zone=zone),
+                partial(birth_payload, model=model, firmware=firmware, time_zone=zone),
                 stop=stop,
             )
         first_us, last_us = pieces[0].time_us, pieces[-1].time_us
@@ -207,25 +209,23 @@ def _tele_pieces(batches: Sequence[FamilyRows], encoding: Encoding) -> Iterator[
     for begin, end in _pieces(0, live) + _pieces(live, times.size):
         low, high = times[begin], times[end - 1]
         rows = []
-        for family in families:
-            at = slice(
-                int(np.searchsorted(family.time_us, low)),
-                int(np.searchsorted(family.time_us, high, side="right")),
-            )
-            if at.stop > at.start:
-                rows.append(select_rows(family, at))
+        for readings in families:
+            first = int(np.searchsorted(readings.time_us, low))
+            last = int(np.searchsorted(readings.time_us, high, side="right"))
+            if last > first:
+                rows.append(select_rows(readings, slice(first, last)))
         yield _Piece(
             int(high),
             sum(map(len, rows)),
             Up.TELE,
-            lambda e, r=tuple(rows): tele_payload(e, r, encoding=encoding),
+            partial(tele_payload, rows=tuple(rows), encoding=encoding),
         )
 
 
 def _pieces(begin: int, end: int) -> list[tuple[int, int]]:
     count = -(-(end - begin) // _MOST_SAMPLES)
     edges = [begin + round((end - begin) * i / count) for i in range(count + 1)] if count else []
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def _event_pieces(events: Sequence[VehicleEvent], shift_us: int) -> Iterator[_Piece]:
@@ -236,9 +236,7 @@ def _event_pieces(events: Sequence[VehicleEvent], shift_us: int) -> Iterator[_Pi
             time_us,
             1,
             Up.EVENT,
-            lambda e, v=event, t=time_us, d=data: event_payload(
-                e, time_ms=t // 1000, kind=v.kind, level=v.level, data=d
-            ),
+            partial(event_payload, time_ms=time_us // 1000, kind=event.kind, level=event.level, data=data),
         )
 
 
@@ -252,7 +250,7 @@ def _can_pieces(can: CanRecording | None, shift_us: int) -> Iterator[_Piece]:
         frames = can.frames[begin : begin + 2000].copy()
         frames["us"] = times - t0_ms * 1000
         yield _Piece(
-            int(times[-1]), times.size, Up.CAN, lambda e, t=t0_ms, f=frames: can_payload(e, t, f), bus=can.bus
+            int(times[-1]), times.size, Up.CAN, partial(can_payload, t0_ms=t0_ms, frames=frames), bus=can.bus
         )
 
 
@@ -260,7 +258,7 @@ def _gbt_pieces(gbt: GbtRecording | None) -> Iterator[_Piece]:
     if gbt is None:
         return
     for time_us, frame in zip(gbt.time_us.tolist(), gbt.frames, strict=True):
-        yield _Piece(time_us, 1, Up.GBT32960, lambda e, f=frame: gbt_payload(e, f))
+        yield _Piece(time_us, 1, Up.GBT32960, partial(gbt_payload, frame=frame))
 
 
 def _now_ms() -> int:

@@ -9,17 +9,18 @@ import numpy.typing as npt
 
 from simulators.chance import Floats, VehicleChance
 from simulators.climate import CHINA_OFFSET_S, DAY_S
-from simulators.fleet import Fleet, offset_position
+from simulators.fleet import Fleet, distance_between, offset_position
 
 PARKED, DRIVING, CHARGING = 0, 1, 2
 TRIPS = 4
 DRIVE_STEP_S = 30.0
 CHARGE_STEP_S = 60.0
 CHARGER_W = 6600.0
+HOUR_S = 3600.0
 _DRIVE_STEPS = 200
 _CHARGE_STEPS = 600
 #: A simulated day runs from 04:00 to 04:00 China time, when nobody drives.
-DAY_BEGIN_S = 4 * 3600.0
+DAY_BEGIN_S = 4 * HOUR_S
 
 Ints = npt.NDArray[np.int64]
 
@@ -71,116 +72,49 @@ def drive_trips(chance: VehicleChance, distance_m: Floats, mean_mps: Floats) -> 
     return speed, way, np.where(distance_m > 0, steps, 0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trips:
+    """The trips of one day; (F, TRIPS) unless said otherwise."""
+
+    draw: Floats  #: (F, 16) the day's chance, 0-1
+    is_weekend: bool
+    climbs: npt.NDArray[np.bool_]  #: (F,) makes the altitude trip
+    heats: npt.NDArray[np.bool_]  #: (F,) makes the hot stop
+    prepares: npt.NDArray[np.bool_]  #: (F,) charges for a long trip
+    makes: npt.NDArray[np.bool_]
+    origin: Floats  #: (F, TRIPS, 2)
+    target: Floats  #: (F, TRIPS, 2)
+    distance_m: Floats
+    mean_mps: Floats
+
+
 def plan_day(fleet: Fleet, chance: VehicleChance, begin_s: float, soc: Floats) -> Day:
     """Return one day from 04:00 to 04:00.
 
     Commuting on weekdays, errands at weekends and on some evenings, charging at home at night when the
     battery is low. A vehicle whose decoy is an altitude trip or a hot stop makes it on the day planned.
     """
-    n = len(fleet)
-    local_noon = begin_s + CHINA_OFFSET_S + 8 * 3600.0
-    is_weekend = (int(local_noon // DAY_S) + 3) % 7 >= 5
-    draw = chance.uniform(16)
-    decoy_at = np.where(np.isfinite(fleet.plan.decoy_at_s), fleet.plan.decoy_at_s, 0.0)
-    decoy_day = (decoy_at - begin_s) // DAY_S
-    climbs = np.array([d == "altitude_trip" for d in fleet.plan.decoy]) & (decoy_day == 0)
-    heats = np.array([d == "hot_stop" for d in fleet.plan.decoy]) & np.isin(decoy_day, (0, -1, -2))
-    stays = (draw[:, 0] < 0.05) & ~climbs & ~heats
+    trips = _choose_trips(fleet, chance.uniform(16), begin_s)
+    speed, way, steps = drive_trips(chance, trips.distance_m, trips.mean_mps)
+    begin, end = _time_trips(trips, steps, begin_s)
+    charge_begin, charge_end, charge_to = _plan_charge(fleet, trips, end, begin_s, soc)
+    time_s, is_valid = _report_instants(trips, (begin, end, steps), (charge_begin, charge_end), begin_s)
 
-    shop = offset_position(fleet.home, 2.0 + 5.0 * draw[:, 1], 2 * np.pi * draw[:, 2])
-    hill = offset_position(fleet.home, 45.0 + 15.0 * draw[:, 1], 2 * np.pi * draw[:, 2])
-    road = offset_position(fleet.home, 26.0 + 6.0 * draw[:, 3], 2 * np.pi * draw[:, 4])
-    day_place = np.where(climbs[:, None], hill, shop if is_weekend else fleet.work)
-    evening_place = np.where(heats[:, None], road, shop)
-    goes_out = heats | ((draw[:, 5] < 0.35) & ~climbs)
-    origin = np.stack([fleet.home, day_place, fleet.home, evening_place], axis=1)
-    target = np.stack([day_place, fleet.home, evening_place, fleet.home], axis=1)
-    apart = np.hypot(
-        (target - origin)[..., 0] * 111_195.0,
-        (target - origin)[..., 1] * 111_195.0 * np.cos(np.radians(origin[..., 0])),
-    )
-    makes = np.stack([~stays, ~stays, goes_out & ~stays, goes_out & ~stays], axis=1)
-    distance = np.where(makes, apart * (1.2 + 0.2 * draw[:, 6:7]), 0.0)
-    mean = np.where(apart > 20_000, 27.0, np.where(apart > 7_000, 14.0, 9.0)) * (0.9 + 0.2 * draw[:, 7:8])
-    speed, way, steps = drive_trips(chance, distance, mean)
-
-    hour = 3600.0
-    first = (10.0 if is_weekend else 7.3) + 1.4 * draw[:, 8]
-    wanted = np.stack(
-        [
-            first,
-            first + (3.0 if is_weekend else 9.5) + 1.2 * draw[:, 9],
-            20.1 + 0.3 * draw[:, 10],
-            20 + 0 * first,
-        ],
-        axis=1,
-    )
-    wanted[climbs, 1] = first[climbs] + 6.5
-    begin = begin_s - DAY_BEGIN_S + wanted * hour
-    end = np.zeros_like(begin)
-    for trip in range(TRIPS):
-        if trip:
-            pause = np.where(heats, 11.0, 25.0 + 30.0 * draw[:, 11]) * 60.0 if trip == 3 else 600.0
-            begin[:, trip] = np.maximum(begin[:, trip], end[:, trip - 1] + pause)
-            if trip == 3:
-                begin[:, trip] = end[:, trip - 1] + pause
-        end[:, trip] = begin[:, trip] + steps[:, trip] * DRIVE_STEP_S
-    begin = np.round(np.where(makes, begin, np.inf), 1)
-    end = np.where(makes, begin + steps * DRIVE_STEP_S, -np.inf)
-
-    home_at = np.maximum(end.max(axis=1), begin_s + 12 * hour)
-    energy_wh = np.array([fleet.models[i].energy_kwh for i in fleet.model_index]) * 1000.0
-    expected = soc - distance.sum(axis=1) / 1000.0 * 200.0 / energy_wh
-    charge_to = 0.8 + 0.15 * draw[:, 12]
-    travels = np.array([d in ("altitude_trip", "hot_stop") for d in fleet.plan.decoy])
-    prepares = travels & np.isin(decoy_day, (2, 1, 0, -1))
-    charge_to = np.where(prepares, 0.96, charge_to)
-    needs = (expected < 0.5 + 0.15 * draw[:, 13]) | prepares
-    charge_begin = np.where(needs, np.round(home_at + (0.3 + 1.2 * draw[:, 14]) * hour, 1), np.inf)
-    takes = np.clip((charge_to - expected + 0.06) * energy_wh / (0.93 * CHARGER_W), 0.2, 9.0) * hour
-    charge_end = np.minimum(charge_begin + takes, begin_s + DAY_S - 1200.0)
-    charge_end = np.where(needs, np.maximum(charge_end, charge_begin), -np.inf)
-
-    phase = np.round(3600.0 * draw[:, 15:16], 1)
-    after = np.array([60.0, 300.0, 900.0, 1800.0, 11_100.0])
-    stops = np.concatenate([end, charge_end[:, None]], axis=1)
-    parked = np.concatenate(
-        [begin_s + phase + hour * np.arange(24.0), (stops[..., None] + after).reshape(n, -1)], axis=1
-    )
-    starts = np.concatenate([begin, charge_begin[:, None]], axis=1)
-    inside = (parked[..., None] >= starts[:, None, :]) & (parked[..., None] <= stops[:, None, :])
-    parked = np.where(inside.any(axis=-1) | (parked < begin_s) | (parked >= begin_s + DAY_S), np.inf, parked)
-    index = np.arange(_DRIVE_STEPS)
-    driving = np.where(
-        makes[..., None] & (index <= steps[..., None]),
-        np.where(makes, begin, 0.0)[..., None] + DRIVE_STEP_S * index,
-        np.inf,
-    ).reshape(n, -1)
-    charging = np.where(needs, charge_begin, 0.0)[:, None] + CHARGE_STEP_S * np.arange(_CHARGE_STEPS)
-    charging = np.where(needs[:, None] & (charging <= charge_end[:, None]), charging, np.inf)
-    time_s = np.sort(np.concatenate([parked, driving, charging], axis=1), axis=1)
-    is_valid = np.isfinite(time_s)
-    width = int(is_valid.sum(axis=1).max())
-    time_s, is_valid = time_s[:, :width], is_valid[:, :width]
-    time_s = np.where(is_valid, time_s, np.max(time_s, axis=1, where=is_valid, initial=begin_s)[:, None])
-
-    begun = np.where(makes, begin, np.inf)[:, None, :] <= time_s[..., None]
-    order = np.where(begun, np.arange(TRIPS), -1).max(axis=-1)
+    rows = np.arange(len(fleet))[:, None]
+    order = np.where(begin[:, None, :] <= time_s[..., None], np.arange(TRIPS), -1).max(axis=-1)
     trip = np.maximum(order, 0)
-    since = time_s - np.take_along_axis(np.where(makes, begin, 0.0), trip, axis=1)
+    since = time_s - np.where(trips.makes, begin, 0.0)[rows, trip]
     step = np.rint(since / DRIVE_STEP_S).astype(np.int64)
-    count = np.take_along_axis(steps, trip, axis=1)
+    count = steps[rows, trip]
     is_driving = (order >= 0) & (step >= 0) & (step <= count) & (count > 0)
-    rows = np.arange(n)[:, None]
     at = np.clip(step, 0, _DRIVE_STEPS - 1)
     total = np.take_along_axis(way, steps[..., None], axis=-1)[..., 0]
-    length = np.maximum(np.take_along_axis(total, trip, axis=1), 1.0)
+    length = np.maximum(total[rows, trip], 1.0)
     is_charging = (time_s >= charge_begin[:, None]) & (time_s <= charge_end[:, None])
-    charge_step = np.where(
-        needs[:, None], (time_s - np.where(needs, charge_begin, 0.0)[:, None]) / CHARGE_STEP_S, 0.0
-    )
-    rise = np.zeros((n, TRIPS + 1))
-    rise[:, 1] = np.where(climbs, 1200.0 + 600.0 * draw[:, 3], 0.0)
+    plugged_s = np.where(is_charging, time_s - np.where(is_charging, charge_begin[:, None], 0.0), 0.0)
+    charge_step = np.rint(plugged_s / CHARGE_STEP_S).astype(np.int64)
+    rise = np.zeros((len(fleet), TRIPS + 1))
+    rise[:, 1] = np.where(trips.climbs, 1200.0 + 600.0 * trips.draw[:, 3], 0.0)
     return Day(
         time_s=time_s,
         is_valid=is_valid,
@@ -188,10 +122,111 @@ def plan_day(fleet: Fleet, chance: VehicleChance, begin_s: float, soc: Floats) -
         speed_mps=np.where(is_driving, speed[rows, trip, at], 0.0),
         fraction=np.where(is_driving, way[rows, trip, at] / length, np.where(order >= 0, 1.0, 0.0)),
         trip=order,
-        step=np.where(is_driving, step, np.where(is_charging, np.rint(charge_step).astype(np.int64), 0)),
-        origin=origin,
-        target=target,
+        step=np.where(is_driving, step, charge_step),
+        origin=trips.origin,
+        target=trips.target,
         rise_m=rise,
         length_m=total,
         charge_to=charge_to,
     )
+
+
+def _choose_trips(fleet: Fleet, draw: Floats, begin_s: float) -> _Trips:
+    is_weekend = (int((begin_s + CHINA_OFFSET_S + 8 * HOUR_S) // DAY_S) + 3) % 7 >= 5
+    decoy_at = np.where(np.isfinite(fleet.plan.decoy_at_s), fleet.plan.decoy_at_s, 0.0)
+    decoy_day = (decoy_at - begin_s) // DAY_S
+    can_climb = np.array([d == "altitude_trip" for d in fleet.plan.decoy])
+    can_heat = np.array([d == "hot_stop" for d in fleet.plan.decoy])
+    climbs, heats = can_climb & (decoy_day == 0), can_heat & np.isin(decoy_day, (0, -1, -2))
+    stays = (draw[:, 0] < 0.05) & ~climbs & ~heats
+    shop = offset_position(fleet.home, 2.0 + 5.0 * draw[:, 1], 2 * np.pi * draw[:, 2])
+    hill = offset_position(fleet.home, 45.0 + 15.0 * draw[:, 1], 2 * np.pi * draw[:, 2])
+    road = offset_position(fleet.home, 26.0 + 6.0 * draw[:, 3], 2 * np.pi * draw[:, 4])
+    day_place = np.where(climbs[:, None], hill, shop if is_weekend else fleet.work)
+    evening_place = np.where(heats[:, None], road, shop)
+    origin = np.stack([fleet.home, day_place, fleet.home, evening_place], axis=1)
+    target = np.stack([day_place, fleet.home, evening_place, fleet.home], axis=1)
+    apart = distance_between(origin, target)
+    goes_out = (heats | ((draw[:, 5] < 0.35) & ~climbs)) & ~stays
+    makes = np.stack([~stays, ~stays, goes_out, goes_out], axis=1)
+    pace = np.where(apart > 20_000, 27.0, np.where(apart > 7_000, 14.0, 9.0))
+    return _Trips(
+        draw=draw,
+        is_weekend=is_weekend,
+        climbs=climbs,
+        heats=heats,
+        prepares=(can_climb | can_heat) & np.isin(decoy_day, (2, 1, 0, -1)),
+        makes=makes,
+        origin=origin,
+        target=target,
+        distance_m=np.where(makes, apart * (1.2 + 0.2 * draw[:, 6:7]), 0.0),
+        mean_mps=pace * (0.9 + 0.2 * draw[:, 7:8]),
+    )
+
+
+def _time_trips(trips: _Trips, steps: Ints, begin_s: float) -> tuple[Floats, Floats]:
+    """Return beginning and end of every trip, (F, TRIPS); infinite and minus infinite where there is none."""
+    draw = trips.draw
+    first = (10.0 if trips.is_weekend else 7.3) + 1.4 * draw[:, 8]
+    back = np.where(trips.climbs, first + 6.5, first + (3.0 if trips.is_weekend else 9.5) + 1.2 * draw[:, 9])
+    wanted = np.stack([first, back, 20.1 + 0.3 * draw[:, 10]], axis=1)
+    begin: Floats = np.zeros(steps.shape)
+    begin[:, :3] = begin_s - DAY_BEGIN_S + wanted * HOUR_S
+    end = np.zeros_like(begin)
+    stop_s = np.where(trips.heats, 11.0, 25.0 + 30.0 * draw[:, 11]) * 60.0
+    for trip in range(TRIPS):
+        if trip:
+            pause_s = stop_s if trip == TRIPS - 1 else np.full(len(stop_s), 600.0)
+            begin[:, trip] = np.maximum(begin[:, trip], end[:, trip - 1] + pause_s)
+        end[:, trip] = begin[:, trip] + steps[:, trip] * DRIVE_STEP_S
+    rounded = np.where(trips.makes, np.rint(10.0 * begin) / 10.0, np.inf)
+    return rounded, np.where(trips.makes, rounded + steps * DRIVE_STEP_S, -np.inf)
+
+
+def _plan_charge(
+    fleet: Fleet, trips: _Trips, end: Floats, begin_s: float, soc: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Return beginning, end and aim of the night's charge, (F,); infinite where there is none."""
+    draw = trips.draw
+    home_at = np.maximum(end.max(axis=1), begin_s + 12 * HOUR_S)
+    energy_wh = np.array([fleet.models[i].energy_kwh for i in fleet.model_index]) * 1000.0
+    expected = soc - trips.distance_m.sum(axis=1) / 1000.0 * 200.0 / energy_wh
+    aim = np.where(trips.prepares, 0.96, 0.8 + 0.15 * draw[:, 12])
+    needs = (expected < 0.5 + 0.15 * draw[:, 13]) | trips.prepares
+    begin = np.where(needs, np.round(home_at + (0.3 + 1.2 * draw[:, 14]) * HOUR_S, 1), np.inf)
+    takes_s = np.clip((aim - expected + 0.06) * energy_wh / (0.93 * CHARGER_W), 0.2, 9.0) * HOUR_S
+    end_s = np.where(needs, np.maximum(np.minimum(begin + takes_s, begin_s + DAY_S - 1200.0), begin), -np.inf)
+    return begin, end_s, aim
+
+
+def _report_instants(
+    trips: _Trips, drives: tuple[Floats, Floats, Ints], charge: tuple[Floats, Floats], begin_s: float
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return when each vehicle reports, (F, K) ascending, and which of the instants are real.
+
+    Every 30 s under way, every 60 s charging, hourly while parked, denser in the first half hour and once
+    more after a little over three hours of rest.
+    """
+    (begin, end, steps), (charge_begin, charge_end) = drives, charge
+    n = begin.shape[0]
+    after = np.array([60.0, 300.0, 900.0, 1800.0, 11_100.0])
+    starts = np.concatenate([begin, charge_begin[:, None]], axis=1)
+    stops = np.concatenate([end, charge_end[:, None]], axis=1)
+    hourly = begin_s + np.round(HOUR_S * trips.draw[:, 15:16], 1) + HOUR_S * np.arange(24.0)
+    parked = np.concatenate([hourly, (stops[..., None] + after).reshape(n, -1)], axis=1)
+    inside = (parked[..., None] >= starts[:, None, :]) & (parked[..., None] <= stops[:, None, :])
+    is_out = inside.any(axis=-1) | (parked < begin_s) | (parked >= begin_s + DAY_S)
+    index = np.arange(_DRIVE_STEPS)
+    driving = np.where(
+        trips.makes[..., None] & (index <= steps[..., None]),
+        np.where(trips.makes, begin, 0.0)[..., None] + DRIVE_STEP_S * index,
+        np.inf,
+    ).reshape(n, -1)
+    charging = charge_begin[:, None] + CHARGE_STEP_S * np.arange(_CHARGE_STEPS)
+    charging = np.where(charging <= charge_end[:, None], charging, np.inf)
+    time_s = np.sort(np.concatenate([np.where(is_out, np.inf, parked), driving, charging], axis=1), axis=1)
+    is_valid = np.isfinite(time_s)
+    width = int(is_valid.sum(axis=1).max())
+    time_s, is_valid = time_s[:, :width], is_valid[:, :width]
+    last = np.max(time_s, axis=1, where=is_valid, initial=begin_s)
+    return np.where(is_valid, time_s, last[:, None]), is_valid

@@ -16,6 +16,8 @@ CREATE TABLE IF NOT EXISTS sent (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sent_by_age ON sent (sent_ms);
 """
+_FETCH = "SELECT vin, boot, seq, sent_ms, topic, payload FROM sent WHERE vin = ? AND boot = ? AND seq = ?"
+_CUT = "SELECT sent_ms FROM sent ORDER BY sent_ms LIMIT 1 OFFSET (SELECT count(*) / 10 FROM sent)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class SentMessage:
 
 
 class SentStore:
-    """A SQLite file of sent messages, bounded in age and size; survives the end of the process, however it comes.
+    """A SQLite file of sent messages, bounded in age and size; survives the end of its process.
 
     To be used by one thread. Writes are not flushed to the disk one by one: a power cut may cost the newest.
     """
@@ -58,8 +60,7 @@ class SentStore:
         """Return those of the messages asked for that are still here, in order."""
         found = []
         for seq in seqs:
-            query = "SELECT vin, boot, seq, sent_ms, topic, payload FROM sent WHERE vin = ? AND boot = ? AND seq = ?"
-            row = self._db.execute(query, (vin, boot, seq)).fetchone()
+            row = self._db.execute(_FETCH, (vin, boot, seq)).fetchone()
             if row:
                 found.append(SentMessage(*row))
         return found
@@ -70,9 +71,7 @@ class SentStore:
             gone = self._db.execute("DELETE FROM sent WHERE sent_ms < ?", (now_ms - KEEP_MS,)).rowcount
         while self._bytes > self._max_bytes:
             with self._db:
-                cut = self._db.execute(
-                    "SELECT sent_ms FROM sent ORDER BY sent_ms LIMIT 1 OFFSET (SELECT count(*) / 10 FROM sent)"
-                ).fetchone()
+                cut = self._db.execute(_CUT).fetchone()
                 if cut is None:
                     break
                 gone += self._db.execute("DELETE FROM sent WHERE sent_ms <= ?", cut).rowcount

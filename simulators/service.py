@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -18,8 +19,9 @@ from simulators.encode_can import CanEncoder, can_payload
 from simulators.encode_gbt import Edition, gbt_payload, realtime_frame
 from simulators.fleet import Fleet
 from simulators.history import History
+from simulators.link import Counters
 from simulators.live import LiveFleet
-from simulators.publish import Counters, FleetLink, OnWarning
+from simulators.publish import FleetLink, OnWarning
 from simulators.sent_store import SentStore
 
 _log = structlog.get_logger("simulators")
@@ -59,6 +61,7 @@ class FleetRun:
         self._rate, self._is_mixed = rate_messages_per_s, live_protocol_mix
         self._link: FleetLink | None = None
         self.backfill_done_at: float | None = None  #: seconds since 1970
+        self.is_silent = Event()  #: set: say nothing new, go on answering the server
         self._widths = [
             {"cell.voltage": m.cell_count, "cell.temperature": m.probe_count}
             for m in (fleet.models[i] for i in fleet.model_index)
@@ -118,8 +121,11 @@ class FleetRun:
             link.submit(
                 vehicle.vin,
                 Up.BIRTH,
-                lambda envelope, v=vehicle: birth_payload(
-                    envelope, model=v.model_id, firmware=v.firmware, time_zone=v.time_zone
+                partial(
+                    birth_payload,
+                    model=vehicle.model_id,
+                    firmware=vehicle.firmware,
+                    time_zone=vehicle.time_zone,
                 ),
                 stop=stop,
             )
@@ -150,7 +156,7 @@ class FleetRun:
         for vehicle, collector in zip(self._fleet.vehicles, collectors, strict=True):
             for rows in collector.messages(is_last=is_last):
                 if not link.submit(
-                    vehicle.vin, Up.TELE, lambda e, r=rows: tele_payload(e, r), is_hist=True, stop=stop
+                    vehicle.vin, Up.TELE, partial(tele_payload, rows=rows), is_hist=True, stop=stop
                 ):
                     return False
         return True
@@ -158,7 +164,7 @@ class FleetRun:
     def _publish_present(self, link: FleetLink, live: LiveFleet, stop: Event) -> None:
         while not stop.is_set():
             began = time.monotonic()
-            families = live.advance(time.time())
+            families = None if self.is_silent.is_set() else live.advance(time.time())
             if families is not None:
                 split = [split_vehicles(rows, len(self._fleet)) for rows in families]
                 for row, (drive, tires, cells) in enumerate(zip(*split, strict=True)):
@@ -171,14 +177,10 @@ class FleetRun:
     def _send_live(self, link: FleetLink, row: int, rows: list[FamilyRows], stop: Event) -> None:
         vehicle = self._fleet.vehicles[row]
         protocol = vehicle.protocol if self._is_mixed else "cbor"
-        if protocol in ("cbor", "json"):
-            encoding = "json" if protocol == "json" else "cbor"
-            link.submit(
-                vehicle.vin,
-                Up.TELE,
-                lambda e: tele_payload(e, rows, encoding="json" if encoding == "json" else "cbor"),
-                stop=stop,
-            )
+        if protocol == "json":
+            link.submit(vehicle.vin, Up.TELE, partial(tele_payload, rows=rows, encoding="json"), stop=stop)
+        elif protocol == "cbor":
+            link.submit(vehicle.vin, Up.TELE, partial(tele_payload, rows=rows), stop=stop)
         elif protocol == "can":
             time_us = rows[0].time_us
             columns = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -54,14 +55,13 @@ class Trace:
         """Return an unfilled trace of ``k`` instants."""
         wide = {"position": 2, "tire_kpa": 4, "tire_degc": 4, "tire_age_s": 4, "tire_amount_kpa": 4}
         kinds: dict[str, type] = {"is_valid": np.bool_, "activity": np.int64, "step": np.int64}
-        return cls(
-            **{
-                f.name: np.zeros(
-                    (n, k, wide[f.name]) if f.name in wide else (n, k), kinds.get(f.name, np.float64)
-                )
-                for f in fields(cls)
-            }
-        )
+        arrays: dict[str, Any] = {
+            f.name: np.zeros(
+                (n, k, wide[f.name]) if f.name in wide else (n, k), kinds.get(f.name, np.float64)
+            )
+            for f in fields(cls)
+        }
+        return cls(**arrays)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -188,19 +188,11 @@ class VehicleState:
         )
         self.time_s, self.current_a = to.time_s.copy(), current
         self.speed_mps, self.altitude_m = to.speed_mps.copy(), to.altitude_m.copy()
-        self._write(
-            to,
-            trace,
-            k,
-            wheel_w,
-            ambient,
-            air,
-            open_v + ohm * (current + 0.6 * (self.fast_a + 0.3 * self.slow_a)),
-        )
+        trace.pack_v[:, k] = open_v + ohm * (current + 0.6 * (self.fast_a + 0.3 * self.slow_a))
+        trace.wheel_w[:, k], trace.ambient_degc[:, k], trace.air_kpa[:, k] = wheel_w, ambient, air
+        self._write(to, trace, k)
 
-    def _write(
-        self, to: Inputs, trace: Trace, k: int, wheel_w: Floats, ambient: Floats, air: Floats, pack_v: Floats
-    ) -> None:
+    def _write(self, to: Inputs, trace: Trace, k: int) -> None:
         for name in (
             "time_s",
             "is_valid",
@@ -217,8 +209,6 @@ class VehicleState:
             "motor_degc", "inverter_degc", "is_full",
         ):  # fmt: skip
             getattr(trace, name)[:, k] = getattr(self, name)
-        trace.wheel_w[:, k], trace.ambient_degc[:, k], trace.air_kpa[:, k] = wheel_w, ambient, air
-        trace.pack_v[:, k] = pack_v
         trace.tire_kpa[:, k], trace.tire_degc[:, k] = self.tires.held_kpa, self.tires.held_degc
         trace.tire_age_s[:, k] = to.time_s[:, None] - self.tires.held_at_s
         trace.tire_amount_kpa[:, k] = self.tires.amount_kpa

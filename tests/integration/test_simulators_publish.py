@@ -124,12 +124,12 @@ def test_every_message_arrives_in_order_and_the_status_tells_the_last(
             send(link, 50)
             assert link.drain(20.0)
             await_that(lambda: any(s.get("seq") == 49 for s in server.of("status")))
-            assert (50, 50) == (link.counters.published, link.counters.acked)
+            assert (link.counters.published, link.counters.acked) == (50, 50)
         await_that(lambda: not server.of("status")[-1]["online"])
 
         assert list(range(50)) == [body["seq"] for body in server.of("event")]
         assert {"simulated"} == {body["origin"] for body in server.of("event")}
-        assert {"v": 1, "boot": "b1", "online": False, "seq": 49} == server.of("status")[-1]
+        assert server.of("status")[-1] == {"v": 1, "boot": "b1", "online": False, "seq": 49}
 
 
 def test_missing_messages_are_sent_again_even_those_of_an_earlier_boot(
@@ -151,13 +151,18 @@ def test_missing_messages_are_sent_again_even_those_of_an_earlier_boot(
         await_that(lambda: len(server.of("event")) == 11)
         again = server.of("event")[5:]
 
-        assert [("b0", 3), ("b0", 4), ("b0", 5), ("b0", 18), ("b0", 19), ("b1", 0)] == sorted(
-            (body["boot"], body["seq"]) for body in again
-        )
+        assert sorted((body["boot"], body["seq"]) for body in again) == [
+            ("b0", 3),
+            ("b0", 4),
+            ("b0", 5),
+            ("b0", 18),
+            ("b0", 19),
+            ("b1", 0),
+        ]
         assert {1} == {body["hist"] for body in again}
         assert {0} == {body["hist"] for body in server.of("event")[:5]}
-        assert 6 == link.counters.resent
-        assert 5 == link.counters.published
+        assert link.counters.resent == 6
+        assert link.counters.published == 5
 
 
 def test_warning_is_answered_once_and_handed_on(any_broker: EmbeddedBroker, tmp_path: Path) -> None:
@@ -179,7 +184,7 @@ def test_warning_is_answered_once_and_handed_on(any_broker: EmbeddedBroker, tmp_
         time.sleep(0.5)
 
         receipts = [body for body in server.of("event") if body["kind"] == "warning_receipt"]
-        assert [{"warning_id": "0b1c"}] == [body["data"] for body in receipts]
+        assert [body["data"] for body in receipts] == [{"warning_id": "0b1c"}]
         assert [(VIN, warning)] == got
 
 
@@ -226,7 +231,7 @@ def test_broker_restart_loses_no_message(any_broker: EmbeddedBroker, tmp_path: P
             ask(server, "", "b1", [[0, 59]])
             await_that(lambda: set(server.numbers()) == set(range(60)))
 
-        assert 60 == link.counters.acked
+        assert link.counters.acked == 60
 
 
 def test_back_fill_goes_out_as_history_and_turns_live(broker: Any, tmp_path: Path) -> None:
@@ -259,8 +264,8 @@ def test_back_fill_goes_out_as_history_and_turns_live(broker: Any, tmp_path: Pat
         history = [body for body in mine if body.get("t") and body["hist"]]
         assert min(len(body["t"]) for body in history) >= 30
         assert max(t for body in history for t in body["t"]) <= fleet.end_s * 1000
-    assert (2, 2) == progress[-1]
-    assert 4 == len(server.of("birth"))
+    assert progress[-1] == (2, 2)
+    assert len(server.of("birth")) == 4
 
 
 def recording(start_us: int, count: int) -> list[FamilyRows]:
@@ -310,7 +315,7 @@ def test_replay_shifts_the_recording_and_ends_live(broker: Any, tmp_path: Path) 
         await_that(lambda: sum(len(b["t"]) for b in server.of("tele") if b["origin"] == "replayed") >= 400)
     tele = [b for b in server.of("tele") if b["origin"] == "replayed"]
 
-    assert 801 == counts.rows
+    assert counts.rows == 801
     assert len(tele) + 1 == counts.published
     assert [body["hist"] for body in tele] == [1] * (len(tele) - 1) + [0]
     times = [t for body in tele for t in body["t"]]
@@ -320,7 +325,7 @@ def test_replay_shifts_the_recording_and_ends_live(broker: Any, tmp_path: Path) 
     assert max(len(body["t"]) for body in tele) <= 120
     assert {31.2} == {lat for body in tele for lat in body["s"]["latitude"]}
     events = [b for b in server.of("event") if b["kind"] == "alarm"]
-    assert [(3, "bms_3", 1)] == [(b["level"], b["data"]["code"], b["hist"]) for b in events]
+    assert [(b["level"], b["data"]["code"], b["hist"]) for b in events] == [(3, "bms_3", 1)]
 
 
 def test_nothing_to_replay_is_an_error(tmp_path: Path) -> None:
@@ -345,4 +350,4 @@ def test_store_forgets_what_is_too_old_or_too_much(tmp_path: Path) -> None:
     store.close()
 
     assert len(kept) <= 50
-    assert 99 == kept[-1]
+    assert kept[-1] == 99

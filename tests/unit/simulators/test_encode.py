@@ -59,7 +59,7 @@ def test_families_at_different_times_share_one_time_axis(fleet: Fleet, past: Pas
     drive, tires, _ = (select_rows(rows, slice(0, 4)) for rows in of_vehicle(past, 0, fleet))
     body = cbor2.loads(tele_payload(HEAD, [select_rows(drive, slice(0, 3)), select_rows(tires, slice(1, 4))]))
 
-    assert 4 == len(body["t"])
+    assert len(body["t"]) == 4
     assert body["s"]["speed"][3] is None
     assert body["s"]["tire.age"][0] is None
 
@@ -88,10 +88,13 @@ def test_event_and_status_follow_the_contract() -> None:
         "level": 0,
         "data": {"warning_id": "a"},
     }.items() <= event.items()
-    assert {"v": 1, "boot": "b", "online": True, "seq": 3} == json.loads(
-        status_payload("b", is_online=True, seq=3)
-    )
-    assert {"v": 1, "boot": "b", "online": False} == json.loads(status_payload("b", is_online=False))
+    assert json.loads(status_payload("b", is_online=True, seq=3)) == {
+        "v": 1,
+        "boot": "b",
+        "online": True,
+        "seq": 3,
+    }
+    assert json.loads(status_payload("b", is_online=False)) == {"v": 1, "boot": "b", "online": False}
     with pytest.raises(EncodeError, match="level 4"):
         event_payload(HEAD, time_ms=5, kind="alarm", level=4)
 
@@ -130,11 +133,11 @@ def test_missing_value_is_packed_as_not_available() -> None:
     encoder = CanEncoder(model.dbc, model.signal_map)
     frames = encoder.frames(np.array([0]), {"tire.pressure": np.array([[220.0, np.nan, 230.0, 240.0]])})
 
-    assert [0x150] == frames["id"].tolist()
-    assert [0xFF, 0xFF] == frames["data"][0, 2:4].tolist()
+    assert frames["id"].tolist() == [0x150]
+    assert frames["data"][0, 2:4].tolist() == [0xFF, 0xFF]
     record = cbor2.loads(can_payload(HEAD, 1000, frames))
-    assert 18 == len(record["f"])
-    assert 1000 == record["t0"]
+    assert len(record["f"]) == 18
+    assert record["t0"] == 1000
 
 
 def test_signal_map_naming_an_unknown_signal_is_refused() -> None:
@@ -156,9 +159,9 @@ def test_gbt_frame_of_2016_is_laid_out_as_the_standard_says() -> None:
     time_us = 1_768_437_000_000_000
     frame = realtime_frame("ANXNTEST000000001", time_us, columns, 0)
 
-    assert b"##\x02\xfeANXNTEST000000001\x01" == frame[:22]
+    assert frame[:22] == b"##\x02\xfeANXNTEST000000001\x01"
     assert len(frame) == 25 + int.from_bytes(frame[22:24])
-    assert 0 == int(np.bitwise_xor.reduce(np.frombuffer(frame[2:], np.uint8)))
+    assert int(np.bitwise_xor.reduce(np.frombuffer(frame[2:], np.uint8))) == 0
     assert bytes([26, 1, 15, 8, 30, 0]) == frame[24:30]
     vehicle = frame[31:51]
     assert bytes.fromhex("01030101d4000119480 12a252d".replace(" ", "")) == vehicle[:13]
@@ -173,8 +176,8 @@ def test_gbt_frame_of_2025_moves_the_zero_of_the_current() -> None:
         "ANXNTEST000000001", 1_768_437_000_000_000, columns, 0, edition="2025", is_resupply=True
     )
 
-    assert b"$$\x03\xfe" == frame[:4]
-    assert 30022 == int.from_bytes(frame[31 + 11 : 31 + 13])
+    assert frame[:4] == b"$$\x03\xfe"
+    assert int.from_bytes(frame[31 + 11 : 31 + 13]) == 30022
 
 
 def test_vins_carry_their_check_digit() -> None:
@@ -208,13 +211,13 @@ def test_status_never_runs_ahead_of_what_the_broker_has() -> None:
     box = Outbox("demo", parse_vin("LAXSM0A00VA000000"), "b1", "simulated")
     for _ in range(3):
         box.add("tele", lambda e: str(e.seq).encode(), sent_ms=0, is_hist=False)  # type: ignore[arg-type]
-    assert -1 == box.acknowledged_seq
+    assert box.acknowledged_seq == -1
     for mid in (10, 11):
         box.in_flight[mid] = (box.waiting.popleft(), False)
     assert box.acknowledge(11) is False
-    assert -1 == box.acknowledged_seq
+    assert box.acknowledged_seq == -1
     assert box.acknowledge(10) is False
-    assert 1 == box.acknowledged_seq
+    assert box.acknowledged_seq == 1
     assert box.acknowledge(99) is None
 
 

@@ -29,7 +29,7 @@ def test_truth_of_a_leak_shows_in_the_gas_that_is_lost(
     fleet: Fleet, amount_kpa: tuple[np.ndarray, np.ndarray]
 ) -> None:
     leaking = np.argwhere(fleet.plan.leak_k > 0)
-    assert 2 == len(leaking)
+    assert len(leaking) == 2
     for row, wheel in leaking:
         time_s, amount = amount_kpa[0][row], amount_kpa[1][row]
         after = time_s > fleet.plan.leak_at_s[row]
