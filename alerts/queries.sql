@@ -13,17 +13,19 @@ SELECT CASE WHEN %(is_exclusive)s THEN pg_advisory_xact_lock(%(lock)s, %(tenant_
             ELSE pg_advisory_xact_lock_shared(%(lock)s, %(tenant_id)s) END;
 
 -- settle_quiet_predictions --
--- Predictions that can neither raise nor change anything are settled in bulk: too improbable, no alert on their
--- vehicle, and no probable prediction before them that still waits.
-UPDATE predictions SET routed_at = %(now)s
-WHERE prediction_id IN (
-    SELECT p.prediction_id FROM predictions p
-    WHERE p.routed_at IS NULL AND p.probability < %(lowest)s
-      AND NOT EXISTS (SELECT FROM alerts a WHERE a.vehicle_id = p.vehicle_id AND a.state <> 'cleared')
-      AND NOT EXISTS (SELECT FROM predictions q WHERE q.routed_at IS NULL AND q.vehicle_id = p.vehicle_id
-                      AND q.prediction_id < p.prediction_id AND q.probability >= %(lowest)s)
-    ORDER BY p.prediction_id LIMIT %(limit)s
-    FOR UPDATE OF p SKIP LOCKED);
+-- Predictions that can neither raise nor change anything are settled in bulk: too improbable, on a vehicle without
+-- an alert and without a probable prediction that still waits.
+WITH busy AS MATERIALIZED (
+    SELECT vehicle_id FROM alerts WHERE state <> 'cleared'
+    UNION
+    SELECT vehicle_id FROM predictions WHERE routed_at IS NULL AND probability >= %(lowest)s
+), quiet AS MATERIALIZED (
+    SELECT prediction_id FROM predictions p
+    WHERE routed_at IS NULL AND vehicle_id NOT IN (SELECT vehicle_id FROM busy)
+    ORDER BY prediction_id LIMIT %(limit)s
+    FOR UPDATE OF p SKIP LOCKED
+)
+UPDATE predictions SET routed_at = %(now)s WHERE prediction_id IN (SELECT prediction_id FROM quiet);
 
 -- fetch_vehicles_to_route --
 SELECT vehicle_id FROM predictions WHERE routed_at IS NULL
