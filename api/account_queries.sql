@@ -36,3 +36,6 @@ VALUES (%(key_id)s, %(tenant_id)s, %(secret_hash)s, %(role)s, %(owner_id)s, %(st
 -- fetch_api_key --
 SELECT 0 AS user_id, tenant_id, name, role, owner_id, station_id, secret_hash, NULL AS csrf
 FROM api_keys WHERE key_id = %(key_id)s AND revoked_at IS NULL;
+
+-- has_users --
+SELECT EXISTS (SELECT 1 FROM users JOIN tenants USING (tenant_id) WHERE tenants.name = %(tenant)s) AS found;

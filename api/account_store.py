@@ -52,6 +52,12 @@ def fetch_tenant_id(connection: Connection, tenant: str) -> int | None:
     return int(row[0]) if row else None
 
 
+def has_users(connection: Connection, tenant: str) -> bool:
+    """Tell whether anybody may log in at this tenant."""
+    row = connection.execute(_SQL["has_users"], {"tenant": tenant}).fetchone()
+    return bool(row and row[0])
+
+
 def upsert_user(connection: Connection, **values: Any) -> int:
     """Add or replace a user; return its id.
 

@@ -78,7 +78,7 @@ class Words:
         if hours is None:
             return "–"
         return (
-            self.t("age.span_days", n=f"{hours / 24:.1f}")
+            self.t("age.span_days", n=f"{hours / 24:.1f}".removesuffix(".0"))
             if hours >= 48
             else self.t("age.span_hours", n=f"{hours:.0f}")
         )
