@@ -16,19 +16,19 @@ def speaks_mqtt5(
     port: int,
     *,
     is_tls: bool,
-    user: str | None,
-    password: str | None,
     client_id: str,
     timeout_s: float = 5.0,
 ) -> bool:
     """Tell whether the broker answers a CONNECT of MQTT 5 in kind; also a refusal is an answer.
+
+    Carries no credentials: an old broker looks for them in the wrong place and waits for more bytes for ever.
 
     Raises:
         OSError: No connection, or no answer in time.
     """
     with socket.create_connection((host, port), timeout=timeout_s) as plain:
         link = ssl.create_default_context().wrap_socket(plain, server_hostname=host) if is_tls else plain
-        link.sendall(_connect_packet(client_id, user, password))
+        link.sendall(_connect_packet(client_id))
         answer = b""
         while len(answer) < len(_REFUSED_AS_TOO_NEW):
             more = link.recv(len(_REFUSED_AS_TOO_NEW) - len(answer))
@@ -43,12 +43,8 @@ def speaks_mqtt5(
         return is_new
 
 
-def _connect_packet(client_id: str, user: str | None, password: str | None) -> bytes:
-    flags = 0x02 | (0x80 if user is not None else 0) | (0x40 if password is not None else 0)
-    texts = [text for text in (client_id, user, password) if text is not None]
-    payload = b"".join(struct.pack(">H", len(t.encode())) + t.encode() for t in texts)
-    body = b"\x00\x04MQTT\x05" + bytes([flags]) + struct.pack(">H", 10) + b"\x00" + payload
-    length, size = b"", len(body)
-    while size > 127:
-        length, size = length + bytes([size % 128 | 0x80]), size // 128
-    return b"\x10" + length + bytes([size]) + body
+def _connect_packet(client_id: str) -> bytes:
+    name = client_id.encode()
+    # Level 5, clean start, 10 s keep-alive, no properties.
+    body = b"\x00\x04MQTT\x05\x02\x00\x0a\x00" + struct.pack(">H", len(name)) + name
+    return b"\x10" + bytes([len(body)]) + body

@@ -191,9 +191,7 @@ class Subscriber:
             self._host,
             self._port,
             is_tls=self._is_tls,
-            user=self._user,
-            password=self._password,
-            client_id=f"{self._client_id}-probe",
+            client_id=f"{self._client_id[:64]}-probe",
         )
         self._protocol = MQTTProtocolVersion.MQTTv5 if is_new else MQTTProtocolVersion.MQTTv311
 
