@@ -16,6 +16,7 @@ from api.app import create_app
 from api.errors import CannotListen
 from api.live import Hub, follow_database
 from data.db import open_pool
+from data.heartbeat import Heartbeat
 from data.keys import load_push_keys
 from data.settings import Settings
 
@@ -83,7 +84,8 @@ def run(settings: Settings, *, stop: threading.Event) -> None:
     ender.start()
     logger.info("serving", action="serve", host=settings.http_host, port=settings.http_port)
     try:
-        server.run(sockets=[listening])
+        with Heartbeat(settings.database_url, "api"):
+            server.run(sockets=[listening])
     finally:
         stop.set()
         follower.join(timeout=GRACE_S)
