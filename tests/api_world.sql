@@ -60,7 +60,8 @@ SELECT 1, 'tire front-left', 'tire_slow_leak', 'S3', 0.97, 168, 118, 139, 170, :
        "text_zh": "左前轮每天漏气 3.9 kPa，其余三轮为 0.2；5.8 天后降到 −25 %（4.9–7.1）"}]',
     jsonb_build_object('time', jsonb_agg(extract(epoch FROM :now::timestamptz - d * interval '1 day')::bigint * 1000 ORDER BY d DESC),
         'series', jsonb_build_object('front-left', jsonb_agg(-3.9 * (14 - d) ORDER BY d DESC), 'front-right', jsonb_agg(0.3 * (d % 3) ORDER BY d DESC),
-            'rear-left', jsonb_agg(-0.2 * (d % 4) ORDER BY d DESC), 'rear-right', jsonb_agg(0.1 ORDER BY d DESC)), 'unit', 'kPa'),
+            'rear-left', jsonb_agg(-0.2 * (d % 4) ORDER BY d DESC), 'rear-right', jsonb_agg(0.1 ORDER BY d DESC)), 'unit', 'kPa', 'limit', -62.5,
+        'title_en', 'Pressure against the other wheels', 'title_zh', '与其余车轮的胎压差'),
     'tire_slow_leak/1', 'simulated', true
 FROM generate_series(0, 13) d;
 INSERT INTO predictions (vehicle_id, component, failure_mode, severity, probability, horizon_h, ttt_p10_h, ttt_p50_h, ttt_p90_h,
@@ -78,7 +79,7 @@ SELECT 1, p.vehicle_id, p.component, p.failure_mode, p.severity, 'offered', CASE
     CASE p.vehicle_id WHEN 1 THEN 1 ELSE 3 END, CASE p.vehicle_id WHEN 1 THEN 1 ELSE 2 END,
     tstzrange(date_trunc('day', :now::timestamptz) + interval '1 day 2 hours', date_trunc('day', :now::timestamptz) + interval '1 day 3 hours'), :now::timestamptz + interval '6 days',
     'found by data', 166.11, p.reasons, p.ttt_p10_h, p.ttt_p50_h, p.ttt_p90_h,
-    '[{"station": "Anxin Service Xuhui", "distance_km": 4.1, "reason": "no technician with HV2 free before the deadline"}]',
+    '[{"station": "SH9", "name_en": "Anxin Service Xuhui", "name_zh": "安心徐汇服务站", "distance_km": 4.1, "reason": "no technician with HV2 free before the deadline"}]',
     p.origin, p.prediction_id, p.component, :now, :now
 FROM predictions p WHERE p.vehicle_id < 4 ORDER BY p.prediction_id;
 INSERT INTO repair_orders (tenant_id, vehicle_id, component, failure_mode, severity, state, station_id, deadline, complaint, reasons, origin, idempotency_key, opened_at, updated_at)

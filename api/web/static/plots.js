@@ -57,6 +57,9 @@ function drawEvidence(root) {
       const isSubject = name === which || name === box.dataset.subject;
       return { label: say[name] ?? name, values: evidence.series[name], ...(isSubject ? { colour: "--S1", width: 2.5 } : { width: 1.2 }) };
     });
+    if (typeof evidence.limit === "number") {
+      series.push({ label: box.dataset.limit, values: evidence.time.map(() => evidence.limit), colour: "--ink-2", dash: [4, 4], width: 1 });
+    }
     plot(box, evidence.time.map(inSeconds), series, { unit: evidence.unit, height: 200 });
   }
   for (const box of drawn.keys()) if (!box.isConnected) { drawn.get(box).destroy(); drawn.delete(box); }
