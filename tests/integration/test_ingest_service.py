@@ -270,3 +270,22 @@ def cut_connections(database_url: str) -> None:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'anxin-ingest'"
         )
+
+
+def test_two_ingesters_share_one_stream_without_loss(
+    fleet: Pool, database_url: str, any_broker: EmbeddedBroker
+) -> None:
+    if any_broker.kind != "mosquitto":
+        pytest.skip("shared subscriptions are MQTT 5's")
+    one, two = (settings_for(database_url, any_broker, ingest_slot=slot) for slot in ("0", "1"))
+    with serving(one), serving(two):
+        time.sleep(1.0)
+        car = Car(any_broker.url("simulator"))
+        for seq in range(300):
+            car.send(seq)
+            time.sleep(0.003)
+        car.status()
+        eventually(lambda: bool(ask(fleet, STREAM) == (300, "{}", 299)), what="all three hundred")
+        car.close()
+    assert_everything_once(fleet, 300, 900)
+    assert ask(fleet, "SELECT count(DISTINCT slot) FROM ingest_batches") == 2
