@@ -72,6 +72,7 @@ class FleetLink:
         self._turns = deque(self._links.values())
         self._thread = threading.Thread(target=self._loop, name="vehicles", daemon=True)
         self._is_stopping = False
+        self._queued = 0  # messages not yet handed to the broker, counted anew at each round
         self._tokens = self._repeat_tokens = 0.0
         self._has_warned = False
         self.refusal: str | None = None  #: why the broker refuses the vehicles, as long as it does
@@ -98,11 +99,12 @@ class FleetLink:
             False when ``stop`` was set first; the message is then not queued.
         """
         with self._lock:
-            while sum(len(link.outbox.waiting) for link in self._turns) >= self._limit:
+            while self._queued >= self._limit:
                 if (stop is not None and stop.is_set()) or self._is_stopping:
                     return False
                 self._lock.wait(0.1)
             self._links[vin].outbox.add(kind, make, sent_ms=self._now_ms(), is_hist=is_hist, bus=bus)
+            self._queued += 1
         self._wake()
         return True
 
@@ -254,8 +256,9 @@ class FleetLink:
             for link, message in chosen:
                 self._publish(link, message, is_repeat=False)
             self.counters.published += len(chosen)
-            self._lock.notify_all()
-        return any(link.outbox.waiting for link in self._links.values())
+        self._queued = sum(len(link.outbox.waiting) for link in self._links.values())
+        self._lock.notify_all()
+        return self._queued > 0
 
     def _repeat(self) -> bool:
         for link in self._links.values():
