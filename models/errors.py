@@ -3,6 +3,7 @@
 AnxinError
 └── ModelError          a feature or predictor cannot work with what it was given
     ├── PanelError      arrays of a panel do not fit together; names the array and both shapes
+    ├── CheckFailed     a predictor breaks a promise that all predictors make
     └── PartitionLost   another process goes on with the vehicles of a partition
 """
 
@@ -21,3 +22,7 @@ class PanelError(ModelError):
 
 class PartitionLost(ModelError):  # noqa: N818 - a fact, as DatabaseAway is, rather than a fault
     """Another process goes on with the vehicles of a partition."""
+
+
+class CheckFailed(ModelError):  # noqa: N818 - reads as what happened
+    """A predictor breaks a promise that all predictors make."""

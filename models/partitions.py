@@ -6,10 +6,11 @@ import time
 from typing import Self
 
 from data.db import CHANNEL_BATCHES, Connection, connect, wrap_errors
+from data.locks import LOCK_SCORE, LOCK_WATCH
 
 COUNT = 8
 #: First key of pg_try_advisory_lock(int, int), one for each service; the second is the partition.
-LOCK_KEYS = {"score": 0x616E7811, "watch": 0x616E7812}
+LOCK_KEYS = {"score": LOCK_SCORE, "watch": LOCK_WATCH}
 _RETRY_S = 3.0
 
 

@@ -199,8 +199,7 @@ class Scorer:
         return [i for i in indices if int(panel.day[i]) not in past or i == indices[-1]]
 
     def _since(self, mode: str, vehicle: int, panel: DayPanel, row: int) -> list[int]:
-        """Return, for each component, the event time from which it has been on its side of the raise
-        level."""
+        """Return the event time from which each component has been on its side of the raise level."""
         past = self._past[mode, vehicle]
         indices = [i for i in np.flatnonzero(panel.last_us[row] > 0).tolist() if int(panel.day[i]) in past]
         probability = np.stack([past[int(panel.day[i])] for i in indices])

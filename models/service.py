@@ -12,6 +12,7 @@ import structlog
 
 from data.db import Pool, open_pool, transaction
 from data.errors import DatabaseAway, DatabaseError
+from data.heartbeat import Heartbeat
 from data.records import Family, VehicleSpec
 from data.settings import Settings
 from models import store
@@ -33,12 +34,14 @@ _DUTY = 0.5
 
 def run_score(settings: Settings, *, stop: threading.Event) -> None:
     """Score vehicles until ``stop`` is set; survives the database going away."""
-    _keep_running("score", settings, stop, _score)
+    with Heartbeat(settings.database_url, "score"):
+        _keep_running("score", settings, stop, _score)
 
 
 def run_watch(settings: Settings, *, stop: threading.Event) -> None:
     """Watch the live stream until ``stop`` is set; survives the database going away."""
-    _keep_running("watch", settings, stop, _watch)
+    with Heartbeat(settings.database_url, "watch"):
+        _keep_running("watch", settings, stop, _watch)
 
 
 def _keep_running(

@@ -58,14 +58,15 @@ def theil_sen(
     """Return the Theil-Sen trend of the last ``window`` days before each as-of day.
 
     Slope: weighted median of the slopes of all pairs of days (Sen, JASA 63 (1968) 1379), weight of a pair =
-    product of the weights of its days. Days of another segment than the as-of day's are left out.
+    product of the weights of its days. Pairs of days in different segments are left out: a step between them
+    is no slope, and what was known before it stays known.
 
     Args:
         values: Shape (n_vehicles, n_days, n_channels), one value a day; NaN is missing.
         weights: Same shape, or (n_vehicles, n_days, 1).
-        segment: Shape (n_vehicles, n_days); changes where the history starts anew (a refill).
+        segment: Shape (n_vehicles, n_days); changes where the values step (a refill).
         window: Days in the window, the as-of day included.
-        least: Fewest days with values; fewer give NaN.
+        least: Fewest days with values in one segment, or as many pairs in several; fewer give NaN.
         as_of: Shape (n_as_of,), indices into the day axis.
         noise: Shape (n_vehicles, n_as_of, 1 or n_channels), smallest believed standard deviation of a day's
             value.
@@ -85,10 +86,10 @@ def theil_sen(
     for position, day in enumerate(as_of.tolist()):
         first = max(0, day - window + 1)
         part = np.moveaxis(values[:, first : day + 1], 1, -1)
-        same = segment[:, None, first : day + 1] == segment[:, None, day : day + 1]
         weight = np.broadcast_to(np.moveaxis(weights[:, first : day + 1], 1, -1), part.shape)
-        weight = np.where(same & np.isfinite(part), weight, 0.0)
-        _fit(part, weight, out, position, least=least, noise=noise[:, position])
+        weight = np.where(np.isfinite(part), weight, 0.0)
+        stretch = segment[:, None, first : day + 1]
+        _fit(part, weight, stretch, out, position, least=least, noise=noise[:, position])
     return out
 
 
@@ -122,34 +123,48 @@ def day_noise(values: FloatArray, as_of: IntArray, *, window: int, floor: float,
     return out
 
 
+def _centres(residual: FloatArray, weight: FloatArray, stretch: IntArray) -> FloatArray:
+    """Return, for each day, the weighted median of the residuals in its segment."""
+    if (stretch == stretch[..., :1]).all():
+        return weighted_median(residual, weight)[..., None]
+    is_one = stretch[..., :, None] == stretch[..., None, :]
+    return weighted_median(residual[..., None, :], np.where(is_one, weight[..., None, :], 0.0))
+
+
 def _fit(
-    part: FloatArray, weight: FloatArray, out: Trend, position: int, *, least: int, noise: FloatArray
+    part: FloatArray,
+    weight: FloatArray,
+    stretch: IntArray,
+    out: Trend,
+    position: int,
+    *,
+    least: int,
+    noise: FloatArray,
 ) -> None:
     n_days = part.shape[-1]
-    age = np.arange(n_days, dtype=np.float64) - (n_days - 1)
-    used = weight > 0
-    count = used.sum(-1)
+    count = (weight > 0).sum(-1)
     out.count[:, position] = count
-    enough = count >= least
-    if n_days < 2 or not enough.any():
+    if n_days < 2 or not (count >= least).any():
         return
     early, late = np.triu_indices(n_days, 1)
+    apart = (late - early).astype(np.float64)
     step = part[..., late] - part[..., early]
-    pair_weight = weight[..., late] * weight[..., early]
-    pair_slope = step / (age[late] - age[early])
+    is_one = stretch[..., late] == stretch[..., early]
+    pair_weight = np.where(is_one, weight[..., late] * weight[..., early], 0.0)
+    is_used = pair_weight > 0
+    enough = (count >= least) & (is_used.sum(-1) >= least * (least - 1) // 2)
+    pair_slope = step / apart
     slope = weighted_median(pair_slope, pair_weight)
-    steepest_rise = np.where(pair_weight > 0, pair_slope, -np.inf).max(-1)
-    total = pair_weight.sum(-1)
+    steepest_rise = np.where(is_used, pair_slope, -np.inf).max(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        sign = np.where(pair_weight > 0, np.sign(step), 0.0)
-        concordance = (sign * pair_weight).sum(-1) / total
-        residual = np.where(used, part - slope[..., None] * age, np.nan)
-        level = weighted_median(residual, weight)
-        scatter = 1.4826 * weighted_median(np.abs(residual - level[..., None]), weight)
+        sign = np.where(is_used, np.sign(step), 0.0)
+        concordance = (sign * pair_weight).sum(-1) / pair_weight.sum(-1)
+        residual = np.where(weight > 0, part - slope[..., None] * np.arange(n_days), np.nan)
+        scatter = 1.4826 * weighted_median(np.abs(residual - _centres(residual, weight, stretch)), weight)
         # the residuals of few days about their own line are optimistic
         scatter = np.maximum(scatter * np.sqrt(count / np.maximum(count - 2, 1)), noise)
-        mean_age = np.where(used, age, 0.0).sum(-1) / count
-        spread = np.where(used, (age - mean_age[..., None]) ** 2, 0.0).sum(-1)
+        # sum of squared distances from the mean, from the squares of all pairs
+        spread = np.where(is_used, apart**2, 0.0).sum(-1) / count
         slope_error = 1.05 * scatter / np.sqrt(spread)
     for target, source in (
         (out.slope, slope),

@@ -169,7 +169,7 @@ class TireSlowLeakPredictor:
         return f"tire {spec.wheels[component]}"
 
     def _segments(self, contrast: FloatArray, gas: FloatArray) -> IntArray:
-        """Number the days; the number goes up where a refill or a top-up starts the history anew."""
+        """Number the days; the number goes up where a refill or a top-up makes a step."""
         step_all = np.diff(_carried(gas), axis=1)
         step_one = np.diff(_carried(contrast), axis=1)
         n_wheels = gas.shape[2]

@@ -1,0 +1,235 @@
+"""Score and watch on a real database: what they write, and that starting again changes nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.db import Pool
+from data.records import Family, FamilyRows
+from data.settings import Settings
+from models.service import run_score, run_watch
+from tests.integration import models_seed as seed
+
+HOUR_US = 3_600_000_000
+CELLS = 12
+
+
+@contextmanager
+def running(service: Callable[..., None], url: str) -> Iterator[None]:
+    stop = threading.Event()
+    settings = Settings(database_url=url, score_every_s=0.1)
+    thread = threading.Thread(target=service, args=(settings,), kwargs={"stop": stop})
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def wait_for(pool: Pool, query: str, params: tuple[Any, ...] = (), seconds: float = 30.0) -> list[Any]:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with pool.connection() as connection:
+            rows = connection.execute(query, params).fetchall()
+        if rows and rows[0][0]:
+            return rows
+        time.sleep(0.1)
+    raise AssertionError(f"nothing came of {query}")
+
+
+def rows_of(vehicle: int, family: Family, time_us: np.ndarray, columns: dict[str, np.ndarray]) -> FamilyRows:
+    n = len(time_us)
+    return FamilyRows(
+        family=family,
+        vehicle_id=np.full(n, vehicle, dtype=np.int32),
+        time_us=time_us,
+        sent_us=time_us,
+        received_us=time_us,
+        is_hist=np.zeros(n, dtype=np.bool_),
+        columns=columns,
+    )
+
+
+def fortnight(vehicle: int, end_us: int, *, leak: float = 0.0, short: float = 0.0) -> list[FamilyRows]:
+    """One reading every half hour for 14 days; rear-left leaks kPa/day, cell 8 loses % a day."""
+    rng = np.random.default_rng(vehicle)
+    time_us = end_us - np.arange(14 * 48)[::-1] * HOUR_US // 2
+    days = (time_us - time_us[0]) / (24 * HOUR_US)
+    n = len(time_us)
+    pressure = 240 + rng.normal(0, 1, (n, 4)) + np.array([2.0, 0.0, -1.0, 1.0])
+    pressure[:, 2] -= leak * days
+    volts = 3.9 + rng.normal(0, 0.001, (n, CELLS)) + rng.normal(0, 0.003, (1, CELLS))
+    volts[:, 7] -= 0.010 * short * days
+    zeros = np.zeros(n)
+    drive = {"speed": zeros, "pack.current": zeros, "soc": np.full(n, 70.0), "charging": np.full(n, 3.0)}
+    return [
+        rows_of(vehicle, Family.DRIVE, time_us, drive),
+        rows_of(
+            vehicle,
+            Family.TIRE,
+            time_us,
+            {"tire.pressure": pressure, "tire.temperature": np.full((n, 4), 20.0)},
+        ),
+        rows_of(vehicle, Family.CELL, time_us, {"cell.voltage": volts}),
+    ]
+
+
+def now_us() -> int:
+    return int(datetime.now(UTC).timestamp() * 1e6)
+
+
+ALL_SCORED = "SELECT count(*) = %s FROM vehicle_scores"
+CURSOR_DONE = (
+    "SELECT min(batch_id) = (SELECT max(batch_id) FROM ingest_batches) AND count(*) = 8"
+    " FROM service_cursors WHERE service = 'score'"
+)
+
+
+def dump(pool: Pool) -> list[Any]:
+    with pool.connection() as connection:
+        return [
+            connection.execute(query).fetchall()
+            for query in (
+                "SELECT * FROM tire_days ORDER BY 1, 2",
+                "SELECT * FROM cell_sessions ORDER BY 1, 2",
+                "SELECT vehicle_id, component, probability, since, data_time FROM predictions"
+                " ORDER BY 1, 2, 5",
+            )
+        ]
+
+
+@pytest.fixture
+def three(pool: Pool) -> tuple[int, int, int]:
+    """Healthy, leaking, shorted: 14 days of each, the end live."""
+    healthy, leaking, shorted = seed.seed_vehicles(pool, 3, cells=CELLS)
+    end_us = now_us() - 10_000_000
+    rows = (
+        fortnight(healthy, end_us),
+        fortnight(leaking, end_us, leak=4.0),
+        fortnight(shorted, end_us, short=0.6),
+    )
+    for batches in rows:
+        seed.store_rows(pool, batches, is_live=True)
+    return healthy, leaking, shorted
+
+
+def test_backfilled_faults_are_predicted_and_the_healthy_vehicle_is_left_alone(
+    pool: Pool, database_url: str, three: tuple[int, int, int]
+) -> None:
+    _, leaking, shorted = three
+    with running(run_score, database_url):
+        wait_for(pool, ALL_SCORED, (6,))
+        wait_for(pool, CURSOR_DONE)
+
+    with pool.connection() as connection:
+        likely = connection.execute(
+            "SELECT vehicle_id, component, failure_mode, is_fresh, origin,"
+            " data_time - since > interval '1 day', reasons->0->>'text_en', evidence->'series' IS NOT NULL"
+            " FROM predictions WHERE probability > 0.5 ORDER BY vehicle_id"
+        ).fetchall()
+
+    assert [
+        (leaking, "tire rear-left", "tire_slow_leak", True, "real", True),
+        (shorted, "cell 8", "cell_internal_short", True, "real", True),
+    ] == [row[:6] for row in likely]
+    assert all(row[6] and row[7] for row in likely)
+
+
+def test_scoring_everything_again_from_the_beginning_changes_nothing(
+    pool: Pool, database_url: str, three: tuple[int, int, int]
+) -> None:
+    del three
+    with running(run_score, database_url):
+        wait_for(pool, CURSOR_DONE)
+    before = dump(pool)
+    with pool.connection() as connection:
+        connection.execute("UPDATE predictions SET routed_at = now()")
+        connection.execute("DELETE FROM service_cursors")
+
+    with running(run_score, database_url):
+        wait_for(pool, CURSOR_DONE)
+
+    assert before == dump(pool)
+    with pool.connection() as connection:
+        offered = connection.execute("SELECT count(*) FROM predictions WHERE routed_at IS NULL").fetchone()
+    assert offered == (0,)
+
+
+def test_late_rows_reopen_their_day(pool: Pool, database_url: str) -> None:
+    (vehicle,) = seed.seed_vehicles(pool, 1, cells=CELLS)
+    end_us = now_us() - 10_000_000
+    tire = fortnight(vehicle, end_us)[1]
+    odd = np.arange(len(tire)) % 2 == 1
+    halves = [
+        rows_of(vehicle, Family.TIRE, tire.time_us[m], {k: v[m] for k, v in tire.columns.items()})
+        for m in (odd, ~odd)
+    ]
+    count = "SELECT count(*) > 12 AND min(sample_count[1]) FILTER (WHERE day > current_date - 10 AND day <"
+    count += " current_date - 2) = %s FROM tire_days"
+    seed.store_rows(pool, halves[:1])
+    with running(run_score, database_url):
+        wait_for(pool, count, (24,))
+        seed.store_rows(pool, halves[1:])
+        wait_for(pool, count, (48,))
+
+
+def test_two_processes_share_the_work_and_agree(
+    pool: Pool, database_url: str, three: tuple[int, int, int]
+) -> None:
+    del three
+    with running(run_score, database_url), running(run_score, database_url):
+        wait_for(pool, CURSOR_DONE)
+
+    with pool.connection() as connection:
+        doubled = connection.execute(
+            "SELECT count(*) FROM (SELECT vehicle_id, component, failure_mode, data_time FROM predictions"
+            " GROUP BY 1, 2, 3, 4 HAVING count(*) > 1) AS d"
+        ).fetchone()
+    assert doubled == (0,)
+
+
+def deflating(vehicle: int, begin_us: int, steps: int, rate: float) -> FamilyRows:
+    time_us = begin_us + np.arange(steps) * 10_000_000
+    pressure = 240 + np.zeros((steps, 4))
+    pressure[:, 1] -= rate / 6 * np.maximum(np.arange(steps) - steps // 2, 0)
+    columns = {"tire.pressure": pressure, "tire.temperature": np.full((steps, 4), 20.0)}
+    return rows_of(vehicle, Family.TIRE, time_us, columns)
+
+
+def test_live_deflation_is_told_within_seconds_and_once(pool: Pool, database_url: str) -> None:
+    (vehicle,) = seed.seed_vehicles(pool, 1)
+    rows = deflating(vehicle, now_us() - 600_000_000, 60, 10.0)
+    with running(run_watch, database_url):
+        seed.store_rows(pool, [rows], is_live=True)
+        wait_for(pool, "SELECT count(*) = 1 FROM predictions WHERE probability > 0.7 AND is_fresh", seconds=8)
+    with pool.connection() as connection:
+        connection.execute("DELETE FROM service_cursors")
+
+    with running(run_watch, database_url):
+        wait_for(pool, "SELECT count(*) = 8 FROM service_cursors WHERE batch_id = 1")
+
+    with pool.connection() as connection:
+        found = connection.execute("SELECT component, severity, failure_mode FROM predictions").fetchall()
+    assert found == [("tire front-right", "S1", "tire_puncture")]
+
+
+def test_late_deflation_raises_no_fresh_warning(pool: Pool, database_url: str) -> None:
+    (vehicle,) = seed.seed_vehicles(pool, 1)
+    rows = deflating(vehicle, now_us() - 600_000_000, 60, 10.0)
+    with running(run_watch, database_url):
+        seed.store_rows(pool, [rows], is_live=False)
+        wait_for(pool, "SELECT count(*) = 8 FROM service_cursors WHERE batch_id = 1")
+
+    with pool.connection() as connection:
+        fresh = connection.execute("SELECT count(*) FROM predictions WHERE is_fresh").fetchone()
+    assert fresh == (0,)
