@@ -20,6 +20,7 @@ from alerts.wakeup import Wakeup
 from alerts.webpush import PushSender
 from data.db import CHANNEL_BATCHES, CHANNEL_OUTBOX, CHANNEL_PREDICTIONS, Pool, open_pool, transaction
 from data.errors import DatabaseAway, DatabaseError
+from data.heartbeat import Heartbeat
 from data.keys import load_push_keys
 from data.settings import Settings
 
@@ -64,7 +65,8 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
             stop.wait(_GATHER_S)
 
     try:
-        _keep_working(settings, work, stop=stop, name="anxin-route")
+        with Heartbeat(settings.database_url, "route"):
+            _keep_working(settings, work, stop=stop, name="anxin-route")
     finally:
         wakeup.close()
 
@@ -90,10 +92,11 @@ def run_notify(settings: Settings, *, stop: threading.Event) -> None:
     jobs += [lambda: _deliver(settings, {"webpush": push}, None, stop)] * _PUSH_SENDERS
     jobs.append(lambda: _receive(settings, stop))
     threads = [threading.Thread(target=job, name=f"anxin-notify-{n}") for n, job in enumerate(jobs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with Heartbeat(settings.database_url, "notify", is_ready=lambda: link.is_connected):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     link.stop()
 
 

@@ -10,11 +10,8 @@ from alerts.facts import VehicleFacts
 from alerts.order_store import ACTOR, OrderStore
 from alerts.policy import Alert, AlertState
 from alerts.rows import alert_from, prediction_from, vehicle_from
+from data.locks import LOCK_PLANNING, LOCK_VEHICLE
 from data.records import FailureMode, Prediction
-
-#: First keys of the two-key advisory locks.
-LOCK_VEHICLE = 0x616E7810
-LOCK_PLANNING = 0x616E7811
 
 
 class AlertStore(OrderStore):

@@ -1,4 +1,4 @@
-"""PostgreSQL access: a pool, transactions, named queries from .sql files; driver errors wrapped in one place."""
+"""PostgreSQL access: pool, transactions, named queries from .sql files, driver errors wrapped once."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -10,7 +11,7 @@ from typing import Self
 
 import structlog
 
-from data.db import Pool, load_queries, transaction
+from data.db import connect, load_queries, wrap_errors
 from data.errors import DatabaseError
 
 BEAT_EVERY_S = 5.0
@@ -19,20 +20,20 @@ logger = structlog.get_logger()
 
 
 class Heartbeat:
-    """A thread that writes one row of ``service_beats`` while the service runs, and removes it at a clean end.
+    """A thread that writes a row of ``service_beats`` while the service runs and removes it at a clean end.
 
     Args:
-        pool: Where the row is written.
+        url: The database; a connection of a moment per beat, so that a busy pool delays nothing.
         service: ``ingest``, ``watch``, …
-        slot: Tells processes of one service apart.
+        slot: Tells processes of one service apart; the machine's name by default.
         is_ready: Asked at every beat; a change to ready is written at once.
     """
 
     def __init__(
-        self, pool: Pool, service: str, *, slot: str = "0", is_ready: Callable[[], bool] = lambda: True
+        self, url: str, service: str, *, slot: str = "", is_ready: Callable[[], bool] = lambda: True
     ) -> None:
-        self._pool = pool
-        self._row = {"service": service, "slot": slot, "pid": os.getpid()}
+        self._url = url
+        self._row = {"service": service, "slot": slot or socket.gethostname(), "pid": os.getpid()}
         self._is_ready = is_ready
         self._stop = threading.Event()
         self._queries = load_queries("data")
@@ -64,7 +65,7 @@ class Heartbeat:
 
     def _write(self, query: str) -> bool:
         try:
-            with transaction(self._pool) as connection:
+            with connect(self._url, name="anxin-beat") as connection, wrap_errors():
                 connection.execute(self._queries[query], self._row)
         except DatabaseError as error:
             logger.debug("no beat", action="beat", error=str(error))

@@ -11,12 +11,9 @@ from psycopg import sql
 
 from data.db import Connection, connect, wrap_errors
 from data.errors import SchemaError
+from data.locks import LOCK_MIGRATE
 
 _FILE = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
-#: pg_advisory_xact_lock keys, one for each purpose, in one place.
-LOCK_MIGRATE = 0x616E7801
-LOCK_BATCH_LOG = 0x616E7802
-LOCK_REPAIR = 0x616E7803
 
 #: Telemetry tables and the span of one chunk: a day where fleets write all day, a week where rows are rare.
 HYPERTABLES: dict[str, str] = {

@@ -110,6 +110,13 @@ def _load_station(connection: Connection, tenant_id: int, station: StationRow, a
     connection.execute(queries["insert_stock"], {**stock, "station_id": station_id})
 
 
+def fetch_model_of(connection: Connection, *, tenant: str, vin: str) -> str | None:
+    """Return the model of a registered vehicle, None when the tenant has no such vehicle."""
+    queries = load_queries("data", "reference.sql")
+    row = connection.execute(queries["fetch_model_of"], {"tenant": tenant, "vin": vin}).fetchone()
+    return str(row[0]) if row else None
+
+
 def register_vehicles(
     connection: Connection, *, tenant: str, vehicles: Sequence[VehicleRegistration]
 ) -> dict[str, int]:

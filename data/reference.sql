@@ -106,3 +106,6 @@ WITH given AS (
     FROM given g WHERE o.owner_id = g.owner_id
 )
 UPDATE vehicles v SET owner_id = fresh.new_id FROM fresh WHERE v.vehicle_id = fresh.vehicle_id;
+
+-- fetch_model_of --
+SELECT v.model_id FROM vehicles v JOIN tenants t USING (tenant_id) WHERE t.name = %(tenant)s AND v.vin = %(vin)s;

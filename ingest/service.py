@@ -12,6 +12,7 @@ import structlog
 
 from data.db import Pool, open_pool
 from data.errors import DatabaseAway, DatabaseError
+from data.heartbeat import Heartbeat
 from data.migrate import check_schema
 from data.settings import Settings
 from ingest.batcher import Batcher
@@ -53,7 +54,13 @@ def run(settings: Settings, *, stop: threading.Event) -> None:
     try:
         subscriber.start()
         repairing.start()
-        _receive(settings, build_intake(settings, pool), subscriber, stop)
+        with Heartbeat(
+            settings.database_url,
+            "ingest",
+            slot=settings.ingest_slot,
+            is_ready=lambda: subscriber.is_connected,
+        ):
+            _receive(settings, build_intake(settings, pool), subscriber, stop)
     finally:
         subscriber.stop()
         repairing.join(timeout=10.0)

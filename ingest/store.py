@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from data.db import CHANNEL_BATCHES, Connection, Pool, load_queries, notify, transaction
 from data.errors import DatabaseError
-from data.migrate import LOCK_BATCH_LOG
+from data.locks import LOCK_BATCH_LOG
 from data.records import Family, Vin
 from ingest.assemble import Assembled
 from ingest.messages import Message, Model, Reject, TroubleCode, Vehicle

@@ -9,7 +9,7 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from data.db import Pool, load_queries, transaction
-from data.migrate import LOCK_REPAIR
+from data.locks import LOCK_REPAIR
 from data.records import Vin
 from ingest.gaps import Gap, Plan, parse_multirange
 

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from data.records import Family, FamilyRows, VehicleEvent, Vin
 from data.topics import Up
 from simulators.batches import join_rows, select_rows
 from simulators.encode import Encoding, birth_payload, event_payload, tele_payload
-from simulators.encode_can import can_payload
+from simulators.encode_can import RECORD, can_payload
 from simulators.encode_gbt import gbt_payload
 from simulators.errors import SimulatorError
 from simulators.publish import FleetLink
@@ -36,6 +36,26 @@ class CanRecording:
     bus: str
     time_us: npt.NDArray[np.int64]  #: shape (n,)
     frames: npt.NDArray[Any]  #: shape (n,), ``encode_can.RECORD``; its own ``us`` is set anew
+
+    @classmethod
+    def of(
+        cls,
+        bus: str,
+        time_us: npt.NDArray[np.int64],
+        can_id: npt.NDArray[np.uint32],
+        length: npt.NDArray[np.uint8],
+        data: npt.NDArray[np.uint8],
+    ) -> Self:
+        """Return a recording from columns: identifiers with bit 31 set where extended, data of shape (n, 8).
+
+        Raises:
+            SimulatorError: The log holds CAN FD frames, which records of 8 bytes cannot carry.
+        """
+        if data.shape[1] != 8:
+            raise SimulatorError(f"CAN log: data {data.shape[1]} bytes wide: must be 8 to be sent natively")
+        frames = np.zeros(time_us.size, RECORD)
+        frames["id"], frames["length"], frames["data"] = can_id, length, data
+        return cls(bus=bus, time_us=time_us, frames=frames)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,633 @@
+"""The one command: reads settings, builds the parts, runs them. The only module that knows all folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from data.errors import AnxinError, DatabaseAway, SettingsError
+from data.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Anxin: reads what vehicles say, knows which will fail, has the repair arranged.",
+)
+console = Console(stderr=True, soft_wrap=True)
+
+#: The tenant of an installation on one machine.
+TENANT = "demo"
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+Supervised = Annotated[
+    bool, typer.Option("--supervised", hidden=True, help="End when standard input closes.")
+]
+
+
+def main() -> None:
+    """Run the command line; wrong input or settings end with one line on stderr and exit code 2."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except DatabaseAway as error:
+        _fail(str(error), code=1)
+    except AnxinError as error:
+        _fail(str(error), code=2)
+    except Exception as error:
+        import click
+
+        if isinstance(error, click.ClickException):
+            error.show()
+            sys.exit(error.exit_code)
+        raise
+
+
+def _fail(message: str, *, code: int) -> None:
+    sys.stderr.write(f"anxin: {message}\n")
+    sys.exit(code)
+
+
+def _settings(*, least_level: int = 0) -> Settings:
+    settings = Settings.from_env(os.environ)
+    level = max(least_level, {"debug": 10, "info": 20, "warning": 30, "error": 40}[settings.log_level])
+    rendered: Any = (
+        structlog.processors.JSONRenderer()
+        if settings.log_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            rendered,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    return settings
+
+
+def _stop_on_signal(*, is_supervised: bool = False) -> threading.Event:
+    """Return an event that SIGTERM, SIGINT or, when supervised, the end of standard input sets."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if is_supervised:
+
+        def watch() -> None:
+            while os.read(
+                0, 1024
+            ):  # not sys.stdin: a thread that holds its lock aborts the interpreter's end
+                continue
+            stop.set()
+
+        threading.Thread(target=watch, name="stdin", daemon=True).start()
+    return stop
+
+
+def _stop_when(condition: Callable[[], bool], stop: threading.Event) -> None:
+    def watch() -> None:
+        while not condition() and not stop.wait(0.1):
+            continue
+        stop.set()
+
+    threading.Thread(target=watch, name="condition", daemon=True).start()
+
+
+def _print_json(value: Mapping[str, Any]) -> None:
+    def plain(item: Any) -> Any:
+        if isinstance(item, datetime):
+            return item.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        if isinstance(item, (set, frozenset, tuple)):
+            return list(item)
+        return str(item)
+
+    sys.stdout.write(json.dumps(value, default=plain, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _running(role: str | None = None) -> Settings:
+    """Return the settings of the installation that runs: given URLs, else the one of ``anxin up``."""
+    from data.installation import find_running
+
+    settings = _settings()
+    return find_running(settings).settings_for(settings, role)
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+# ------------------------------------------------------------------ services
+
+
+def _serve(run: Callable[..., None], role: str | None, *, is_supervised: bool) -> None:
+    run(_running(role), stop=_stop_on_signal(is_supervised=is_supervised))
+
+
+@app.command()
+def ingest(supervised: Supervised = False) -> None:
+    """Store what vehicles publish: broker to database, acknowledged after commit."""
+    from ingest.service import run
+
+    _serve(run, "ingest", is_supervised=supervised)
+
+
+@app.command()
+def watch(supervised: Supervised = False) -> None:
+    """Find hazards within seconds: follows the commit log."""
+    from models.service import run_watch
+
+    _serve(run_watch, None, is_supervised=supervised)
+
+
+@app.command()
+def score(supervised: Supervised = False) -> None:
+    """Recompute features of touched days and sessions and predict failures."""
+    from models.service import run_score
+
+    _serve(run_score, None, is_supervised=supervised)
+
+
+@app.command()
+def route(supervised: Supervised = False) -> None:
+    """Turn predictions into alerts and repair orders."""
+    from alerts.service import run_route
+
+    _serve(run_route, None, is_supervised=supervised)
+
+
+@app.command()
+def notify(supervised: Supervised = False) -> None:
+    """Deliver the outbox to owners and vehicles."""
+    from alerts.service import run_notify
+
+    _serve(run_notify, "notify", is_supervised=supervised)
+
+
+@app.command()
+def api(supervised: Supervised = False) -> None:
+    """Serve the HTTP API and the pages."""
+    from api.service import run
+
+    _serve(run, None, is_supervised=supervised)
+
+
+@app.command()
+def up(
+    home: Annotated[Path | None, typer.Option(help="Where servers, keys and logs live.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the pages.")] = None,
+) -> None:
+    """Run everything on this machine: embedded servers unless URLs are given, all services supervised."""
+    from data.installation import Installation
+
+    settings = _settings()
+    settings = replace(
+        settings,
+        home=str((home or settings.home_path).absolute()),
+        http_port=port or settings.http_port,
+    )
+    stop = _stop_on_signal()
+    with Installation(settings, os.environ) as installation:
+        endpoints = installation.start_servers()
+        logins = _prepare(endpoints.database_url)
+        installation.start_services()
+        console.print(f"Anxin runs at {settings.base_url}")
+        for login, password in logins.items():
+            console.print(f"  login {login}  password {password}")
+        while not stop.wait(0.5):
+            installation.tend()
+
+
+# ------------------------------------------------------------------ set-up
+
+
+def _prepare(database_url: str) -> dict[str, str]:
+    """Load the reference data; make the logins of a first start and return their passwords."""
+    from api.access import create_user
+    from api.account_store import has_users
+    from data.db import connect
+    from data.reference import load_reference
+
+    with connect(database_url, name="anxin-setup") as connection:
+        load_reference(connection, tenant=TENANT)
+        if has_users(connection, TENANT):
+            return {}
+        logins = {login: secrets.token_urlsafe(12) for login in ("operations", "engineer")}
+        for login, password in logins.items():
+            create_user(connection, tenant=TENANT, login=login, password=password, role=login)
+    return logins
+
+
+@app.command()
+def migrate(as_json: Json = False) -> None:
+    """Bring the database schema up to date."""
+    from data.migrate import migrate as apply
+
+    applied = apply(_running().database_url)
+    if as_json:
+        _print_json({"applied": applied})
+    else:
+        console.print(f"applied: {', '.join(applied)}" if applied else "the schema is up to date")
+
+
+@app.command()
+def check(as_json: Json = False) -> None:
+    """Tell whether this installation is healthy; exit 1 when an operator should act."""
+    from data.db import connect
+    from data.health import check_broker, check_database, check_disk
+
+    settings = _running("ingest")
+    with connect(settings.database_url, name="anxin-check") as connection:
+        checks = check_database(connection)
+    checks.append(check_broker(settings.mqtt_url))
+    checks.append(check_disk(settings.home_path))
+    is_ok = all(c.is_ok for c in checks)
+    for item in checks:
+        mark = "[green]ok [/]" if item.is_ok else "[red]ACT[/]"
+        console.print(f"{mark} {item.name}: {item.detail}", highlight=False)
+    if as_json:
+        _print_json({"ok": is_ok, "checks": [asdict(c) for c in checks]})
+    raise typer.Exit(0 if is_ok else 1)
+
+
+@app.command()
+def rejects(
+    reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Read again what can be retried.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many to list.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List what could not be read, newest first, or read it again after its cause went away."""
+    from data.db import open_pool
+    from ingest.rejects import count_rejects, list_rejects
+    from ingest.service import retry_rejects
+
+    settings = _running("ingest")
+    retried = retry_rejects(settings) if retry else None
+    with open_pool(settings.database_url, size=1, name="anxin-rejects") as pool:
+        counts, found = count_rejects(pool), list_rejects(pool, reason=reason, limit=limit)
+    if retried is not None:
+        console.print(f"retried: {retried.stored} stored, {retried.still_rejected} still rejected")
+    for item in found:
+        times = f", seen {item['seen_count']} times" if item["seen_count"] > 1 else ""
+        console.print(f"{item['received']:%F %T} {item['reason']}: {item['detail']} ({item['topic']}{times})")
+    if not found:
+        console.print("no rejects")
+    if as_json:
+        outcome = {"retried": asdict(retried)} if retried is not None else {}
+        _print_json({"counts": counts, "rejects": found, **outcome})
+
+
+# ------------------------------------------------------------------ recordings
+
+FileArgument = Annotated[Path, typer.Argument(help="The recording.", show_default=False)]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="ev-cells-csv, leafspy-csv, gbt32960 or can; sniffed by default."),
+]
+Dbc = Annotated[Path | None, typer.Option(help="DBC file of a CAN recording.")]
+SignalMap = Annotated[
+    Path | None, typer.Option("--map", help="TOML or JSON: Message.Signal to catalogue alias.")
+]
+Model = Annotated[str | None, typer.Option(help="Vehicle model of the reference data.")]
+Placard = Annotated[float | None, typer.Option(help="Placard pressure of all wheels, kPa gauge.")]
+
+
+@app.command()
+def inspect(
+    file: FileArgument,
+    format_: Format = None,
+    dbc: Dbc = None,
+    signal_map: SignalMap = None,
+    model: Model = None,
+    placard: Placard = None,
+    as_json: Json = False,
+) -> None:
+    """Find failures in a recording, offline, with the code and the alert levels of the running system."""
+    from alerts.policy import fold
+    from data.vehicle_specs import find_spec
+    from ingest.recordings import open_recording
+    from models.inspect import inspect_recording
+
+    _settings()
+    with console.status(f"reading {file.name}"):
+        recording = open_recording(
+            file,
+            format=format_,
+            dbc_path=dbc,
+            map_path=signal_map,
+            spec=find_spec(model) if model else None,
+            placard_kpa=placard,
+        )
+    with console.status(f"inspecting {recording.rows:,} rows"):
+        episodes = fold(inspect_recording(recording.batches, recording.events, recording.spec))
+    for note in recording.notes:
+        console.print(f"note: {note}")
+    for episode in episodes:
+        until = f" until {episode.cleared:%Y-%m-%d %H:%M}" if episode.cleared else ""
+        console.print(
+            f"{episode.severity} {episode.component}: {episode.failure_mode.replace('_', ' ')},"
+            f" raised {episode.first_raised:%Y-%m-%d %H:%M} UTC{until}"
+        )
+        for reason in episode.reasons:
+            console.print(f"   {reason.text_en}")
+    if not episodes:
+        console.print("nothing found")
+    if as_json:
+        _print_json(
+            {
+                "recording": {
+                    "format": recording.format,
+                    "rows": recording.rows,
+                    "vehicle_days": recording.vehicle_days,
+                    "first": recording.first,
+                    "last": recording.last,
+                    "skipped": dict(recording.skipped),
+                },
+                "findings": [
+                    {
+                        "component": e.component,
+                        "failure_mode": e.failure_mode,
+                        "severity": e.severity,
+                        "first_raised": e.first_raised,
+                        "cleared": e.cleared,
+                        "probability": e.probability,
+                        "reasons": [asdict(r) for r in e.reasons],
+                    }
+                    for e in episodes
+                ],
+                "decoded": {"signals": dict(recording.decoded)},
+            }
+        )
+
+
+@app.command()
+def replay(
+    file: FileArgument,
+    vin: Annotated[str, typer.Option(help="The vehicle it is replayed as; registered when unknown.")],
+    format_: Format = None,
+    dbc: Dbc = None,
+    signal_map: SignalMap = None,
+    model: Model = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="LAT,LON", help="Where the vehicle is, WGS-84; becomes its home.")
+    ] = None,
+    speed: Annotated[
+        str, typer.Option(help="Seconds of the recording that pass in one second, or max.")
+    ] = "max",
+    keep_time: Annotated[
+        bool, typer.Option("--keep-time", help="Keep the recorded times; archives only, raises nothing.")
+    ] = False,
+    linger_s: Annotated[float, typer.Option(help="How long to go on answering resend requests.")] = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Publish a recording through the broker, shifted so that its last row is now, marked as replayed."""
+    from data.db import connect
+    from data.records import parse_vin
+    from data.reference import VehicleRegistration, fetch_model_of, register_vehicles
+    from data.vehicle_specs import find_like, find_spec
+    from ingest.recordings import CanLog, open_recording
+    from simulators.replay import CanRecording, publish_recording
+
+    settings = _running("simulator")
+    vehicle = parse_vin(vin)
+    place = _parse_place(at)
+    with console.status(f"reading {file.name}"):
+        recording = open_recording(
+            file, format=format_, dbc_path=dbc, map_path=signal_map, spec=find_spec(model) if model else None
+        )
+    with connect(settings.database_url, name="anxin-replay") as connection:
+        known = fetch_model_of(connection, tenant=TENANT, vin=vehicle)
+        if known is None or model or place:
+            spec = find_spec(model) if model else find_spec(known) if known else find_like(recording.spec)
+            registration = VehicleRegistration(
+                vin=vehicle,
+                model_id=spec.model_id,
+                owner_name=f"owner of {vehicle[-6:]}",
+                home_lat=place[0] if place else None,
+                home_lon=place[1] if place else None,
+            )
+            register_vehicles(connection, tenant=TENANT, vehicles=[registration])
+            known = spec.model_id
+    shift_us = 0 if keep_time else int((datetime.now(UTC) - recording.last).total_seconds() * 1e6)
+    # Raw frames go as they are when the vehicle's own model decodes them, not when a DBC was given for them.
+    raw, can = recording.raw_frames, None
+    if dbc is None and isinstance(raw, CanLog) and raw.data.shape[1] == 8:
+        can = CanRecording.of("main", raw.time_us, raw.can_id, raw.length, raw.data)
+    with _progress() as progress:
+        task = progress.add_task("publishing", total=None)
+        counts = publish_recording(
+            settings.mqtt_url,
+            tenant=TENANT,
+            vin=vehicle,
+            batches=() if can else recording.batches,
+            events=recording.events,
+            can=can,
+            shift_us=shift_us,
+            store_dir=settings.home_path / "replayed",
+            keep_time=keep_time,
+            speed=None if speed == "max" else _parse_speed(speed),
+            birth=(known, "replay", recording.spec.time_zone),
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            stop=_stop_on_signal(),
+            linger_s=linger_s,
+        )
+    console.print(f"{counts.published:,} messages published, {counts.resent:,} sent again")
+    if as_json:
+        _print_json({"vin": vehicle, "model": known, "shift_s": shift_us / 1e6, **asdict(counts)})
+
+
+def _parse_place(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        lat, lon = (float(part) for part in text.split(","))
+    except ValueError:
+        raise SettingsError(f"--at {text!r}: must be LAT,LON in degrees") from None
+    if not (-90 <= lat <= 90 and -180 <= lon <= 180):
+        raise SettingsError(f"--at {text!r}: latitude must be from -90 to 90, longitude from -180 to 180")
+    return lat, lon
+
+
+def _parse_speed(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise SettingsError(f"--speed {text!r}: must be a number above 0, or max")
+    return value
+
+
+# ------------------------------------------------------------------ simulated fleet
+
+Vehicles = Annotated[int, typer.Option(min=1, max=20_000, help="How many vehicles.")]
+Days = Annotated[int, typer.Option(min=1, max=365, help="Days of back-fill.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same fleet.")]
+
+
+def _build_fleet(vehicles: int, days: int, seed: int) -> Any:
+    from simulators.fleet import build_fleet
+
+    return build_fleet(vehicles, seed=seed, start=datetime.now(UTC) - timedelta(days=days), days=days)
+
+
+def _register_fleet(connection: Any, fleet: Any) -> None:
+    from data.reference import VehicleRegistration, register_vehicles
+
+    registrations = [
+        VehicleRegistration(
+            vin=v.vin,
+            model_id=v.model_id,
+            plate=v.plate,
+            time_zone=v.time_zone,
+            owner_name=v.owner_name,
+            home_lat=v.home_lat,
+            home_lon=v.home_lon,
+        )
+        for v in fleet.vehicles
+    ]
+    register_vehicles(connection, tenant=TENANT, vehicles=registrations)
+
+
+@app.command()
+def simulate(
+    vehicles: Vehicles = 60,
+    days: Days = 14,
+    seed: Seed = 1,
+    rate: Annotated[float, typer.Option(help="Messages a second of the whole fleet, at most.")] = 400.0,
+    truth: Annotated[Path | None, typer.Option(help="Write what is really wrong to this JSON file.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="End after the back-fill.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish a simulated fleet: its past as a back-fill, then live until stopped."""
+    from data.db import connect
+    from simulators.demo import write_truth
+    from simulators.service import FleetRun
+
+    settings = _running("simulator")
+    fleet = _build_fleet(vehicles, days, seed)
+    with connect(settings.database_url, name="anxin-simulate") as connection:
+        _register_fleet(connection, fleet)
+    if truth:
+        write_truth(fleet.truth, truth)
+    stop = _stop_on_signal()
+    with _progress() as progress:
+        task = progress.add_task("days of back-fill", total=days)
+        run = FleetRun(
+            settings,
+            fleet,
+            store_dir=settings.home_path / "vehicles",
+            tenant=TENANT,
+            rate_messages_per_s=rate,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+        if once:
+            _stop_when(lambda: run.is_backfill_done, stop)
+        run.run(stop)
+    if as_json:
+        _print_json({"vehicles": vehicles, **asdict(run.counters)})
+
+
+class _DemoWorkshop:
+    """Gives the demo what it needs of the parts it must not know."""
+
+    def register(self, connection: Any, fleet: Any) -> None:
+        """Store vehicles and owners."""
+        _register_fleet(connection, fleet)
+
+    def subscribe(self, connection: Any, owner_id: int, subscription: Any) -> None:
+        """Subscribe an owner to Web Push."""
+        from api.store import upsert_subscription
+
+        upsert_subscription(connection, owner_id=owner_id, now=datetime.now(UTC), **asdict(subscription))
+
+    def report(self, connection: Any) -> list[dict[str, Any]]:
+        """Return the orders as the demo prints them."""
+        from alerts.report import order_report
+
+        return order_report(connection, tenant=TENANT)
+
+
+@app.command()
+def demo(
+    until_order: Annotated[
+        bool, typer.Option("--until-order", help="End when an order's warning is delivered; 1 if it is not.")
+    ] = False,
+    vehicles: Vehicles = 60,
+    days: Annotated[int, typer.Option(min=14, max=60, help="Days of back-fill.")] = 14,
+    seed: Seed = 1,
+    port: Annotated[int | None, typer.Option(help="Port of the pages.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that --until-order waits.")] = 180.0,
+    as_json: Json = False,
+) -> None:
+    """Show the whole chain: a simulated fleet on a fresh installation, until a repair order and beyond."""
+    import tempfile
+
+    from data.db import open_pool
+    from data.installation import Installation
+    from simulators.demo import Demo
+
+    started_at = time.monotonic()
+    settings = _settings(least_level=30)
+    stop = _stop_on_signal()
+    with tempfile.TemporaryDirectory(prefix="anxin-demo-", ignore_cleanup_errors=True) as home:
+        settings = replace(
+            settings,
+            home=home,
+            http_port=port or settings.http_port,
+            push_allow_loopback=True,
+        )
+        with Installation(settings, os.environ) as installation:
+            console.print("Starting PostgreSQL, the broker and the services …")
+            endpoints = installation.start_servers()
+            logins = _prepare(endpoints.database_url)
+            installation.start_services()
+            console.print(f"Pages: {settings.base_url}  (everything in them is simulated)")
+            for login, password in logins.items():
+                console.print(f"  login {login}  password {password}")
+            fleet = _build_fleet(vehicles, days, seed)
+            with open_pool(endpoints.database_url, size=2, name="anxin-demo") as pool:
+                run = Demo(
+                    settings=endpoints.settings_for(settings, "simulator"),
+                    fleet=fleet,
+                    workshop=_DemoWorkshop(),
+                    pool=pool,
+                    started_at=started_at,
+                    say=console.print,
+                    tend=installation.tend,
+                )
+                missing = run.run(stop, is_until_order=until_order, timeout_s=timeout)
+                for step in missing if until_order else ():
+                    console.print(f"missing: {step}")
+                if as_json:
+                    _print_json(run.report() | ({"missing": missing} if until_order else {}))
+    raise typer.Exit(1 if until_order and missing else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Vehicle models of the reference data as the facts that features and predictors need."""
+
+from __future__ import annotations
+
+from data.errors import ReferenceDataError
+from data.records import VehicleSpec
+from data.reference_rows import ModelRow, read_reference
+
+
+def find_spec(model_id: str) -> VehicleSpec:
+    """Return the facts of one vehicle model.
+
+    Raises:
+        ReferenceDataError: There is no such model; names those there are.
+    """
+    models = {model.model_id: model for model in read_reference().models}
+    if model_id not in models:
+        raise ReferenceDataError(f"vehicle model {model_id!r}: must be one of {', '.join(sorted(models))}")
+    return _spec_of(models[model_id])
+
+
+def find_like(spec: VehicleSpec) -> VehicleSpec:
+    """Return the shipped model that a recording's vehicle resembles: same cells and, where told, chemistry.
+
+    Raises:
+        ReferenceDataError: None has as many cells; says what to do.
+    """
+    models = [_spec_of(model) for model in read_reference().models]
+    if spec.cell_count == 0:
+        return models[0]
+    same = [model for model in models if model.cell_count == spec.cell_count]
+    if not same:
+        raise ReferenceDataError(
+            f"recording: has {spec.cell_count} cells, no vehicle model has: add one to vehicle_models.toml"
+        )
+    return next((model for model in same if model.chemistry == spec.chemistry), same[0])
+
+
+def _spec_of(row: ModelRow) -> VehicleSpec:
+    return VehicleSpec(
+        model_id=row.model_id,
+        chemistry=row.chemistry,
+        cell_count=row.cell_count,
+        probe_count=row.probe_count,
+        capacity_ah=row.capacity_ah,
+        wheels=tuple(row.wheels),
+        placard_kpa=tuple(row.placard_kpa),
+    )

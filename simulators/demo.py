@@ -1,0 +1,224 @@
+"""Run the demo: a simulated fleet on a fresh installation, followed until its warning is delivered."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from data.db import Connection, Pool, transaction
+from data.errors import DatabaseAway
+from data.keys import load_push_keys
+from data.records import FailureMode
+from data.settings import Settings
+from simulators.faults import Truth
+from simulators.fleet import Fleet
+from simulators.push_endpoint import PushEndpoint, Subscription
+from simulators.service import FleetRun
+from simulators.store import StoryStore
+from simulators.story import Narrator, Snapshot, count_false_orders, find_missing
+
+#: Predictors that `score` runs; every vehicle must have been seen by each.
+SCORED_MODES = (FailureMode.TIRE_SLOW_LEAK, FailureMode.CELL_INTERNAL_SHORT)
+_POLL_S = 0.5
+#: How long the last messages may take to be stored, gap repair included, before the figures are taken.
+_SETTLE_S = 20.0
+
+
+class Workshop(Protocol):
+    """What the demo needs of the parts it must not know: set-up of the tables and the report of orders."""
+
+    def register(self, connection: Connection, fleet: Fleet) -> None:
+        """Store vehicles and owners."""
+
+    def subscribe(self, connection: Connection, owner_id: int, subscription: Subscription) -> None:
+        """Subscribe an owner to Web Push."""
+
+    def report(self, connection: Connection) -> Sequence[Mapping[str, Any]]:
+        """Return the orders as the demo prints them."""
+
+
+@dataclass(slots=True)
+class Demo:
+    """One run of the demo on an installation that is up."""
+
+    settings: Settings  #: with the database and the simulator's account at the broker
+    fleet: Fleet
+    workshop: Workshop
+    pool: Pool
+    started_at: float  #: time.monotonic() when the command began
+    say: Callable[[str], None]
+    tend: Callable[[], None]  #: called about every second
+    _store: StoryStore = field(default_factory=StoryStore)
+    _pushed: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _pushed_at: dict[str, datetime] = field(default_factory=dict)
+    _first_row_s: float | None = None
+    _order_s: float | None = None
+    _snapshot: Snapshot | None = None
+    _run: FleetRun | None = None
+
+    def run(self, stop: threading.Event, *, is_until_order: bool, timeout_s: float) -> list[str]:
+        """Publish the fleet and follow it.
+
+        Returns:
+            The missing steps of the chain when the time is up or ``stop`` is set; empty when all is done.
+        """
+        home = self.settings.home_path
+        write_truth(self.fleet.truth, home / "truth.json")
+        self._run = FleetRun(self.settings, self.fleet, store_dir=home / "vehicles")
+        ended = threading.Event()
+        publisher = threading.Thread(target=self._run.run, args=(ended,), name="fleet", daemon=True)
+        with PushEndpoint(self._on_push, public_key=load_push_keys(home).public_key) as endpoint:
+            self._register(endpoint)
+            if not self._wait_for_ingest(stop, timeout_s):
+                return ["ingest has not connected to the broker"]
+            publisher.start()
+            try:
+                missing = self._follow(stop, publisher, is_until_order=is_until_order, timeout_s=timeout_s)
+                if is_until_order:
+                    self._settle(stop)
+                return missing
+            finally:
+                ended.set()
+                publisher.join(timeout=20.0)
+
+    def report(self) -> dict[str, Any]:
+        """Return the demo's JSON object; meaningful after ``run``."""
+        snapshot = self._snapshot
+        if snapshot is None or self._run is None:
+            return {"simulated": True, "orders": [], "vehicles_scored": 0, "false_orders": 0}
+        with transaction(self.pool) as connection:
+            orders = list(self.workshop.report(connection))
+        progress = snapshot.progress
+        faults = {(t.vin, t.component) for t in self.fleet.truth if t.is_fault}
+        ordered = {(order.vin, order.component) for order in snapshot.orders}
+        return {
+            "simulated": True,
+            "orders": orders,
+            "push": self._first_push(snapshot),
+            "vehicles_scored": len(snapshot.scored),
+            "false_orders": count_false_orders(snapshot.orders, self.fleet.truth),
+            "faults": {"injected": len(faults), "ordered": len(faults & ordered)},
+            "messages": {
+                "published": self._run.published,
+                "stored": progress.stored,
+                "duplicate": progress.duplicate,
+                "rejected": progress.rejected,
+                "repaired": progress.repaired,
+            },
+            "seconds": {"first_row": self._first_row_s, "order": self._order_s},
+        }
+
+    def _register(self, endpoint: PushEndpoint) -> None:
+        vins = [v.vin for v in self.fleet.vehicles]
+        with transaction(self.pool) as connection:
+            self.workshop.register(connection, self.fleet)
+            for owner_id in sorted(set(self._store.fetch_owners(connection, vins).values())):
+                self.workshop.subscribe(connection, owner_id, endpoint.subscribe())
+
+    def _wait_for_ingest(self, stop: threading.Event, timeout_s: float) -> bool:
+        """Wait until ingest is subscribed: what is published before, only gap repair would bring back."""
+        while self._elapsed() < timeout_s and not stop.wait(0.1):
+            with suppress(DatabaseAway), transaction(self.pool) as connection:
+                if self._store.is_ready(connection, "ingest"):
+                    return True
+        return False
+
+    def _follow(
+        self, stop: threading.Event, publisher: threading.Thread, *, is_until_order: bool, timeout_s: float
+    ) -> list[str]:
+        vins = [v.vin for v in self.fleet.vehicles]
+        narrator = Narrator({v.vin: f"{v.plate} ({v.city})" for v in self.fleet.vehicles})
+        missing = ["nothing has been read from the database yet"]
+        while not stop.wait(_POLL_S):
+            self.tend()
+            with suppress(DatabaseAway):
+                snapshot = self._look()
+                for line in narrator.tell(snapshot, vins):
+                    self.say(line)
+                missing = find_missing(snapshot, vins)
+            if is_until_order and (not missing or self._elapsed() > timeout_s):
+                return missing
+            if not publisher.is_alive():
+                return ["the simulated fleet stopped publishing", *missing]
+        return missing
+
+    def _settle(self, stop: threading.Event) -> None:
+        """Let the fleet fall silent and wait until all it published is stored or the time is up."""
+        if self._run is None:
+            return
+        self._run.is_silent.set()
+        until = time.monotonic() + _SETTLE_S
+        while time.monotonic() < until and not stop.wait(_POLL_S):
+            with suppress(DatabaseAway):
+                progress = self._look().progress
+                if progress.stored >= self._run.published and not progress.missing:
+                    return
+
+    def _look(self) -> Snapshot:
+        with transaction(self.pool) as connection:
+            progress = self._store.fetch_progress(connection)
+            if progress.rows and self._first_row_s is None:
+                self._first_row_s = round(self._elapsed(), 1)
+            orders = self._store.fetch_order_vehicles(connection)
+            if orders and self._order_s is None:
+                self._order_s = round(self._elapsed(), 1)
+            self._snapshot = Snapshot(
+                at_s=self._elapsed(),
+                progress=progress,
+                is_backfill_done=self._run is not None and self._run.is_backfill_done,
+                scored=self._store.fetch_scored_vins(
+                    connection,
+                    data_until=datetime.fromtimestamp(self.fleet.end_s, UTC) - timedelta(hours=2),
+                    failure_modes=SCORED_MODES,
+                ),
+                orders=orders,
+                delivered=self._store.fetch_delivered(connection),
+                decrypted=tuple(self._pushed),
+            )
+        return self._snapshot
+
+    def _first_push(self, snapshot: Snapshot) -> dict[str, Any] | None:
+        """Return the first push of an order, as the owner's browser has decrypted it."""
+        for warning in snapshot.delivered:
+            message = self._pushed.get(warning.warning_id)
+            if warning.channel == "webpush" and message is not None:
+                return {
+                    "delivered_at": self._pushed_at[warning.warning_id],
+                    "text": f"{message['title']}\n{message['body']}",
+                    "warning_id": warning.warning_id,
+                    "order": warning.order_id,
+                }
+        return None
+
+    def _on_push(self, message: Mapping[str, Any]) -> None:
+        warning_id = str(message["warning_id"])
+        self._pushed_at.setdefault(warning_id, datetime.now(UTC))
+        self._pushed.setdefault(warning_id, message)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.started_at
+
+
+def write_truth(truth: Sequence[Truth], path: Path) -> None:
+    """Write what is really wrong with the fleet as JSON; it is never published."""
+    rows = [
+        {
+            "vin": t.vin,
+            "component": t.component,
+            "kind": t.kind,
+            "is_fault": t.is_fault,
+            "onset": t.onset.isoformat(),
+            "threshold_at": t.threshold_at.isoformat() if t.threshold_at else None,
+            "severity": t.severity,
+            "magnitude": t.magnitude,
+        }
+        for t in truth
+    ]
+    path.write_text(json.dumps(rows, indent=1), "utf-8")
