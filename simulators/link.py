@@ -37,6 +37,7 @@ class Link:
     is_connected: bool = False
     retry_at: float = 0.0
     pause_s: float = RETRY_S[0]
+    give_up_at: float = 0.0
     status_at: float = 0.0
 
 

@@ -28,6 +28,7 @@ from simulators.sent_store import SentMessage, SentStore
 _log = structlog.get_logger("simulators")
 OnWarning = Callable[[Vin, Mapping[str, Any]], None]
 _WINDOW = 10  #: messages under way per vehicle
+_ANSWER_S = 5.0  #: longest wait for the broker to accept a connection
 
 
 class FleetLink:
@@ -177,6 +178,8 @@ class FleetLink:
             if now - housekeeping > 1.0:
                 housekeeping = now
                 for link in self._links.values():
+                    if link.client.socket() is not None and not link.is_connected and now > link.give_up_at:
+                        link.client.disconnect()  # a broker that is only starting may never answer
                     if link.client.loop_misc() is not MQTTErrorCode.MQTT_ERR_SUCCESS and link.is_connected:
                         self._disconnected(link)
             if now - pruned > 600.0:
@@ -206,6 +209,7 @@ class FleetLink:
                 continue
             link.retry_at = now + link.pause_s
             link.pause_s = min(2 * link.pause_s, RETRY_S[1])
+            link.give_up_at = now + _ANSWER_S
             try:
                 link.client.connect(self._address.host, self._address.port, keepalive=30)
             except (OSError, ValueError) as error:
