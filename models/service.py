@@ -137,11 +137,27 @@ def _score(settings: Settings, pool: Pool, partitions: Partitions, stop: threadi
         due = backlog.due(time.monotonic(), _VEHICLES)
         if due or (batches and not backlog.touched):
             started = time.monotonic()
-            _score_some(follower, backlog, scorer, due)
+            _score_due(follower, backlog, scorer, due)
             took = time.monotonic() - started
             stop.wait(took * (1 - _DUTY) / _DUTY)
         elif len(batches) < _BATCHES:
             partitions.wait(0.5)
+
+
+def _score_due(follower: _Follower, backlog: Backlog, scorer: Scorer, due: list[int]) -> None:
+    """Score vehicles together; where one of them cannot be scored, each alone, and leave that one out."""
+    try:
+        _score_some(follower, backlog, scorer, due)
+    except (DatabaseAway, PartitionLost, psycopg.Error):
+        raise
+    except Exception as error:
+        scorer.forget(due)
+        if len(due) == 1:
+            _LOG.exception("vehicle left out until it sends more", vehicle_id=due[0], error=str(error)[:300])
+            backlog.done(due, time.monotonic())
+            return
+        for vehicle in due:
+            _score_due(follower, backlog, scorer, [vehicle])
 
 
 def _score_some(follower: _Follower, backlog: Backlog, scorer: Scorer, due: list[int]) -> None:

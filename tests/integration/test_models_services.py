@@ -102,8 +102,7 @@ def dump(pool: Pool) -> list[Any]:
             for query in (
                 "SELECT * FROM tire_days ORDER BY 1, 2",
                 "SELECT * FROM cell_sessions ORDER BY 1, 2",
-                "SELECT vehicle_id, component, probability, since, data_time FROM predictions"
-                " ORDER BY 1, 2, 5",
+                "SELECT vehicle_id, component, data_time, since, probability FROM predictions ORDER BY 1, 2",
             )
         ]
 
@@ -163,6 +162,25 @@ def test_scoring_everything_again_from_the_beginning_changes_nothing(
     with pool.connection() as connection:
         offered = connection.execute("SELECT count(*) FROM predictions WHERE routed_at IS NULL").fetchone()
     assert offered == (0,)
+
+
+def test_vehicle_that_cannot_be_scored_holds_up_nobody(
+    pool: Pool, database_url: str, three: tuple[int, int, int]
+) -> None:
+    healthy, leaking, shorted = three
+    with pool.connection() as connection:
+        connection.execute(
+            "INSERT INTO vehicle_models SELECT 'unicycle', name, chemistry, cell_count, probe_count,"
+            " capacity_ah, energy_kwh, '{front-left}', '{240}', grid_s, dbc, signal_map FROM vehicle_models"
+        )
+        connection.execute("UPDATE vehicles SET model_id = 'unicycle' WHERE vehicle_id = %s", (healthy,))
+    with running(run_score, database_url):
+        wait_for(pool, ALL_SCORED, (4,))
+        wait_for(pool, CURSOR_DONE)
+
+    with pool.connection() as connection:
+        scored = connection.execute("SELECT DISTINCT vehicle_id FROM vehicle_scores ORDER BY 1").fetchall()
+    assert [(leaking,), (shorted,)] == scored
 
 
 def test_late_rows_reopen_their_day(pool: Pool, database_url: str) -> None:
