@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import structlog
 
-from data.broker import EmbeddedBroker
+from data.broker import ROLES, EmbeddedBroker
 from data.embedded import EmbeddedDatabase
 from data.errors import SettingsError
 from data.migrate import migrate
@@ -81,12 +81,12 @@ class Installation:
             self._database.start()
             database_url = self._database.url
         if settings.mqtt_url:
-            mqtt_urls = dict.fromkeys(("ingest", "notify", "simulator"), settings.mqtt_url)
+            mqtt_urls = _external_urls(settings.mqtt_url)
             broker = "external"
         else:
             self._broker = EmbeddedBroker(home, kind=settings.broker)
             self._broker.start()
-            mqtt_urls = {role: self._broker.url(role) for role in ("ingest", "notify", "simulator")}
+            mqtt_urls = {role: self._broker.url(role) for role in ROLES}
             broker = self._broker.kind
         applied = migrate(database_url)
         logger.info("servers ready", action="servers", broker=broker, migrations=applied)
@@ -171,7 +171,7 @@ def find_running(settings: Settings) -> Endpoints:
     if settings.database_url:
         return Endpoints(
             database_url=settings.database_url,
-            mqtt_urls=dict.fromkeys(("ingest", "notify", "simulator", ""), settings.mqtt_url),
+            mqtt_urls={**_external_urls(settings.mqtt_url), "": settings.mqtt_url},
             broker="external",
         )
     path: Path = settings.home_path / _RUN_FILE
@@ -182,3 +182,8 @@ def find_running(settings: Settings) -> Endpoints:
             "ANXIN_DATABASE_URL is not set and no 'anxin up' runs in ANXIN_HOME: start one or set the URLs"
         ) from None
     return Endpoints(database_url=run["database_url"], mqtt_urls=run["mqtt_urls"], broker=run["broker"])
+
+
+def _external_urls(url: str) -> dict[str, str]:
+    """Return the broker's address per account: ``{role}`` in it stands for the name of the account."""
+    return {role: url.replace("{role}", role) for role in ROLES}

@@ -24,7 +24,8 @@ class Settings:
     )
     mqtt_url: str = _setting(
         "",
-        "Broker as mqtt[s]://user:password@host:port; empty: the embedded broker",
+        "Broker as mqtt[s]://user:password@host:port; {role} in it stands for ingest, notify or simulator;"
+        " empty: the embedded broker",
         schemes=("mqtt", "mqtts"),
     )
     home: str = _setting("", "Where the embedded servers and keys live; empty: ~/.local/share/anxin")
