@@ -102,7 +102,6 @@ def gas_amount(tire: FamilyRows, drive: FamilyRows | None) -> tuple[FloatArray, 
     Returns:
         Pressure, kPa absolute at 20 °C, and trust; both of shape (n, n_wheels).
     """
-    count = len(tire)
     gauge = np.asarray(tire.columns["tire.pressure"], dtype=np.float64)
     air, ambient = _surroundings(tire.time_us, drive)
     own = np.full_like(gauge, np.nan)
@@ -116,7 +115,7 @@ def gas_amount(tire: FamilyRows, drive: FamilyRows | None) -> tuple[FloatArray, 
     limit = np.where(np.isfinite(own), PAIRED_AGE_S, FRESH_AGE_S)
     is_plausible = (gauge > _PLAUSIBLE_KPA[0]) & (gauge < _PLAUSIBLE_KPA[1])
     is_trusted = is_plausible & ~(age > limit) & np.isfinite(pressure)
-    return pressure.reshape(count, -1), is_trusted
+    return pressure, is_trusted
 
 
 def tire_days(tire: FamilyRows, drive: FamilyRows | None, *, time_zone: str) -> TireDays:
@@ -135,7 +134,7 @@ def tire_days(tire: FamilyRows, drive: FamilyRows | None, *, time_zone: str) -> 
     is_equal = np.isfinite(gauge).all(-1) & (np.ptp(gauge, axis=-1) == 0)
     days = local_day(tire.time_us, time_zone)
     day, start = np.unique(days, return_index=True)
-    stop = np.append(start[1:], len(days))
+    stop = np.append(start[1:], len(days))[: len(start)]  # no rows: no days
     n_wheels = pressure.shape[1]
     gas, middle, spread = (np.full((len(day), n_wheels), np.nan) for _ in range(3))
     samples = np.zeros((len(day), n_wheels), dtype=np.int64)

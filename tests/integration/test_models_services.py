@@ -251,3 +251,23 @@ def test_late_deflation_raises_no_fresh_warning(pool: Pool, database_url: str) -
     with pool.connection() as connection:
         fresh = connection.execute("SELECT count(*) FROM predictions WHERE is_fresh").fetchone()
     assert fresh == (0,)
+
+
+@pytest.mark.parametrize("left_out", [Family.TIRE, Family.CELL, Family.DRIVE])
+def test_vehicle_that_lacks_a_family_is_scored_on_what_it_has(
+    pool: Pool, database_url: str, left_out: Family
+) -> None:
+    (vehicle,) = seed.seed_vehicles(pool, 1, cells=CELLS)
+    rows = fortnight(vehicle, now_us() - 10_000_000, leak=4.0, short=0.6)
+    seed.store_rows(pool, [r for r in rows if r.family is not left_out], is_live=True)
+
+    with running(run_score, database_url):
+        wait_for(pool, ALL_SCORED, (2,))
+        wait_for(pool, CURSOR_DONE)
+
+    with pool.connection() as connection:
+        likely = connection.execute(
+            "SELECT component FROM predictions WHERE probability > 0.5 ORDER BY 1"
+        ).fetchall()
+    found = {Family.TIRE: {"cell 8"}, Family.CELL: {"tire rear-left"}, Family.DRIVE: {"tire rear-left"}}
+    assert found[left_out] == {component for (component,) in likely}

@@ -235,3 +235,15 @@ def test_joined_rows_are_in_order_and_narrow_arrays_are_filled() -> None:
     assert found.time_us.tolist() == [10, 20, 30]
     assert np.isnan(found.columns["cell.voltage"][1:, 2]).all()
     assert joined([late], Family.TIRE) is None
+
+
+def test_no_tire_rows_give_no_days() -> None:
+    rows = tires_at(np.zeros(0, dtype=np.int64), np.zeros((0, 4)))
+
+    found = tire_days(rows, rows_without_columns(), time_zone="UTC")
+
+    assert (len(found.day), found.gas_kpa.shape) == (0, (0, 4))
+
+
+def rows_without_columns() -> FamilyRows:
+    return make.make_rows(Family.DRIVE, make.START_US + np.arange(3) * make.HOUR_US, {})
