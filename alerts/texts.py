@@ -59,7 +59,7 @@ _WHAT: Mapping[FailureMode, tuple[str, str]] = MappingProxyType(
             "Part of your battery is losing charge by itself",
             "您的动力电池有一处在自行放电",
         ),
-        _M.CELL_WEAK_CELL: ("Part of your battery is weaker than the rest", "您的动力电池有一处明显偏弱"),
+        _M.CELL_WEAK: ("Part of your battery is weaker than the rest", "您的动力电池有一处明显偏弱"),
         _M.CELL_IMBALANCE: ("Your battery is out of balance", "您的动力电池不均衡"),
         _M.CELL_RESISTANCE: ("Part of your battery has aged early", "您的动力电池有一处提前老化"),
         _M.BATTERY_CAPACITY_FADE: ("Your battery holds less than it should", "您的动力电池容量低于应有水平"),
@@ -82,7 +82,7 @@ _WHAT: Mapping[FailureMode, tuple[str, str]] = MappingProxyType(
     }
 )
 _BATTERY = frozenset(
-    {_M.CELL_INTERNAL_SHORT, _M.CELL_WEAK_CELL, _M.CELL_IMBALANCE, _M.CELL_RESISTANCE, _M.COOLING_LOSS,
+    {_M.CELL_INTERNAL_SHORT, _M.CELL_WEAK, _M.CELL_IMBALANCE, _M.CELL_RESISTANCE, _M.COOLING_LOSS,
      _M.BATTERY_THERMAL_EVENT, _M.INSULATION_LOSS, _M.ONBOARD_ALARM}
 )  # fmt: skip
 

@@ -69,7 +69,7 @@ class FailureMode(StrEnum):
     TIRE_PUNCTURE = "tire_puncture"
     TIRE_BLOWOUT_RISK = "tire_blowout_risk"
     CELL_INTERNAL_SHORT = "cell_internal_short"
-    CELL_WEAK_CELL = "cell_weak_cell"
+    CELL_WEAK = "cell_weak"
     CELL_IMBALANCE = "cell_imbalance"
     CELL_RESISTANCE = "cell_resistance"
     BATTERY_CAPACITY_FADE = "battery_capacity_fade"
