@@ -111,6 +111,7 @@ class Birth:
     model: str
     firmware: str
     time_zone: str
+    previous: tuple[str, int] | None = None  #: boot before this one, last sequence number it gave
 
 
 @dataclass(slots=True, kw_only=True)

@@ -80,12 +80,20 @@ class EventPayload(_Envelope, kw_only=True):
     data: dict[str, Any] = {}
 
 
+class PreviousBoot(msgspec.Struct):
+    """The boot before this one and the last number it gave to a message."""
+
+    boot: Boot
+    seq: Seq
+
+
 class BirthPayload(_Envelope, kw_only=True):
     """What a vehicle says of itself at boot."""
 
     model: Text
     firmware: Text
     tz: Text
+    prev: PreviousBoot | None = None
 
 
 class StatusPayload(msgspec.Struct):
@@ -153,7 +161,9 @@ def status_of(payload: StatusPayload) -> Status:
 
 def birth_of(payload: BirthPayload) -> Birth:
     """Return the birth that a payload tells."""
-    return Birth(payload.model, payload.firmware, payload.tz)
+    last = payload.prev
+    previous = None if last is None or last.boot == payload.boot else (last.boot, last.seq)
+    return Birth(payload.model, payload.firmware, payload.tz, previous)
 
 
 def decode_tele(tele: TelePayload, model: Model, catalogue: Catalogue) -> tuple[list[Part], dict[str, int]]:

@@ -60,6 +60,11 @@ def collect_streams(
         stream = _stream(streams, vehicle_id, head.boot, received_us)
         stream.seqs.append(head.seq)
         stream.origin = stream.origin or head.origin
+        if message.birth is not None and message.birth.previous is not None:
+            boot, last_seq = message.birth.previous
+            earlier = _stream(streams, vehicle_id, boot, received_us)
+            earlier.known_high = max(earlier.known_high, last_seq)
+            earlier.origin = earlier.origin or head.origin
         if i in time_span:
             low, high = time_span[i]
             stream.first_us = low if stream.first_us is None else min(low, stream.first_us)

@@ -82,9 +82,23 @@ def tele_payload(envelope: Envelope, rows: Sequence[FamilyRows], *, encoding: En
     return b"".join(parts)
 
 
-def birth_payload(envelope: Envelope, *, model: str, firmware: str, time_zone: str) -> bytes:
-    """Return what a vehicle says of itself at boot."""
-    return msgspec.json.encode({**envelope.fields(), "model": model, "firmware": firmware, "tz": time_zone})
+def birth_payload(
+    envelope: Envelope,
+    *,
+    model: str,
+    firmware: str,
+    time_zone: str,
+    previous: tuple[str, int] | None = None,
+) -> bytes:
+    """Return what a vehicle says of itself at boot.
+
+    ``previous`` is the boot before this one and the last sequence number it gave: a vehicle that lost power
+    may have sent messages that nobody knows of.
+    """
+    body = {**envelope.fields(), "model": model, "firmware": firmware, "tz": time_zone}
+    if previous is not None:
+        body["prev"] = {"boot": previous[0], "seq": previous[1]}
+    return msgspec.json.encode(body)
 
 
 def event_payload(

@@ -163,7 +163,7 @@ def publish_recording(
         rate_messages_per_s=rate_messages_per_s,
         now_ms=_now_ms,
     )
-    rows = 0
+    rows, previous = 0, store.newest_boot(vin)
     try:
         link.start()
         if birth is not None:
@@ -171,7 +171,7 @@ def publish_recording(
             link.submit(
                 vin,
                 Up.BIRTH,
-                partial(birth_payload, model=model, firmware=firmware, time_zone=zone),
+                partial(birth_payload, model=model, firmware=firmware, time_zone=zone, previous=previous),
                 stop=stop,
             )
         first_us, last_us = pieces[0].time_us, pieces[-1].time_us

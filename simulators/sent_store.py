@@ -17,6 +17,8 @@ CREATE TABLE IF NOT EXISTS sent (
 CREATE INDEX IF NOT EXISTS sent_by_age ON sent (sent_ms);
 """
 _FETCH = "SELECT vin, boot, seq, sent_ms, topic, payload FROM sent WHERE vin = ? AND boot = ? AND seq = ?"
+_NEWEST_BOOT = "SELECT boot FROM sent WHERE vin = ? ORDER BY sent_ms DESC LIMIT 1"
+_HIGHEST = "SELECT max(seq) FROM sent WHERE vin = ? AND boot = ?"
 _CUT = "SELECT sent_ms FROM sent ORDER BY sent_ms LIMIT 1 OFFSET (SELECT count(*) / 10 FROM sent)"
 
 
@@ -64,6 +66,14 @@ class SentStore:
             if row:
                 found.append(SentMessage(*row))
         return found
+
+    def newest_boot(self, vin: str) -> tuple[str, int] | None:
+        """Return the boot that sent last and the highest number it sent; None when nothing is kept."""
+        row = self._db.execute(_NEWEST_BOOT, (vin,)).fetchone()
+        if row is None:
+            return None
+        boot = str(row[0])
+        return boot, int(self._db.execute(_HIGHEST, (vin, boot)).fetchone()[0])
 
     def prune(self, now_ms: int) -> int:
         """Forget what is older than seven days, and the oldest where there is too much; return how many."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Event
 
 import structlog
 
-from data.records import Family, FamilyRows
+from data.records import Family, FamilyRows, Vin
 from data.settings import Settings
 from data.topics import Up
 from simulators.batches import Collector, family_of, split_vehicles, trim_columns
@@ -106,8 +106,10 @@ class FleetRun:
             on_warning=self._on_warning,
             now_ms=_now_ms,
         )
+        previous = {v.vin: store.newest_boot(v.vin) for v in self._fleet.vehicles}
         try:
             self._link.start()
+            self._announce(self._link, previous, stop)
             history, end_s = History(self._fleet), min(self._fleet.end_s, time.time())
             if self._publish_past(self._link, history, end_s, stop):
                 self._publish_present(self._link, LiveFleet(history, end_s), stop)
@@ -115,9 +117,8 @@ class FleetRun:
             self._link.stop()
             store.close()
 
-    def _publish_past(self, link: FleetLink, history: History, end_s: float, stop: Event) -> bool:
-        vehicles = self._fleet.vehicles
-        for vehicle in vehicles:
+    def _announce(self, link: FleetLink, previous: Mapping[Vin, tuple[str, int] | None], stop: Event) -> None:
+        for vehicle in self._fleet.vehicles:
             link.submit(
                 vehicle.vin,
                 Up.BIRTH,
@@ -126,9 +127,13 @@ class FleetRun:
                     model=vehicle.model_id,
                     firmware=vehicle.firmware,
                     time_zone=vehicle.time_zone,
+                    previous=previous[vehicle.vin],
                 ),
                 stop=stop,
             )
+
+    def _publish_past(self, link: FleetLink, history: History, end_s: float, stop: Event) -> bool:
+        vehicles = self._fleet.vehicles
         collectors = [Collector() for _ in vehicles]
         for done, families in enumerate(history.days(end_s), start=1):
             self._collect(collectors, families)

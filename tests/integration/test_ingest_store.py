@@ -27,6 +27,8 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
 CELLS = 4
 
+SECOND = {"model": "small", "firmware": "1", "tz": "Asia/Urumqi", "origin": "simulated"}
+
 REGISTER = "INSERT INTO vehicles (tenant_id, vin, model_id) VALUES (1, %s, 'small')"
 
 DBC = """VERSION ""
@@ -353,6 +355,34 @@ def test_on_board_alarms_and_trouble_codes_are_stored_once(fleet: Pool, intake: 
     assert rows(fleet, events)[0][4] == NOW, "an alarm from a skewed clock counts from its arrival"
     assert rows(fleet, "SELECT ecu, code, status FROM trouble_codes") == [("bms", "P0A80", 9)]
     assert rows(fleet, "SELECT families, vehicle_ids FROM ingest_batches") == [(["event"], [1])] * 2
+
+
+def test_a_birth_tells_of_what_the_boot_before_it_sent(fleet: Pool, intake: Intake) -> None:
+    birth = head(0, boot="b2") | SECOND
+
+    feed(
+        intake,
+        delivery(tele(0, [NOW_MS], speed=[1])),
+        delivery(tele(1, [NOW_MS + 1000], speed=[1])),
+        delivery(birth | {"prev": {"boot": "b1", "seq": 3}}, "birth"),
+    )
+
+    assert rows(fleet, "SELECT boot, high, missing::text FROM message_streams ORDER BY boot") == [
+        ("b1", 3, "{[2,4)}"),
+        ("b2", 0, "{}"),
+    ]
+
+
+def test_a_boot_known_only_from_the_next_birth_has_the_origin_of_that_birth(
+    fleet: Pool, intake: Intake
+) -> None:
+    birth = head(0, boot="b2") | SECOND
+
+    feed(intake, delivery(birth | {"prev": {"boot": "b1", "seq": 1}}, "birth"))
+
+    assert rows(fleet, "SELECT origin, missing::text FROM message_streams WHERE boot = 'b1'") == [
+        ("simulated", "{[0,2)}")
+    ]
 
 
 def test_birth_is_an_event_and_updates_the_vehicle(fleet: Pool, intake: Intake) -> None:

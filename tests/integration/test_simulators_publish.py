@@ -355,3 +355,35 @@ def test_store_forgets_what_is_too_old_or_too_much(tmp_path: Path) -> None:
 
     assert len(kept) <= 50
     assert kept[-1] == 99
+
+
+def test_store_knows_the_boot_that_sent_last(tmp_path: Path) -> None:
+    store = SentStore(tmp_path)
+    assert store.newest_boot(VIN) is None
+    store.save(SentMessage(VIN, "b1", seq, 1000 + seq, "t", b"") for seq in range(12))
+    store.save([SentMessage(VIN, "a2", 0, 2000, "t", b""), SentMessage("other", "c", 9, 3000, "t", b"")])
+    newest = store.newest_boot(VIN)
+    store.close()
+
+    assert newest == ("a2", 0)
+
+
+def test_a_fleet_that_starts_again_tells_what_it_sent_before(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    fleet = build_fleet(1, seed=1, start=datetime.now(UTC) - timedelta(days=1), days=1)
+    vin, settings = fleet.vehicles[0].vin, replace(Settings(), mqtt_url=broker.url("simulator"))
+
+    with server_at(broker.url("ingest"), "again") as server:
+        for _ in range(2):
+            stop = threading.Event()
+            run = FleetRun(settings, fleet, store_dir=tmp_path)
+            thread = threading.Thread(target=run.run, args=(stop,))
+            thread.start()
+            await_that(lambda run=run: run.is_backfill_done)  # type: ignore[misc]
+            stop.set()
+            thread.join()
+        await_that(lambda: len(server.of("birth")) == 2)
+
+    first, second = server.of("birth")
+    sent = [body["seq"] for topic, body, _ in server.heard if vin in topic and body["boot"] == first["boot"]]
+    assert "prev" not in first
+    assert second["prev"] == {"boot": first["boot"], "seq": max(sent)}
