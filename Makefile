@@ -32,7 +32,7 @@ fix: setup ## format and repair what can be repaired
 	$(BIN)/ruff format .
 
 bench: setup ## the benchmarks, as JSON with units
-	$(BIN)/anxin bench $(ARGS)
+	$(BIN)/anxin bench decode --json $(ARGS)
 
 lock: setup ## resolve the dependencies of pyproject.toml again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --upgrade --no-emit-index-url \
