@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib import resources
-from types import MappingProxyType
 from typing import LiteralString, cast
 
 import psycopg
@@ -87,19 +87,42 @@ def wrap_errors() -> Iterator[None]:
         raise DatabaseError(f"database refused: {str(error).strip()[:500]}") from error
 
 
-def load_queries(package: str, file: str = "queries.sql") -> Mapping[str, LiteralString]:
-    """Return the named statements of a package's .sql file.
+class Queries(Mapping[str, LiteralString]):
+    """The named statements of a package's .sql file, read at first use: importing a module reads nothing.
 
     A statement begins after a line ``-- name --`` and ends before the next one.
     """
-    text = resources.files(package).joinpath(file).read_text("utf-8")
-    pieces = _NAME.split(text)
-    queries: dict[str, LiteralString] = {}
-    for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
-        if name in queries:
-            raise DatabaseError(f"{package}/{file}: query {name!r} is defined twice")
-        queries[name] = cast("LiteralString", body.strip())
-    return MappingProxyType(queries)
+
+    def __init__(self, package: str, file: str) -> None:
+        self._package, self._file = package, file
+        self._statements: dict[str, LiteralString] | None = None
+
+    def __getitem__(self, name: str) -> LiteralString:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def _read(self) -> dict[str, LiteralString]:
+        if self._statements is None:
+            text = resources.files(self._package).joinpath(self._file).read_text("utf-8")
+            pieces = _NAME.split(text)
+            found: dict[str, LiteralString] = {}
+            for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
+                if name in found:
+                    raise DatabaseError(f"{self._package}/{self._file}: query {name!r} is defined twice")
+                found[name] = cast("LiteralString", body.strip())
+            self._statements = found
+        return self._statements
+
+
+@cache
+def load_queries(package: str, file: str = "queries.sql") -> Queries:
+    """Return the named statements of a package's .sql file."""
+    return Queries(package, file)
 
 
 def notify(connection: Connection, channel: str, payload: str = "") -> None:
