@@ -227,7 +227,6 @@ def up(
 
 def _prepare(database_url: str) -> dict[str, str]:
     """Load the reference data; make the logins of a first start and return their passwords."""
-    from api.access import create_user
     from api.account_store import has_users
     from data.db import connect
     from data.reference import load_reference
@@ -236,10 +235,27 @@ def _prepare(database_url: str) -> dict[str, str]:
         load_reference(connection, tenant=TENANT)
         if has_users(connection, TENANT):
             return {}
-        logins = {login: secrets.token_urlsafe(12) for login in ("operations", "engineer")}
-        for login, password in logins.items():
-            create_user(connection, tenant=TENANT, login=login, password=password, role=login)
-    return logins
+        return {role: _add_login(connection, role) for role in ("operations", "engineer")}
+
+
+def _add_login(connection: Any, role: str, **bounds: int | None) -> str:
+    """Make the login that is called like its role and return its password."""
+    from api.access import create_user
+
+    password = secrets.token_urlsafe(12)
+    create_user(connection, tenant=TENANT, login=role, password=password, role=role, **bounds)
+    return password
+
+
+def _add_key(database_url: str) -> str:
+    """Make an API key for operations and return it."""
+    from api.access import create_api_key
+    from data.db import connect
+
+    with connect(database_url, name="anxin-setup") as connection:
+        return create_api_key(
+            connection, tenant=TENANT, role="operations", name="demo", now=datetime.now(UTC)
+        )
 
 
 @app.command()
@@ -572,6 +588,12 @@ class _DemoWorkshop:
 
         return order_report(connection, tenant=TENANT)
 
+    def admit(
+        self, connection: Any, role: str, *, owner_id: int | None = None, station_id: int | None = None
+    ) -> str:
+        """Make a login and return its password."""
+        return _add_login(connection, role, owner_id=owner_id, station_id=station_id)
+
 
 @app.command()
 def demo(
@@ -610,6 +632,9 @@ def demo(
             console.print(f"Pages: {settings.base_url}  (everything in them is simulated)")
             for login, password in logins.items():
                 console.print(f"  login {login}  password {password}")
+            console.print(
+                f"  API key of operations {_add_key(endpoints.database_url)}  (Authorization: Bearer …)"
+            )
             fleet = _build_fleet(vehicles, days, seed)
             with open_pool(endpoints.database_url, size=2, name="anxin-demo") as pool:
                 run = Demo(

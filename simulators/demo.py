@@ -22,7 +22,14 @@ from simulators.fleet import Fleet
 from simulators.push_endpoint import PushEndpoint, Subscription
 from simulators.service import FleetRun
 from simulators.store import StoryStore
-from simulators.story import Narrator, Snapshot, count_false_orders, find_missing
+from simulators.story import (
+    Access,
+    Narrator,
+    Snapshot,
+    count_false_orders,
+    find_first_placed,
+    find_missing,
+)
 
 #: Predictors that `score` runs; every vehicle must have been seen by each.
 SCORED_MODES = (FailureMode.TIRE_SLOW_LEAK, FailureMode.CELL_INTERNAL_SHORT)
@@ -43,6 +50,11 @@ class Workshop(Protocol):
     def report(self, connection: Connection) -> Sequence[Mapping[str, Any]]:
         """Return the orders as the demo prints them."""
 
+    def admit(
+        self, connection: Connection, role: str, *, owner_id: int | None = None, station_id: int | None = None
+    ) -> str:
+        """Make the login that is called like the role and return its password."""
+
 
 @dataclass(slots=True)
 class Demo:
@@ -60,6 +72,7 @@ class Demo:
     _pushed_at: dict[str, datetime] = field(default_factory=dict)
     _first_row_s: float | None = None
     _order_s: float | None = None
+    _is_open: bool = False  #: the owner and the station of the first order can log in
     _snapshot: Snapshot | None = None
     _run: FleetRun | None = None
 
@@ -142,12 +155,28 @@ class Demo:
                 snapshot = self._look()
                 for line in narrator.tell(snapshot, vins):
                     self.say(line)
+                self._open_pages(snapshot)
                 missing = find_missing(snapshot, vins)
             if is_until_order and (not missing or self._elapsed() > timeout_s):
                 return missing
             if not publisher.is_alive():
                 return ["the simulated fleet stopped publishing", *missing]
         return missing
+
+    def _open_pages(self, snapshot: Snapshot) -> None:
+        """Give the owner and the station of the first order their logins, once."""
+        order = find_first_placed(snapshot.orders)
+        if order is None or self._is_open:
+            return
+        with transaction(self.pool) as connection:
+            owner = self.workshop.admit(connection, "owner", owner_id=order.owner_id)
+            station = self.workshop.admit(connection, "station", station_id=order.station_id)
+        self._is_open = True
+        for access in (
+            Access(role="owner", path="/owner", password=owner, sees=f"answer order {order.order_id} here"),
+            Access(role="station", path="/station", password=station, sees="and see the answer arrive here"),
+        ):
+            self.say(access.tell(self.settings.base_url))
 
     def _settle(self, stop: threading.Event) -> None:
         """Let the fleet fall silent and wait until all it published is stored or the time is up."""

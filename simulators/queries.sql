@@ -35,4 +35,5 @@ WHERE w.order_id IS NOT NULL
 ORDER BY delivered_at;
 
 -- order_vehicles --
-SELECT o.order_id, v.vin, o.component, o.failure_mode FROM repair_orders o JOIN vehicles v USING (vehicle_id);
+SELECT o.order_id, v.vin, o.component, o.failure_mode, v.owner_id, o.station_id
+FROM repair_orders o JOIN vehicles v USING (vehicle_id) ORDER BY o.order_id;

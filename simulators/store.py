@@ -27,12 +27,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderVehicle:
-    """Which vehicle and component an order is for."""
+    """Which vehicle and component an order is for, and who has to do with it."""
 
     order_id: int
     vin: str
     component: str
     failure_mode: str
+    owner_id: int | None
+    station_id: int | None  #: None while no station has been found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

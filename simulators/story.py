@@ -52,6 +52,27 @@ def find_missing(snapshot: Snapshot, vins: Collection[str]) -> list[str]:
     return missing
 
 
+def find_first_placed(orders: Sequence[OrderVehicle]) -> OrderVehicle | None:
+    """Return the oldest order that has an owner to answer it and a station to do it, or None."""
+    placed = [o for o in orders if o.owner_id is not None and o.station_id is not None]
+    return min(placed, key=lambda order: order.order_id, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What somebody needs to look at the demo in their role."""
+
+    role: str  #: also the login
+    path: str  #: the page where the role begins
+    password: str
+    sees: str
+
+    def tell(self, base_url: str) -> str:
+        """Return it as a sentence and a line to type from."""
+        page = f"{self.role} page: {base_url}{self.path}"
+        return f"{page}  login {self.role}  password {self.password}  ({self.sees})"
+
+
 @dataclass(slots=True)
 class Narrator:
     """Turn snapshots into sentences, each told once."""
