@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from alerts.alarms import evidence_of
-from alerts.desk import Desk, Terms, decide_again
+from alerts.desk import Desk, Terms, decide_for_vehicle
 from alerts.joining import join_alarms
 from alerts.router import Routed, act_on
 from alerts.store import AlertStore
@@ -26,9 +26,11 @@ def follow_events(pool: Pool, terms: Terms, *, now: datetime, limit: int = 1000)
         newest, spans = store.fetch_event_spans(cursor, limit)
     done = Routed()
     for vehicle_id, first, last in spans:
-        done += decide_again(
+        done += decide_for_vehicle(
             pool,
+            vehicle_id,
             lambda desk, v=vehicle_id, a=first, b=last: take_alarms(desk, v, (a, b), terms, now=now),  # type: ignore[misc]
+            otherwise=Routed(lost=1),
         )
     if newest > cursor:
         with transaction(pool) as connection:

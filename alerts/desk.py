@@ -8,14 +8,17 @@ from datetime import timedelta
 from typing import TypeVar
 
 import psycopg
+import structlog
 
 from alerts.errors import BookingConflict
 from alerts.network_store import NetworkStore
 from alerts.rules import Policy, load_policy
 from alerts.store import AlertStore
 from data.db import Connection, Pool, transaction
-from data.errors import DatabaseAway
+from data.errors import DatabaseAway, DatabaseError
 from data.settings import Settings
+
+_log = structlog.get_logger("alerts")
 
 #: Tries of one decision: the first with everybody else, the others alone.
 ATTEMPTS = 5
@@ -68,6 +71,22 @@ def decide_again(pool: Pool, work: Callable[[Desk], _T]) -> _T:
                 raise
             last = error
     raise BookingConflict(f"the decision lost {ATTEMPTS} times: {str(last).strip()[:200]}") from last
+
+
+def decide_for_vehicle(pool: Pool, vehicle_id: int, work: Callable[[Desk], _T], *, otherwise: _T) -> _T:
+    """Run a vehicle's decision; where its own data break it, say so and return ``otherwise``: others go on.
+
+    Raises:
+        BookingConflict: It lost every time; nothing was written, and it may be tried later.
+        DatabaseError: The database, not the vehicle, is at fault.
+    """
+    try:
+        return decide_again(pool, work)
+    except (BookingConflict, DatabaseError):
+        raise
+    except Exception:
+        _log.exception("no decision for a vehicle", action="decide", vehicle_id=vehicle_id)
+        return otherwise
 
 
 def open_desk(connection: Connection, *, is_exclusive: bool = False) -> Desk:

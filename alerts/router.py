@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
-from alerts.desk import Desk, Terms, decide_again
+from alerts.desk import Desk, Terms, decide_again, decide_for_vehicle
 from alerts.errors import BookingConflict
 from alerts.facts import NewOrder, Order, VehicleFacts
 from alerts.joining import join_alarms
@@ -51,7 +51,12 @@ def route_waiting(pool: Pool, terms: Terms, *, now: datetime, limit: int = 64) -
     done = Routed(predictions=quiet)
     for vehicle_id in vehicles:
         try:
-            done += decide_again(pool, lambda desk, v=vehicle_id: route_vehicle(desk, v, terms, now=now))  # type: ignore[misc]
+            done += decide_for_vehicle(
+                pool,
+                vehicle_id,
+                lambda desk, v=vehicle_id: route_vehicle(desk, v, terms, now=now),  # type: ignore[misc]
+                otherwise=Routed(lost=1),
+            )
         except BookingConflict:
             done += Routed(lost=1)
     return done

@@ -236,3 +236,14 @@ def test_a_prediction_of_an_unknown_mode_does_not_hold_up_the_others(pool: Pool)
     seed.add_prediction(pool, vehicle, NOW)
 
     assert route_waiting(pool, TERMS, now=NOW).orders == 1
+
+
+def test_a_vehicle_that_cannot_be_decided_about_does_not_hold_up_the_others(pool: Pool) -> None:
+    broken, whole = seed.seed_vehicles(pool, 2)
+    seed.add_prediction(pool, broken, NOW, reasons=json.dumps([{"feature": "no value, no text"}]))
+    seed.add_prediction(pool, whole, NOW)
+
+    done = route_waiting(pool, TERMS, now=NOW)
+
+    assert (done.orders, done.lost) == (1, 1)
+    assert seed.rows(pool, "SELECT vehicle_id FROM predictions WHERE routed_at IS NULL") == [(broken,)]
