@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from alerts.alarm_router import follow_events
+from alerts.desk import Desk, decide_for_vehicle
 from alerts.report import order_report
-from alerts.router import replan_waiting, route_waiting
+from alerts.router import Routed, replan_waiting, route_vehicle, route_waiting
 from data.db import Pool, transaction
 from tests.integration import alerts_seed as seed
 
@@ -238,12 +239,16 @@ def test_a_prediction_of_an_unknown_mode_does_not_hold_up_the_others(pool: Pool)
     assert route_waiting(pool, TERMS, now=NOW).orders == 1
 
 
-def test_a_vehicle_that_cannot_be_decided_about_does_not_hold_up_the_others(pool: Pool) -> None:
-    broken, whole = seed.seed_vehicles(pool, 2)
-    seed.add_prediction(pool, broken, NOW, reasons=json.dumps([{"feature": "no value, no text"}]))
-    seed.add_prediction(pool, whole, NOW)
+def test_a_vehicle_whose_data_break_the_decision_leaves_nothing_behind_and_stops_nobody(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.add_prediction(pool, vehicle, NOW)
 
-    done = route_waiting(pool, TERMS, now=NOW)
+    def half_done(desk: Desk) -> Routed:
+        route_vehicle(desk, vehicle, TERMS, now=NOW)
+        raise ZeroDivisionError
 
-    assert (done.orders, done.lost) == (1, 1)
-    assert seed.rows(pool, "SELECT vehicle_id FROM predictions WHERE routed_at IS NULL") == [(broken,)]
+    done = decide_for_vehicle(pool, vehicle, half_done, otherwise=Routed(lost=1))
+
+    assert Routed(lost=1) == done
+    assert seed.rows(pool, "SELECT count(*) FROM repair_orders") == [(0,)]
+    assert seed.rows(pool, "SELECT count(*) FROM predictions WHERE routed_at IS NULL") == [(1,)]
