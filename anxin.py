@@ -414,21 +414,24 @@ def replay(
     from data.db import connect
     from data.records import parse_vin
     from data.reference import VehicleRegistration, fetch_model_of, register_vehicles
-    from data.vehicle_specs import find_like, find_spec
+    from data.vehicle_specs import check_fits, find_like, find_spec
     from ingest.recordings import CanLog, open_recording
     from simulators.replay import CanRecording, publish_recording
 
     settings = _running("simulator")
     vehicle = parse_vin(vin)
     place = _parse_place(at)
+    pace = None if speed == "max" else _parse_speed(speed)
     with console.status(f"reading {file.name}"):
         recording = open_recording(
             file, format=format_, dbc_path=dbc, map_path=signal_map, spec=find_spec(model) if model else None
         )
     with connect(settings.database_url, name="anxin-replay") as connection:
         known = fetch_model_of(connection, tenant=TENANT, vin=vehicle)
+        named = model or known
+        spec = find_spec(named) if named else find_like(recording.spec)
+        check_fits(spec, recording.spec)
         if known is None or model or place:
-            spec = find_spec(model) if model else find_spec(known) if known else find_like(recording.spec)
             registration = VehicleRegistration(
                 vin=vehicle,
                 model_id=spec.model_id,
@@ -437,7 +440,6 @@ def replay(
                 home_lon=place[1] if place else None,
             )
             register_vehicles(connection, tenant=TENANT, vehicles=[registration])
-            known = spec.model_id
     shift_us = 0 if keep_time else int((datetime.now(UTC) - recording.last).total_seconds() * 1e6)
     # Raw frames go as they are when the vehicle's own model decodes them, not when a DBC was given for them.
     raw, can = recording.raw_frames, None
@@ -455,15 +457,15 @@ def replay(
             shift_us=shift_us,
             store_dir=settings.home_path / "replayed",
             keep_time=keep_time,
-            speed=None if speed == "max" else _parse_speed(speed),
-            birth=(known, "replay", recording.spec.time_zone),
+            speed=pace,
+            birth=(spec.model_id, "replay", recording.spec.time_zone),
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
             stop=_stop_on_signal(),
             linger_s=linger_s,
         )
     console.print(f"{counts.published:,} messages published, {counts.resent:,} sent again")
     if as_json:
-        _print_json({"vin": vehicle, "model": known, "shift_s": shift_us / 1e6, **asdict(counts)})
+        _print_json({"vin": vehicle, "model": spec.model_id, "shift_s": shift_us / 1e6, **asdict(counts)})
 
 
 def _parse_place(text: str | None) -> tuple[float, float] | None:

@@ -20,20 +20,39 @@ def find_spec(model_id: str) -> VehicleSpec:
 
 
 def find_like(spec: VehicleSpec) -> VehicleSpec:
-    """Return the shipped model that a recording's vehicle resembles: same cells and, where told, chemistry.
+    """Return the shipped model that a recording's vehicle resembles: same cells and probes, same chemistry.
 
     Raises:
-        ReferenceDataError: None has as many cells; says what to do.
+        ReferenceDataError: None has as many cells and probes; says what to do.
     """
     models = [_spec_of(model) for model in read_reference().models]
-    if spec.cell_count == 0:
-        return models[0]
-    same = [model for model in models if model.cell_count == spec.cell_count]
+    same = [model for model in models if _misfit(model, spec) is None]
     if not same:
         raise ReferenceDataError(
-            f"recording: has {spec.cell_count} cells, no vehicle model has: add one to vehicle_models.toml"
+            f"recording: has {spec.cell_count} cells and {spec.probe_count} probes, no vehicle model has:"
+            " add one to vehicle_models.toml"
         )
     return next((model for model in same if model.chemistry == spec.chemistry), same[0])
+
+
+def check_fits(model: VehicleSpec, recording: VehicleSpec) -> None:
+    """Check that a vehicle of ``model`` could have sent a recording.
+
+    Raises:
+        ReferenceDataError: The recording has another number of cells or probes; names both.
+    """
+    misfit = _misfit(model, recording)
+    if misfit:
+        raise ReferenceDataError(f"recording: {misfit}")
+
+
+def _misfit(model: VehicleSpec, recording: VehicleSpec) -> str | None:
+    for what in ("cell_count", "probe_count"):
+        ours, theirs = getattr(model, what), getattr(recording, what)
+        if theirs not in (0, ours):
+            noun = what.removesuffix("_count") + "s"
+            return f"has {theirs} {noun}, vehicle model {model.model_id!r} has {ours}"
+    return None
 
 
 def _spec_of(row: ModelRow) -> VehicleSpec:
