@@ -20,8 +20,8 @@ class TirePunctureRule:
     """Tell a puncture: 1 kPa/min or more, against the other wheels, on two changed readings in a row.
 
     UN R141 asks for 10 min to a warning. A single reading proves nothing (a sensor that falls to zero and
-    comes back), noise and temperature steps of a cheap sensor together reach 8 kPa, and below ``dead_kpa`` the
-    sensor is doubted before the tire. The class is S1: stop when it is safe.
+    comes back), noise and temperature steps of a cheap sensor together reach 8 kPa, and below
+    ``dead_kpa`` the sensor is doubted before the tire. The class is S1: stop when it is safe.
     """
 
     rate_kpa_per_min: float = 1.0
