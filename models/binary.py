@@ -13,8 +13,9 @@ from models.errors import ModelError
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 _HEADER = len(_SIGNATURE) + 8
 _TRAILER = 2
+_BEGINNING_US = 946_684_800_000_000
 #: Item types of the columns that queries of this folder yield, as PostgreSQL sends them.
-_SCALARS = {"int8": ">i8", "int4": ">i4", "int2": ">i2", "real": ">f4", "float8": ">f8"}
+_SCALARS = {"timestamptz": ">i8", "int8": ">i8", "int4": ">i4", "int2": ">i2", "real": ">f4", "float8": ">f8"}
 
 
 def row_type(columns: Sequence[tuple[str, str, int]]) -> np.dtype[Any]:
@@ -58,6 +59,11 @@ def scalars(rows: npt.NDArray[Any], name: str) -> npt.NDArray[np.float64]:
 def whole(rows: npt.NDArray[Any], name: str) -> npt.NDArray[np.int64]:
     """Return a scalar column of whole numbers."""
     return np.asarray(rows[name], dtype=np.int64)
+
+
+def times(rows: npt.NDArray[Any], name: str) -> npt.NDArray[np.int64]:
+    """Return a timestamptz column in microseconds since 1970; PostgreSQL sends them since 2000."""
+    return whole(rows, name) + _BEGINNING_US
 
 
 def arrays(rows: npt.NDArray[Any], name: str) -> npt.NDArray[np.float64]:

@@ -34,7 +34,7 @@ FROM vehicles v WHERE v.vehicle_id = ANY (%(vehicle_ids)s);
 
 -- copy_drive_rows --
 COPY (
-    SELECT (extract(epoch FROM time) * 1000000)::bigint, coalesce(speed, 'NaN'), coalesce(pack_current, 'NaN'),
+    SELECT time, coalesce(speed, 'NaN'), coalesce(pack_current, 'NaN'),
            coalesce(soc, 'NaN'), coalesce(charging::real, 'NaN'), coalesce(ambient, 'NaN'),
            coalesce(barometer, 'NaN'), coalesce(altitude, 'NaN')
     FROM drive_readings
@@ -45,7 +45,7 @@ COPY (
 -- copy_tire_rows --
 -- Every row has as many elements as the model has wheels, so that all rows have one length.
 COPY (
-    SELECT (extract(epoch FROM time) * 1000000)::bigint,
+    SELECT time,
            array_replace(pressure, NULL, 'NaN'::real),
            CASE WHEN cardinality(temperature) = %(width)s THEN array_replace(temperature, NULL, 'NaN'::real)
                 ELSE array_fill('NaN'::real, ARRAY[%(width)s]) END,
@@ -68,19 +68,19 @@ ORDER BY 1, 2;
 -- copy_cell_rows --
 -- The first row of each 30 s, as the features take them.
 COPY (
-    SELECT DISTINCT ON (floor(extract(epoch FROM time) / 30))
-           (extract(epoch FROM time) * 1000000)::bigint,
+    SELECT DISTINCT ON (date_bin('30 seconds', time, '1970-01-01Z'))
+           time,
            array_replace(voltage_mv, NULL, (-1)::smallint),
            coalesce(temperature_ddegc[1], (-32768)::smallint)
     FROM cell_readings
     WHERE vehicle_id = %(vehicle_id)s AND time >= %(begin)s AND time < %(end)s AND sub_pack = 1
       AND first_cell = %(first_cell)s AND cardinality(voltage_mv) = %(width)s
-    ORDER BY floor(extract(epoch FROM time) / 30), time
+    ORDER BY date_bin('30 seconds', time, '1970-01-01Z'), time
 ) TO STDOUT (FORMAT binary);
 
 -- copy_recent_tires --
 COPY (
-    SELECT vehicle_id, (extract(epoch FROM time) * 1000000)::bigint,
+    SELECT vehicle_id, time,
            array_replace(pressure, NULL, 'NaN'::real),
            CASE WHEN cardinality(temperature) = %(width)s THEN array_replace(temperature, NULL, 'NaN'::real)
                 ELSE array_fill('NaN'::real, ARRAY[%(width)s]) END,
@@ -94,7 +94,7 @@ COPY (
 
 -- copy_recent_surroundings --
 COPY (
-    SELECT vehicle_id, (extract(epoch FROM time) * 1000000)::bigint, coalesce(ambient, 'NaN'),
+    SELECT vehicle_id, time, coalesce(ambient, 'NaN'),
            coalesce(barometer, 'NaN'), coalesce(altitude, 'NaN')
     FROM drive_readings
     WHERE vehicle_id = ANY (%(vehicle_ids)s) AND time >= %(begin)s::timestamptz - interval '15 minutes'

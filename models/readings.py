@@ -10,7 +10,7 @@ import numpy as np
 from data.catalogue import load_catalogue
 from data.db import Connection, load_queries
 from data.records import Family, FamilyRows, FloatArray, IntArray
-from models.binary import arrays, parse_rows, row_type, scalars, whole
+from models.binary import arrays, parse_rows, row_type, scalars, times, whole
 from models.features.days import to_datetime
 
 _SQL = load_queries("models")
@@ -23,21 +23,21 @@ _AIR_ALIASES = ("ambient", "barometer", "altitude")
 
 def fetch_drive_rows(connection: Connection, vehicle_id: int, begin_us: int, end_us: int) -> FamilyRows:
     """Return what features need of the drive rows of one vehicle, ascending in time."""
-    layout = row_type([("time", "int8", 0), *((alias, "real", 0) for alias in _DRIVE_ALIASES)])
+    layout = row_type([("time", "timestamptz", 0), *((alias, "real", 0) for alias in _DRIVE_ALIASES)])
     rows = _copy(connection, _SQL["copy_drive_rows"], _span(vehicle_id, begin_us, end_us), layout)
     columns = {alias: scalars(rows, alias) for alias in _DRIVE_ALIASES}
-    return _family_rows(Family.DRIVE, vehicle_id, whole(rows, "time"), columns)
+    return _family_rows(Family.DRIVE, vehicle_id, times(rows, "time"), columns)
 
 
 def fetch_tire_rows(
     connection: Connection, vehicle_id: int, begin_us: int, end_us: int, n_wheels: int
 ) -> FamilyRows:
     """Return the tire rows of one vehicle, ascending in time."""
-    layout = row_type([("time", "int8", 0), *((alias, "real", n_wheels) for alias in _WHEEL_ALIASES)])
+    layout = row_type([("time", "timestamptz", 0), *((alias, "real", n_wheels) for alias in _WHEEL_ALIASES)])
     params = {**_span(vehicle_id, begin_us, end_us), "width": n_wheels}
     rows = _copy(connection, _SQL["copy_tire_rows"], params, layout)
     columns = {alias: arrays(rows, alias) for alias in _WHEEL_ALIASES}
-    return _family_rows(Family.TIRE, vehicle_id, whole(rows, "time"), columns)
+    return _family_rows(Family.TIRE, vehicle_id, times(rows, "time"), columns)
 
 
 def fetch_cell_rows(
@@ -46,33 +46,33 @@ def fetch_cell_rows(
     """Return the cell rows of one vehicle on the features' grid: V, and °C of the first probe."""
     catalogue = load_catalogue().signals
     span = _span(vehicle_id, begin_us, end_us)
-    times: list[IntArray] = []
+    moments: list[IntArray] = []
     volts: list[FloatArray] = []
     probes: list[FloatArray] = []
     firsts: list[IntArray] = []
     for first, width in connection.execute(_SQL["fetch_cell_frames"], span).fetchall():
-        layout = row_type([("time", "int8", 0), ("voltage", "int2", width), ("probe", "int2", 0)])
+        layout = row_type([("time", "timestamptz", 0), ("voltage", "int2", width), ("probe", "int2", 0)])
         params = {**span, "first_cell": first, "width": width}
         rows = _copy(connection, _SQL["copy_cell_rows"], params, layout)
         raw = arrays(rows, "voltage")[:, :cell_count]
         wide = np.full((len(rows), cell_count), np.nan)
         wide[:, : raw.shape[1]] = np.where(raw == _NONE_MV, np.nan, raw / catalogue["cell.voltage"].scale)
         probe = scalars(rows, "probe")
-        times.append(whole(rows, "time"))
+        moments.append(times(rows, "time"))
         volts.append(wide)
         probes.append(
             np.where(probe == _NONE_DDEGC, np.nan, probe / catalogue["cell.temperature"].scale)[:, None]
         )
         firsts.append(np.full(len(rows), first, dtype=np.int64))
-    if not times:
-        times, volts = [np.zeros(0, dtype=np.int64)], [np.zeros((0, cell_count))]
+    if not moments:
+        moments, volts = [np.zeros(0, dtype=np.int64)], [np.zeros((0, cell_count))]
         probes, firsts = [np.zeros((0, 1))], [np.zeros(0, dtype=np.int64)]
-    order = np.argsort(np.concatenate(times), kind="stable")
+    order = np.argsort(np.concatenate(moments), kind="stable")
     columns = {
         "cell.voltage": np.concatenate(volts)[order],
         "cell.temperature": np.concatenate(probes)[order],
     }
-    time_us, first_cell = np.concatenate(times)[order], np.concatenate(firsts)[order]
+    time_us, first_cell = np.concatenate(moments)[order], np.concatenate(firsts)[order]
     return _family_rows(Family.CELL, vehicle_id, time_us, columns, first_cell)
 
 
@@ -86,7 +86,7 @@ def fetch_recent_rows(
         "end": to_datetime(end_us),
         "width": n_wheels,
     }
-    key = [("vehicle", "int4", 0), ("time", "int8", 0)]
+    key = [("vehicle", "int4", 0), ("time", "timestamptz", 0)]
     layout = row_type([*key, *((alias, "real", n_wheels) for alias in _WHEEL_ALIASES)])
     tire = _copy(connection, _SQL["copy_recent_tires"], params, layout)
     layout = row_type([*key, *((alias, "real", 0) for alias in _AIR_ALIASES)])
@@ -95,13 +95,13 @@ def fetch_recent_rows(
         _family_rows(
             Family.TIRE,
             whole(tire, "vehicle"),
-            whole(tire, "time"),
+            times(tire, "time"),
             {alias: arrays(tire, alias) for alias in _WHEEL_ALIASES},
         ),
         _family_rows(
             Family.DRIVE,
             whole(drive, "vehicle"),
-            whole(drive, "time"),
+            times(drive, "time"),
             {alias: scalars(drive, alias) for alias in _AIR_ALIASES},
         ),
     )

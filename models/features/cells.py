@@ -94,38 +94,26 @@ def cell_sessions(
     paired = is_low.copy()
     paired[1:] &= is_low[:-1] & (np.diff(time_us) <= _PAIR_US)
     paired[:1] = False
+    middle = np.full(len(time_us), np.nan)
+    middle[usable & is_low] = _column_median(voltage[usable & is_low].T)
+    rested = np.column_stack((soc, middle, current, temperature, (voltage - middle[:, None]) * 1000.0))
     start = _session_starts(time_us, state, days)
     stop = np.append(start[1:], len(time_us))[: len(start)]
-    rows: list[tuple[float, ...]] = []
-    deviations: list[FloatArray] = []
+    rows: list[tuple[int, ...]] = []
+    medians: list[FloatArray] = []
     for begin, end in zip(start.tolist(), stop.tolist(), strict=True):
         part = slice(begin, end)
         chosen = usable[part] & is_low[part] & relaxed[part]
         least = 1 if state[begin] == REST else _LEAST_ROWS
-        if chosen.sum() < least:
+        count = int(np.count_nonzero(chosen))
+        if count < least:
             chosen = usable[part] & paired[part]
-            least = _LEAST_ROWS
-        if chosen.sum() < least:
+            least, count = _LEAST_ROWS, int(np.count_nonzero(chosen))
+        if count < least:
             continue
-        cells = voltage[part][chosen]
-        middle = np.nanmedian(cells, axis=1)
-        deviation = _column_median((cells - middle[:, None]) * 1000.0)
-        deviations.append(np.round(deviation, 3))
-        rows.append(
-            (
-                days[begin],
-                state[begin],
-                time_us[begin],
-                time_us[end - 1],
-                end - begin,
-                chosen.sum(),
-                _scalar_median(soc[part][chosen]),
-                round(float(np.median(middle)), 6),
-                _scalar_median(current[part][chosen]),
-                _scalar_median(temperature[part][chosen]),
-            )
-        )
-    return _pack(rows, deviations, cell_count)
+        medians.append(_column_median(rested[part][chosen]))
+        rows.append((days[begin], state[begin], time_us[begin], time_us[end - 1], end - begin, count))
+    return _pack(rows, medians, cell_count)
 
 
 def charge_deficit(
@@ -257,32 +245,30 @@ def _since_load_us(time_us: IntArray, is_low: BoolArray) -> IntArray:
 def _column_median(values: FloatArray) -> FloatArray:
     ranked = np.sort(values, axis=0)
     count = np.isfinite(ranked).sum(0)
-    low = np.take_along_axis(ranked, np.maximum((count - 1) // 2, 0)[None], 0)[0]
-    high = np.take_along_axis(ranked, np.minimum(count // 2, len(ranked) - 1)[None], 0)[0]
+    at = np.arange(ranked.shape[1])
+    low, high = (
+        ranked[np.maximum((count - 1) // 2, 0), at],
+        ranked[np.minimum(count // 2, len(ranked) - 1), at],
+    )
     return np.asarray(np.where(count > 0, (low + high) / 2, np.nan))
 
 
-def _scalar_median(values: FloatArray) -> float:
-    known = values[np.isfinite(values)]
-    return round(float(np.median(known)), 4) if len(known) else float("nan")
-
-
-def _pack(rows: list[tuple[float, ...]], deviations: list[FloatArray], cell_count: int) -> CellSessions:
-    table = np.array(rows, dtype=np.float64).reshape(len(rows), 10)
-    times = np.array([row[2:4] for row in rows], dtype=np.int64).reshape(len(rows), 2)
-    whole = np.nan_to_num(table).astype(np.int64)
-    deviation = np.array(deviations, dtype=np.float64).reshape(len(rows), cell_count)
+def _pack(rows: list[tuple[int, ...]], medians: list[FloatArray], cell_count: int) -> CellSessions:
+    """Put sessions together; medians are those of charge, voltage, current, temperature and each cell."""
+    whole = np.array(rows, dtype=np.int64).reshape(len(rows), 6)
+    median = np.array(medians, dtype=np.float64).reshape(len(rows), 4 + cell_count)
+    deviation = np.round(median[:, 4:], 3)
     return CellSessions(
         day=whole[:, 0],
         kind=whole[:, 1],
-        started_us=times[:, 0],
-        ended_us=times[:, 1],
+        started_us=whole[:, 2],
+        ended_us=whole[:, 3],
         row_count=whole[:, 4],
         rested_count=whole[:, 5],
-        soc_percent=table[:, 6],
-        voltage_v=table[:, 7],
-        current_a=table[:, 8],
-        temperature_degc=table[:, 9],
+        soc_percent=np.round(median[:, 0], 4),
+        voltage_v=np.round(median[:, 1], 6),
+        current_a=np.round(median[:, 2], 4),
+        temperature_degc=np.round(median[:, 3], 4),
         spread_mv=_spread(deviation),
         deviation_mv=deviation,
     )

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.db import Pool
+from data.db import Connection, Pool
 from data.records import Family, FamilyRows
 from data.settings import Settings
+from models import readings
 from models.service import run_score, run_watch
 from tests.integration import models_seed as seed
 
@@ -165,15 +166,17 @@ def test_scoring_everything_again_from_the_beginning_changes_nothing(
 
 
 def test_vehicle_that_cannot_be_scored_holds_up_nobody(
-    pool: Pool, database_url: str, three: tuple[int, int, int]
+    pool: Pool, database_url: str, three: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    healthy, leaking, shorted = three
-    with pool.connection() as connection:
-        connection.execute(
-            "INSERT INTO vehicle_models SELECT 'unicycle', name, chemistry, cell_count, probe_count,"
-            " capacity_ah, energy_kwh, '{front-left}', '{240}', grid_s, dbc, signal_map FROM vehicle_models"
-        )
-        connection.execute("UPDATE vehicles SET model_id = 'unicycle' WHERE vehicle_id = %s", (healthy,))
+    broken, leaking, shorted = three
+    fetch = readings.fetch_tire_rows
+
+    def fetch_or_fail(connection: Connection, vehicle_id: int, *span: int) -> FamilyRows:
+        if vehicle_id == broken:
+            raise ValueError("rows that no feature expects")
+        return fetch(connection, vehicle_id, *span)
+
+    monkeypatch.setattr(readings, "fetch_tire_rows", fetch_or_fail)
     with running(run_score, database_url):
         wait_for(pool, ALL_SCORED, (4,))
         wait_for(pool, CURSOR_DONE)
