@@ -31,7 +31,12 @@ def make_environment(*, assets: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        languages=LANGUAGES, assets=assets, stations_on_map=stations_on_map, plot_words=plot_words
+        languages=LANGUAGES,
+        assets=assets,
+        stations_on_map=stations_on_map,
+        plot_words=plot_words,
+        age_words=age_words,
+        map_words=map_words,
     )
     return environment
 
@@ -57,6 +62,12 @@ class Words:
         kind, _, which = component.partition(" ")
         pattern = self.texts.get(f"component.{kind}")
         return pattern.format(which=self.name("wheel", which)).strip() if pattern else component
+
+    def advice(self, order: object) -> str:
+        """Return what to do now; a battery also wants care when charging."""
+        severity, component = getattr(order, "severity", ""), str(getattr(order, "component", ""))
+        special = component.startswith(("cell", "battery")) and self.texts.get(f"do_battery.{severity}")
+        return special or self.name("do", severity)
 
     def of(self, row: Mapping[str, Any] | object, field: str) -> str:
         """Return ``field_en`` or ``field_zh`` of a row or shape."""
@@ -104,6 +115,10 @@ class Words:
             return "–"
         size = abs(value)
         return self.number(value, 0 if size >= 100 else 1 if size >= 10 else 2)
+
+    def quantity(self, value: float | Decimal | str) -> str:
+        """Return a quantity with the decimals that it has."""
+        return f"{Decimal(str(value)).normalize():f}"
 
     def money(self, value: float | Decimal | str, currency: str) -> str:
         """Return an amount with its currency."""
@@ -155,11 +170,25 @@ def stations_on_map(stations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
     ]
 
 
+def age_words(words: Words) -> dict[str, str]:
+    """Return the patterns of ages that go on counting in the page."""
+    return {unit: words.texts[f"age.{unit}"] for unit in ("seconds", "minutes", "hours", "days")}
+
+
+def map_words(words: Words) -> dict[str, str]:
+    """Return the texts of the map's tooltips."""
+    origins = {origin: words.name("origin", origin) for origin in ("real", "simulated", "replayed")}
+    return {**origins, "many": words.t("fleet.many"), "alerts": words.t("fleet.with_alerts")}
+
+
 def plot_words(words: Words) -> dict[str, str]:
     """Return the texts that plots draw themselves."""
     wheels = ("front-left", "front-right", "rear-left", "rear-right")
-    names = ("placard", "no_data", "cell_low", "cell_high", "cell_middle")
+    names = ("time", "placard", "no_data", "cell_low", "cell_high", "cell_middle_low", "cell_middle_high")
     return {
+        "peers p5": words.t("vehicle.peers_low"),
+        "peers p50": words.t("vehicle.peers_middle"),
+        "peers p95": words.t("vehicle.peers_high"),
         **{wheel: words.name("wheel", wheel) for wheel in wheels},
         **{name: words.t(f"vehicle.{name}") for name in names},
         "cell": words.t("component.cell", which="{n}"),

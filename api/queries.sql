@@ -7,23 +7,41 @@ SELECT max(number) FROM schema_migrations;
 
 -- fetch_vehicles --
 -- One row a vehicle: its model, the newest readings of each family, what is open. vin narrows to one vehicle,
--- after is the last VIN of the page before.
+-- after_rank and after name the last vehicle of the page before. The page is chosen before it is dressed.
+WITH page AS (
+    SELECT v.vehicle_id, v.vin, v.plate, v.time_zone, v.firmware, v.owner_id, v.model_id, a.open_alerts,
+        a.worst_severity, r.rank
+    FROM vehicles v
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS open_alerts, min(severity) AS worst_severity
+        FROM alerts a WHERE a.vehicle_id = v.vehicle_id AND a.state IN ('open', 'acknowledged')
+    ) a
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN %(is_urgent_first)s THEN coalesce(a.worst_severity, 'none') ELSE '' END AS rank
+    ) r
+    WHERE v.tenant_id = %(tenant_id)s
+        AND (%(owner_id)s::int IS NULL OR v.owner_id = %(owner_id)s)
+        AND (%(station_id)s::int IS NULL OR EXISTS (
+            SELECT FROM repair_orders o WHERE o.vehicle_id = v.vehicle_id AND o.station_id = %(station_id)s
+                AND o.state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')))
+        AND (%(vin)s::text IS NULL OR v.vin = %(vin)s)
+        AND (%(after)s::text IS NULL OR (r.rank, v.vin) > (%(after_rank)s, %(after)s))
+        AND (NOT %(only_alerts)s OR a.open_alerts > 0)
+    ORDER BY r.rank, v.vin
+    LIMIT %(limit)s
+)
 SELECT v.vehicle_id, v.vin, v.plate, v.time_zone, v.firmware, v.owner_id,
     m.model_id, m.name AS model_name, m.chemistry, m.cell_count, m.probe_count, m.capacity_ah, m.energy_kwh,
     m.wheels, m.placard_kpa,
-    l.latest, a.open_alerts, a.worst_severity, o.order_id, o.order_state,
+    l.latest, v.open_alerts, v.worst_severity, v.rank, o.order_id, o.order_state,
     coalesce(s.is_online, false) AS is_online, coalesce(s.missing, 0) AS missing_messages
-FROM vehicles v
+FROM page v
 JOIN vehicle_models m USING (model_id)
 LEFT JOIN LATERAL (
     SELECT jsonb_object_agg(family, jsonb_build_object('time', time, 'received', received, 'is_hist', is_hist,
         'live_time', live_time, 'origin', origin, 'readings', readings)) AS latest
     FROM vehicle_latest l WHERE l.vehicle_id = v.vehicle_id
 ) l ON true
-LEFT JOIN LATERAL (
-    SELECT count(*) AS open_alerts, min(severity) AS worst_severity
-    FROM alerts a WHERE a.vehicle_id = v.vehicle_id AND a.state IN ('open', 'acknowledged')
-) a ON true
 LEFT JOIN LATERAL (
     SELECT order_id, state AS order_state FROM repair_orders o
     WHERE o.vehicle_id = v.vehicle_id
@@ -35,16 +53,7 @@ LEFT JOIN LATERAL (
         sum((SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(missing) AS r))::bigint AS missing
     FROM message_streams s WHERE s.vehicle_id = v.vehicle_id
 ) s ON true
-WHERE v.tenant_id = %(tenant_id)s
-    AND (%(owner_id)s::int IS NULL OR v.owner_id = %(owner_id)s)
-    AND (%(station_id)s::int IS NULL OR EXISTS (
-        SELECT FROM repair_orders o WHERE o.vehicle_id = v.vehicle_id AND o.station_id = %(station_id)s
-            AND o.state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')))
-    AND (%(vin)s::text IS NULL OR v.vin = %(vin)s)
-    AND (%(after)s::text IS NULL OR v.vin > %(after)s)
-    AND (NOT %(only_alerts)s OR a.open_alerts > 0)
-ORDER BY v.vin
-LIMIT %(limit)s;
+ORDER BY v.rank, v.vin;
 
 -- fetch_fleet_totals --
 SELECT count(*) AS vehicles,

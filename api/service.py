@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
@@ -15,13 +16,16 @@ from alerts.desk import terms_of
 from api.app import create_app
 from api.errors import CannotListen
 from api.live import Hub, follow_database
-from data.db import open_pool
+from data.db import Pool, open_pool
+from data.errors import DatabaseAway
 from data.heartbeat import Heartbeat
 from data.keys import load_push_keys
 from data.settings import Settings
 
 #: How long running requests may take to finish after a stop.
 GRACE_S = 3
+#: How long a starting API waits for the database.
+_DATABASE_S = 30.0
 
 logger = structlog.get_logger()
 
@@ -41,6 +45,20 @@ def _listen(host: str, port: int) -> socket.socket:
         raise CannotListen(f"http_host {host!r}, http_port {port}: cannot listen there: {error}") from error
 
 
+def _open_pool(settings: Settings, stop: threading.Event) -> Pool | None:
+    """Return a pool, None when stopped before the database answered."""
+    give_up_at = time.monotonic() + _DATABASE_S
+    while not stop.is_set():
+        try:
+            return open_pool(
+                settings.database_url, size=settings.db_pool_size, name="anxin-api", timeout_s=2.0
+            )
+        except DatabaseAway:
+            if time.monotonic() > give_up_at:
+                raise
+    return None
+
+
 def run(settings: Settings, *, stop: threading.Event) -> None:
     """Serve HTTP until ``stop``.
 
@@ -49,7 +67,10 @@ def run(settings: Settings, *, stop: threading.Event) -> None:
         CannotListen: The address is taken or not of this machine.
     """
     listening = _listen(settings.http_host, settings.http_port)
-    pool = open_pool(settings.database_url, size=settings.db_pool_size, name="anxin-api")
+    pool = _open_pool(settings, stop)
+    if pool is None:
+        listening.close()
+        return
     hub = Hub()
     app = create_app(
         settings,

@@ -46,14 +46,23 @@ def fetch_vehicles(
     limit: int,
     vin: str | None = None,
     after: str | None = None,
+    after_rank: str = "",
     only_alerts: bool = False,
+    is_urgent_first: bool = False,
 ) -> list[Row]:
-    """Return vehicles the caller may see, in VIN order."""
-    return _rows(
-        connection,
-        "fetch_vehicles",
-        {**principal.scope, "vin": vin, "after": after, "only_alerts": only_alerts, "limit": limit},
-    )
+    """Return vehicles the caller may see, in VIN order or the most urgent alerts first.
+
+    ``after`` and ``after_rank`` are ``vin`` and ``rank`` of the last row of the page before.
+    """
+    asked = {
+        "vin": vin,
+        "after": after,
+        "after_rank": after_rank,
+        "only_alerts": only_alerts,
+        "is_urgent_first": is_urgent_first,
+        "limit": limit,
+    }
+    return _rows(connection, "fetch_vehicles", {**principal.scope, **asked})
 
 
 def fetch_fleet_totals(connection: Connection, principal: Principal, *, now: datetime) -> Row:

@@ -60,22 +60,24 @@ def _fleet_rows(
     ctx: Context, principal: Principal, *, cursor: str | None, has_alerts: bool
 ) -> dict[str, Any]:
     now, limit = ctx.clock(), 100
-    after = paging.parse_cursor(cursor, "str")
+    after = paging.parse_cursor(cursor, "str", "str")
     with transaction(ctx.pool) as connection:
         totals = store.fetch_fleet_totals(connection, principal, now=now)
         rows = store.fetch_vehicles(
             connection,
             principal,
             limit=limit + 1,
-            after=str(after[0]) if after else None,
+            after_rank=str(after[0]) if after else "",
+            after=str(after[1]) if after else None,
             only_alerts=has_alerts,
+            is_urgent_first=True,
         )
     page, last = paging.cut(rows, limit)
     return {
         "totals": totals,
         "has_alerts": has_alerts,
         "vehicles": [views.build_vehicle(row, now=now) for row in page],
-        "next_cursor": paging.make_cursor(last["vin"]) if last else None,
+        "next_cursor": paging.make_cursor(last["rank"], last["vin"]) if last else None,
     }
 
 

@@ -9,12 +9,12 @@ document.querySelector("[data-theme-toggle]").addEventListener("click", () => {
   dispatchEvent(new Event("themechange"));
 });
 
-const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always", style: "short" });
+const ages = JSON.parse(document.body.dataset.ages);
 function ago(seconds) {
-  for (const [unit, length] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
-    if (seconds >= length) return words.format(-Math.floor(seconds / length), unit);
+  for (const [unit, length] of [["days", 86400], ["hours", 3600], ["minutes", 60]]) {
+    if (seconds >= length) return ages[unit].replace("{n}", Math.floor(seconds / length));
   }
-  return words.format(-Math.max(0, Math.floor(seconds)), "second");
+  return ages.seconds.replace("{n}", Math.max(0, Math.floor(seconds)));
 }
 
 const seen = new WeakMap();
@@ -35,6 +35,14 @@ document.body.addEventListener("htmx:sseOpen", () => {
   clearTimeout(failing);
   failing = undefined;
   offline.hidden = true;
+});
+// What was unfolded stays so when the part around it is fetched again.
+let unfolded = [];
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  unfolded = [...event.detail.target.querySelectorAll("details[open][id]")].map((element) => element.id);
+});
+document.body.addEventListener("htmx:afterSwap", () => {
+  for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
 });
 // A session that ended answers with a redirect to the login page: go there instead of nesting it.
 document.body.addEventListener("htmx:beforeSwap", (event) => {

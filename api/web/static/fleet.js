@@ -35,15 +35,39 @@ function drawGraticule() {
   const style = () => ({ color: css("--coast"), weight: 0.5, opacity: 0.5 });
   painted.push([L.polyline(lines, { pane: "land", interactive: false, ...style() }).addTo(map), style]);
 }
-for (const [lat, lon, en, zh] of CITIES) {
+const labels = CITIES.map(([lat, lon, en, zh]) => {
   const icon = L.divIcon({ className: "city", html: "", iconSize: null });
   const marker = L.marker([lat, lon], { icon, interactive: false, keyboard: false }).addTo(map);
   marker.getElement().textContent = place.dataset.language === "zh" ? zh : en;
+  return marker;
+});
+/** Names that would lie on an earlier one wait until the map is nearer. */
+function declutter() {
+  const shown = [];
+  for (const label of labels) {
+    const at = map.latLngToLayerPoint(label.getLatLng());
+    const isFree = shown.every((other) => Math.abs(other.x - at.x) > 64 || Math.abs(other.y - at.y) > 16);
+    label.getElement().hidden = !isFree;
+    if (isFree) shown.push(at);
+  }
 }
+
+/** A square on the canvas, so that stations look unlike vehicles. */
+const Square = L.CircleMarker.extend({
+  _updatePath() {
+    const canvas = this._renderer;
+    if (!canvas._drawing || this._empty()) return;
+    const r = this._radius;
+    canvas._ctx.beginPath();
+    canvas._ctx.rect(this._point.x - r, this._point.y - r, 2 * r, 2 * r);
+    canvas._fillStroke(canvas._ctx, this);
+  },
+});
 for (const station of JSON.parse(place.dataset.stations)) {
-  const icon = L.divIcon({ className: "station-mark", html: "", iconSize: [9, 9] });
   const name = place.dataset.language === "zh" ? station.name_zh : station.name_en;
-  L.marker([station.lat, station.lon], { icon, keyboard: false }).bindTooltip(text(name)).addTo(map);
+  const style = () => ({ weight: 1, color: css("--dot-edge"), fillColor: css("--accent"), fillOpacity: 1 });
+  const square = new Square([station.lat, station.lon], { radius: 5, ...style() }).bindTooltip(text(name)).addTo(map);
+  painted.push([square, style]);
 }
 
 function text(...lines) {
@@ -52,36 +76,70 @@ function text(...lines) {
   return box;
 }
 
-const dots = new Map();
-let isFitted = false;
-function draw(vehicles) {
-  for (const vehicle of vehicles) {
-    if (!vehicle.position) continue;
-    const { lat, lon } = vehicle.position;
-    const color = () => css(vehicle.worst_severity ? `--${vehicle.worst_severity}` : vehicle.state === "silent" ? "--quiet" : "--ok");
-    const style = () => ({ radius: vehicle.worst_severity ? 8 : 5, weight: 1.5, color: css("--dot-edge"), fillColor: color(), fillOpacity: 0.95 });
-    const old = dots.get(vehicle.vin);
-    if (old) old.remove();
-    const dot = L.circleMarker([lat, lon], style());
-    dot.bindTooltip(text(`${vehicle.plate ?? vehicle.vin} · ${vehicle.model.name}`, `${vehicle.origin} · ${Math.round(vehicle.position.age_s)} s`));
-    dot.on("click", () => location.assign(`/vehicles/${vehicle.vin}`));
-    dot.addTo(map);
-    dots.set(vehicle.vin, dot);
+const say = JSON.parse(place.dataset.words);
+const known = new Map();
+const dots = new Map(); // VIN to what stands for it on the map
+const shown = L.layerGroup().addTo(map);
+const APART_ZOOM = 10; // from here on every vehicle has its own dot
+const NEAR_PX = 40;
+
+/** Vehicles that would lie on each other, together. */
+function groups() {
+  const found = [];
+  for (const vehicle of known.values()) {
+    const at = map.latLngToLayerPoint([vehicle.position.lat, vehicle.position.lon]);
+    const near = map.getZoom() < APART_ZOOM && found.find((group) => group.at.distanceTo(at) < NEAR_PX);
+    if (near) near.vehicles.push(vehicle);
+    else found.push({ at, vehicles: [vehicle] });
+  }
+  return found.map((group) => group.vehicles);
+}
+function draw() {
+  shown.clearLayers();
+  dots.clear();
+  for (const vehicles of groups()) {
+    const mark = vehicles.length === 1 ? drawOne(vehicles[0]) : drawMany(vehicles);
+    mark.addTo(shown);
+    for (const vehicle of vehicles) dots.set(vehicle.vin, mark);
   }
   for (const dot of dots.values()) if (dot.options.radius > 5) dot.bringToFront();
 }
+function drawOne(vehicle) {
+  const { lat, lon, age_s } = vehicle.position;
+  const colour = css(vehicle.worst_severity ? `--${vehicle.worst_severity}` : vehicle.state === "silent" ? "--quiet" : "--ok");
+  const dot = L.circleMarker([lat, lon], {
+    radius: vehicle.worst_severity ? 8 : 5, weight: 1.5, color: css("--dot-edge"), fillColor: colour, fillOpacity: 0.95,
+  });
+  dot.bindTooltip(text(`${vehicle.plate ?? vehicle.vin} · ${vehicle.model.name}`, `${say[vehicle.origin]} · ${ago(age_s)}`));
+  return dot.on("click", () => location.assign(`/vehicles/${vehicle.vin}`));
+}
+function drawMany(vehicles) {
+  const worst = vehicles.map((v) => v.worst_severity).filter(Boolean).sort()[0];
+  const alerts = vehicles.filter((v) => v.worst_severity).length;
+  const bounds = L.latLngBounds(vehicles.map((v) => [v.position.lat, v.position.lon]));
+  const title = [`${vehicles.length} ${say.many}`, ...(alerts ? [`${alerts} ${say.alerts}`] : [])];
+  const icon = L.divIcon({ className: `many ${worst ?? "ok"}`, html: `${vehicles.length}`, iconSize: [30, 30] });
+  const mark = L.marker(bounds.getCenter(), { icon, alt: title.join(", ") }).bindTooltip(text(...title));
+  return mark.on("click", () => map.fitBounds(bounds.pad(0.2), { maxZoom: 13 }));
+}
+map.on("zoomend", () => { declutter(); draw(); });
+declutter();
+
+let isFitted = false;
 async function load() {
   let cursor = "";
   do {
     const answer = await fetch(`/api/v1/vehicles?limit=500${cursor ? `&cursor=${cursor}` : ""}`);
     if (!answer.ok) return;
     const page = await answer.json();
-    draw(page.items);
+    for (const vehicle of page.items) if (vehicle.position) known.set(vehicle.vin, vehicle);
     cursor = page.next_cursor;
   } while (cursor);
-  if (!isFitted && dots.size) {
+  draw();
+  if (!isFitted && known.size) {
     isFitted = true;
-    map.fitBounds(L.featureGroup([...dots.values()]).getBounds().pad(0.25), { maxZoom: 10 });
+    const bounds = L.latLngBounds([...known.values()].map((v) => [v.position.lat, v.position.lon]));
+    map.fitBounds(bounds.pad(0.15), { maxZoom: 10 });
   }
 }
 drawLand().catch(() => {});
@@ -96,8 +154,7 @@ for (const [target, event] of [[window, "themechange"], [matchMedia("(prefers-co
 }
 
 document.getElementById("fleet").addEventListener("mouseover", (event) => {
-  const dot = dots.get(event.target.closest("tr[data-vin]")?.dataset.vin);
-  if (dot) dot.openTooltip();
+  dots.get(event.target.closest("tr[data-vin]")?.dataset.vin)?.openTooltip();
 });
 document.getElementById("fleet").addEventListener("mouseout", (event) => {
   dots.get(event.target.closest("tr[data-vin]")?.dataset.vin)?.closeTooltip();

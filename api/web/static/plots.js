@@ -21,7 +21,10 @@ function plot(box, times, series, { unit, height = 180, bands = [], sync, zone, 
   box.replaceChildren();
   const grid = { stroke: colour("--grid"), width: 1 };
   const axis = { stroke: colour("--ink-2"), grid, ticks: grid, font: "11px system-ui" };
-  const format = (value) => value == null ? "–" : value.toFixed(decimals ?? (Math.abs(value) >= 100 ? 0 : 1));
+  const say = JSON.parse(box.closest("[data-words]").dataset.words);
+  const format = (value) => value == null ? "–" : `${value.toFixed(decimals ?? (Math.abs(value) >= 100 ? 0 : 1))} ${unit ?? ""}`;
+  const newest = (values) => values.findLast((value) => value != null);
+  const data = breakAtGaps([times, ...series.map((one) => one.values)]);
   const made = new uPlot({
     width: Math.max(280, box.clientWidth),
     height,
@@ -32,16 +35,37 @@ function plot(box, times, series, { unit, height = 180, bands = [], sync, zone, 
     scales: { x: { time: true } },
     axes: [{ ...axis, values: DATES, space: 60 }, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => `${+tick.toFixed(3)}`), label: unit, labelSize: 16, labelFont: "11px system-ui" }],
     series: [
-      { value: (_, stamp) => stamp == null ? "–" : new Date(stamp * 1000).toLocaleString(document.documentElement.lang, { timeZone: zone, dateStyle: "short", timeStyle: "short" }) },
+      { label: say.time, value: (_, stamp) => clock(stamp ?? times.at(-1), zone) },
       ...series.map((one, i) => ({
         label: one.label, stroke: colour(one.colour ?? PALETTE[i % PALETTE.length]), width: one.width ?? 1.5,
-        dash: one.dash, spanGaps: one.spanGaps ?? true, points: { show: times.length < 60 && !one.dash, size: 4 },
-        value: (_, value) => value == null ? "–" : `${format(value)} ${unit ?? ""}`,
+        dash: one.dash, points: { show: times.length < 60 && !one.dash, size: 4 },
+        value: (u, value, i, at) => format(at == null ? newest(u.data[i]) : value),
       })),
     ],
-  }, [times, ...series.map((one) => one.values)], box);
+  }, data, box);
   drawn.set(box, made);
   return made;
+}
+
+/** Return a time as ISO date and 24 hours in a zone. */
+function clock(stamp, zone) {
+  return new Date(stamp * 1000).toLocaleString("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "short" });
+}
+
+/** A value that one row lacks is passed over; where no row came for long, the line breaks. */
+function breakAtGaps([times, ...columns]) {
+  const steps = times.slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b);
+  const longest = Math.max(6 * 3600, 8 * (steps[steps.length >> 1] ?? 0));
+  const out = [[], ...columns.map(() => [])];
+  times.forEach((time, i) => {
+    if (i && time - times[i - 1] > longest) {
+      out[0].push((time + times[i - 1]) / 2);
+      columns.forEach((_, c) => out[c + 1].push(null));
+    }
+    out[0].push(time);
+    columns.forEach((column, c) => out[c + 1].push(column[i] ?? undefined));
+  });
+  return out;
 }
 
 const inSeconds = (time) => typeof time === "number" ? time / 1000 : Date.parse(time) / 1000;
@@ -55,12 +79,15 @@ function drawEvidence(root) {
     const which = box.dataset.subject.replace(/^(tire|cell|motor) /, "");
     const series = names.map((name) => {
       const isSubject = name === which || name === box.dataset.subject;
-      return { label: say[name] ?? name, values: evidence.series[name], ...(isSubject ? { colour: "--S1", width: 2.5 } : { width: 1.2 }) };
+      const label = say[name] ?? (name === box.dataset.subject ? box.dataset.title : name);
+      return { label, values: evidence.series[name], ...(isSubject ? { colour: "--S1", width: 2.5 } : { width: 1.2 }) };
     });
     if (typeof evidence.limit === "number") {
       series.push({ label: box.dataset.limit, values: evidence.time.map(() => evidence.limit), colour: "--ink-2", dash: [4, 4], width: 1 });
     }
-    plot(box, evidence.time.map(inSeconds), series, { unit: evidence.unit, height: 200 });
+    const low = names.indexOf("peers p5"), high = names.indexOf("peers p95");
+    const bands = low >= 0 && high >= 0 ? [{ series: [high + 1, low + 1], fill: "--band" }] : [];
+    plot(box, evidence.time.map(inSeconds), series, { unit: evidence.unit, height: 200, bands, zone: box.dataset.zone });
   }
   for (const box of drawn.keys()) if (!box.isConnected) { drawn.get(box).destroy(); drawn.delete(box); }
 }

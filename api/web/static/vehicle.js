@@ -56,19 +56,23 @@ function spread(matrix, suspects) {
 
 async function load() {
   const [tire, cell, drive] = await Promise.all([fetchFamily("tire", 800), fetchFamily("cell", 500), fetchFamily("drive", 1200, "&signals=soc,speed")]);
+  const suspected = new Set([...document.querySelectorAll("[data-component^='tire ']")].map((e) => e.dataset.component.slice(5)));
+  const drawWheels = (signal) => wheels.map((wheel, i) => ({
+    label: say[wheel] ?? wheel, values: tire.series[`${signal}:${wheel}`],
+    ...(suspected.has(wheel) ? { colour: "--S1", width: 2.5 } : { colour: PALETTE[i] }),
+  }));
   show("tires", tire, (box, times) => plot(box, times, [
-    ...wheels.map((wheel) => ({ label: say[wheel] ?? wheel, values: tire.series[`tire.pressure:${wheel}`] })),
+    ...drawWheels("tire.pressure"),
     { label: say.placard, values: times.map(() => placard[0]), colour: "--ink-2", dash: [4, 4], width: 1 },
   ], { ...options, unit: "kPa" }));
-  show("temperature", tire, (box, times) => plot(box, times,
-    wheels.map((wheel) => ({ label: say[wheel] ?? wheel, values: tire.series[`tire.temperature:${wheel}`] })), { ...options, unit: "°C" }));
+  show("temperature", tire, (box, times) => plot(box, times, drawWheels("tire.temperature"), { ...options, unit: "°C" }));
   const suspects = [...new Set([...document.querySelectorAll("[data-component^='cell ']")].map((e) => Number(e.dataset.component.slice(5))))];
   show("cells", cell, (box, times) => {
     const s = spread(cell.voltage, suspects);
     plot(box, times, [
       { label: say.cell_high, values: s.high, colour: "--series-2", width: 1 },
-      { label: `${say.cell_middle} +`, values: s.q95, colour: "--series-1", width: 1 },
-      { label: `${say.cell_middle} −`, values: s.q05, colour: "--series-1", width: 1 },
+      { label: say.cell_middle_high, values: s.q95, colour: "--series-1", width: 1 },
+      { label: say.cell_middle_low, values: s.q05, colour: "--series-1", width: 1 },
       { label: say.cell_low, values: s.low, colour: "--series-3", width: 1 },
       ...suspects.map((n, i) => ({ label: say.cell.replace("{n}", n), values: s.suspects[i], colour: "--S1", width: 2.5 })),
     ], { ...options, unit: "mV", bands: [{ series: [2, 3], fill: "--band" }] });
