@@ -112,3 +112,19 @@ def test_an_address_in_use_is_named(database_url):
         port = taken.getsockname()[1]
         with pytest.raises(CannotListen, match=f"http_port {port}"):
             run(Settings(database_url=database_url, http_port=port), stop=threading.Event())
+
+
+def test_a_stop_while_the_database_is_away_ends_the_service(tmp_path):
+    settings = Settings(
+        database_url=f"postgresql://nobody@127.0.0.1:{free_port()}/none",
+        http_port=free_port(),
+        home=str(tmp_path),
+    )
+    stop = threading.Event()
+    thread = threading.Thread(target=run, args=(settings,), kwargs={"stop": stop})
+    thread.start()
+    time.sleep(0.5)
+    stop.set()
+    thread.join(10)
+
+    assert not thread.is_alive()
