@@ -9,6 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -175,10 +176,11 @@ class PushEndpoint:
                 status, text = endpoint._take(self.path, headers, body)
                 if status >= 400:
                     endpoint.refused.append(text)
-                self.send_response(status)
-                self.send_header("content-length", str(len(text.encode())))
-                self.end_headers()
-                self.wfile.write(text.encode())
+                with suppress(ConnectionError):  # a sender that died takes no answer
+                    self.send_response(status)
+                    self.send_header("content-length", str(len(text.encode())))
+                    self.end_headers()
+                    self.wfile.write(text.encode())
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing: callers see ``refused``."""
