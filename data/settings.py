@@ -65,7 +65,7 @@ class Settings:
         900.0, "A live warning needs a live sample not older than this", low=1.0, high=86_400.0
     )
     score_every_s: float = _setting(
-        5.0, "Shortest pause between two scorings of one vehicle", low=0.1, high=86_400.0
+        60.0, "Pause between two scorings of a vehicle that goes on sending live", low=0.1, high=86_400.0
     )
     hold_minutes: float = _setting(
         15.0, "Soft hold of bay, technician and parts while the owner decides", low=1.0, high=10_080.0

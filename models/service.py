@@ -101,9 +101,9 @@ class _Follower:
                 self.specs.update(store.fetch_specs(connection, unknown))
         return batches
 
-    def entries(self, batch: store.Batch) -> list[tuple[int, str, int, int]]:
-        """Return vehicle, family, first and last sample of what a partition has not read yet."""
-        rows = zip(batch.vehicle_ids, batch.families, batch.from_us, batch.to_us, strict=True)
+    def entries(self, batch: store.Batch) -> list[tuple[int, str, int, int, bool]]:
+        """Return vehicle, family, first and last sample, sent live, of what a partition has not read yet."""
+        rows = zip(batch.vehicle_ids, batch.families, batch.from_us, batch.to_us, batch.has_live, strict=True)
         return [
             row for row in rows if batch.batch_id > self.read_to.get(partition_of(row[0]), batch.batch_id)
         ]
@@ -200,7 +200,7 @@ def _watch_some(follower: _Follower, watcher: Watcher, batches: list[store.Batch
     oldest_us = to_us(now) - WINDOW_US
     spans: dict[int, tuple[int, int]] = {}
     for batch in batches:
-        for vehicle, family, from_us, to_us_ in follower.entries(batch):
+        for vehicle, family, from_us, to_us_, _ in follower.entries(batch):
             if family == Family.TIRE.value and to_us_ >= oldest_us:
                 first, last = spans.get(vehicle, (from_us, to_us_))
                 spans[vehicle] = (min(first, from_us), max(last, to_us_))

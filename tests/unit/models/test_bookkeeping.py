@@ -38,8 +38,11 @@ def test_told_are_the_worst_the_likely_and_those_told_before() -> None:
 SPECS = {8: make.make_spec(), 9: make.make_spec()}
 
 
-def entry(vehicle: int, family: str = "tire") -> tuple[int, str, int, int]:
-    return vehicle, family, make.START_US, make.START_US + make.HOUR_US
+def entry(
+    vehicle: int, family: str = "tire", *, is_live: bool = True, days: int = 0
+) -> tuple[int, str, int, int, bool]:
+    from_us = make.START_US + 24 * days * make.HOUR_US
+    return vehicle, family, from_us, from_us + make.HOUR_US, is_live
 
 
 def test_vehicle_is_due_when_quiet_or_when_it_has_waited_long_enough() -> None:
@@ -54,6 +57,37 @@ def test_vehicle_is_due_when_quiet_or_when_it_has_waited_long_enough() -> None:
 
     assert backlog.due(18.0, 10) == []
     assert backlog.due(20.5, 10) == [8]
+
+
+@pytest.mark.parametrize(
+    ("then", "due_after_s"),
+    [
+        (entry(8), 60.0),
+        (entry(8, days=1), 5.0),
+        (entry(8, is_live=False), 5.0),
+        (entry(8, days=-3, is_live=False), 5.0),
+    ],
+    ids=["more of the same day", "another day", "late rows", "late rows of an earlier day"],
+)
+def test_only_more_of_the_same_live_day_waits_for_the_long_pause(
+    then: tuple[int, str, int, int, bool], due_after_s: float
+) -> None:
+    backlog = Backlog(pause_s=60.0)
+    backlog.add(1, [entry(8)], SPECS, now_s=0.0)
+    backlog.done([8], 2.0)
+    backlog.add(2, [then], SPECS, now_s=2.5)
+
+    assert backlog.due(2.0 + due_after_s - 0.1, 10) == []
+    assert backlog.due(2.0 + due_after_s, 10) == [8]
+
+
+def test_the_first_live_sample_after_a_back_fill_does_not_wait() -> None:
+    backlog = Backlog(pause_s=60.0)
+    backlog.add(1, [entry(8, is_live=False)], SPECS, now_s=0.0)
+    backlog.done([8], 2.0)
+    backlog.add(2, [entry(8)], SPECS, now_s=2.5)
+
+    assert backlog.due(7.0, 10) == [8]
 
 
 def test_cursor_waits_for_the_oldest_batch_not_yet_scored() -> None:
