@@ -26,10 +26,12 @@ from models.watch import Watcher
 
 _LOG = structlog.get_logger("models")
 _BATCHES = 500
-_VEHICLES = 64
+#: Vehicles scored in one transaction: few, so that the first of a waiting fleet do not wait for the last.
+_VEHICLES = 16
 _BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 #: Of the time, at most this share goes into scoring, the rest stays for the others on the machine.
 _DUTY = 0.5
+_LONGEST_PAUSE_S = 1.0
 
 
 def run_score(settings: Settings, *, stop: threading.Event) -> None:
@@ -139,7 +141,7 @@ def _score(settings: Settings, pool: Pool, partitions: Partitions, stop: threadi
             started = time.monotonic()
             _score_due(follower, backlog, scorer, due)
             took = time.monotonic() - started
-            stop.wait(took * (1 - _DUTY) / _DUTY)
+            stop.wait(min(took * (1 - _DUTY) / _DUTY, _LONGEST_PAUSE_S))
         elif len(batches) < _BATCHES:
             partitions.wait(0.5)
 
