@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
 from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 from api.app import create_app
 from data.db import Pool
 from data.settings import Settings
 from tests.api_world import RecordedCommands, fill
-
-with warnings.catch_warnings():
-    # Starlette wants the httpx of tomorrow; the client behaves the same on today's.
-    warnings.simplefilter("ignore")
-    from starlette.testclient import TestClient
 
 NOW = datetime(2026, 1, 20, 8, tzinfo=UTC)
 
