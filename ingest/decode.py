@@ -138,7 +138,7 @@ class Decoder:
             Part(family, times, columns, keys.get("sub_pack", 1), keys.get("first_cell", 1))
             for family, columns, keys in frame.families
         ]
-        message.masked = dict(frame.masked)
+        message.masked = {reason.replace(": ", ":"): count for reason, count in frame.masked.items()}
         message.events = [self._event(message, event) for event in frame.events]
         message.extra, message.extra_time_us = frame.extra, time_us
         if not frame.rejects:

@@ -181,7 +181,7 @@ UPDATE message_streams SET given_up = given_up + missing, missing = '{}'
 WHERE missing <> '{}' AND last_received < %(before)s
 
 -- count_rejects --
-SELECT reason, is_retryable, count(*)::int AS messages, sum(seen_count)::bigint AS seen,
+SELECT reason, is_retryable, count(*)::int AS rejects, sum(seen_count)::bigint AS messages,
     min(received) AS first_received, max(received) AS last_received
 FROM rejects GROUP BY reason, is_retryable ORDER BY reason, is_retryable
 
