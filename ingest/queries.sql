@@ -16,7 +16,9 @@ CREATE TEMP TABLE IF NOT EXISTS {stage} (LIKE {table}) ON COMMIT DELETE ROWS
 COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)
 
 -- count_conflicts --
+-- The bounds say what the join says too, but as constants: without them every chunk of the table is read.
 SELECT coalesce(sum({differences}), 0)::bigint FROM {stage} s JOIN {table} t USING ({key})
+WHERE t.vehicle_id = ANY(%(vehicle_ids)s::int[]) AND t.time BETWEEN %(time_from)s AND %(time_to)s
 
 -- merge_stage --
 -- Sorted by key, so that two ingesters take row locks in one order. A row that would not change is not written.

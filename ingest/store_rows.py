@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import numpy as np
@@ -16,6 +17,7 @@ from ingest.copy import build_copy
 from ingest.tables import TableStatements, build_statements, latest_columns, table_columns
 
 _Q = load_queries("ingest")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -78,7 +80,14 @@ def _merge_late(
     connection.execute(statements.create_stage)
     connection.execute(statements.empty_stage)
     _copy(connection, statements.copy_stage, build_copy(table_columns(batch, rows, load_catalogue())))
-    found = connection.execute(statements.count_conflicts).fetchone()
+    times = batch.rows.time_us[rows]
+    bounds = {
+        "vehicle_ids": np.unique(batch.rows.vehicle_id[rows]).tolist(),
+        "time_from": _EPOCH + timedelta(microseconds=int(times.min())),
+        "time_to": _EPOCH + timedelta(microseconds=int(times.max())),
+    }
+    # not prepared: a plan for any bounds would take in every chunk
+    found = connection.execute(statements.count_conflicts, bounds, prepare=False).fetchone()
     result.conflict_count += int(found[0]) if found else 0
     result.row_count += max(0, connection.execute(statements.merge_stage).rowcount)
     result.late_row_count += len(rows)
