@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _fail(message: str, *, code: int) -> None:
-    sys.stderr.write(f"anxin: {message}\n")
+    sys.stderr.write(f"anxin: {' '.join(message.split())}\n")
     sys.exit(code)
 
 

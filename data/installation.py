@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -72,9 +73,17 @@ class Installation:
         Raises:
             EmbeddedError: A server did not start.
             DatabaseAway: The given database does not answer.
+            SettingsError: The home cannot be made, or something else listens where the API shall.
         """
         settings, home = self._settings, self._settings.home_path
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise SettingsError(
+                f"ANXIN_HOME={str(home)!r}: must be a directory ({error.strerror})"
+            ) from error
+        if "api" in self._services:
+            _check_free(settings.http_host, settings.http_port)
         database_url = settings.database_url
         if not database_url:
             self._database = EmbeddedDatabase(home)
@@ -153,13 +162,26 @@ class Installation:
         if self._supervisor:
             self._supervisor.stop()
             self._supervisor = None
+            (self._settings.home_path / _RUN_FILE).unlink(missing_ok=True)
         if self._broker:
             self._broker.stop()
             self._broker = None
         if self._database:
             self._database.stop()
             self._database = None
-        (self._settings.home_path / _RUN_FILE).unlink(missing_ok=True)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Check that the API will be able to listen; its service would only be started again and again."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise SettingsError(
+            f"ANXIN_HTTP_PORT={port}: cannot listen on {host} ({error.strerror}): take another, or --port"
+        ) from error
 
 
 def find_running(settings: Settings) -> Endpoints:
