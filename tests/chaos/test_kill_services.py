@@ -30,12 +30,12 @@ class Assassin:
     """Kills notify while it waits for an answer: the message is out, and nobody has noted it."""
 
     def __init__(self, running: Running, times: int) -> None:
-        self._running, self._left = running, times
+        self._running, self.left = running, times
 
     def strike(self, _warning_id: str) -> None:
         """Kill, as often as is left."""
-        if self._left > 0 and self._running.kill("notify"):
-            self._left -= 1
+        if self.left > 0 and self._running.kill("notify"):
+            self.left -= 1
 
 
 def test_killed_services_lose_nothing_and_double_nothing(running: Running) -> None:
@@ -59,6 +59,8 @@ def test_killed_services_lose_nothing_and_double_nothing(running: Running) -> No
 
     url, sent, ids = running.database_url, fleet.sent(), fleet.ids
     assert min(running.restarts()[service] for service in KILLED) >= 2
+    assert by_push.left == by_vehicle.left == 0
+    assert fleet.endpoint.received_count >= len(fleet.pushed) + 2  # sent again under the same id
     assert len(sent) == fleet.run.published
     accounts.check_streams(url, sent, ids)
     assert accounts.check_values(url, sent, ids) > 500_000
