@@ -7,8 +7,9 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,9 +82,17 @@ class Installation:
 
 
 @contextmanager
-def installation(home: Path, **settings: str) -> Iterator[Installation]:
-    """Run ``anxin up`` in a directory until every service is alive and ready; stop it at the end."""
-    home.mkdir(parents=True, exist_ok=True)
+def installation(**settings: str) -> Iterator[Installation]:
+    """Run ``anxin up`` in a fresh home until every service is alive and ready; stop it at the end.
+
+    The home is not one of pytest's: started by root, servers run as another user, and each start of pytest
+    closes its directories to others.
+    """
+    with tempfile.TemporaryDirectory(prefix="anxin-test-", ignore_cleanup_errors=True) as name:
+        yield from _run_up(Path(name), settings)
+
+
+def _run_up(home: Path, settings: Mapping[str, str]) -> Iterator[Installation]:
     command = [ANXIN, "up", "--home", str(home), "--port", str(free_port())]
     with (home / "up.log").open("wb") as log:
         process = subprocess.Popen(
@@ -91,7 +100,13 @@ def installation(home: Path, **settings: str) -> Iterator[Installation]:
         )
     running = Installation(home)
     try:
-        eventually((home / "run.json").exists, within_s=90, what="anxin up", logs=running.logs)
+        eventually(
+            lambda: (home / "run.json").exists() or process.poll() is not None,
+            within_s=90,
+            what="anxin up",
+            logs=running.logs,
+        )
+        assert process.poll() is None, running.logs()
         eventually(
             lambda: _is_ready(running.anxin("check", "--json")),
             within_s=60,

@@ -103,8 +103,8 @@ def test_the_kona_log_gives_signals_with_its_dbc_as_it_is(recordings: Path) -> N
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installation(tmp_path_factory.mktemp("recorded"), ANXIN_SCORE_EVERY_S="1") as started:
+def running() -> Iterator[Installation]:
+    with installation(ANXIN_SCORE_EVERY_S="1") as started:
         yield started
 
 
