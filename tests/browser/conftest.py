@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from api.app import create_app
 from api.live import Hub, follow_database
@@ -86,28 +87,60 @@ def shots() -> Path | None:
     return Path(given) if given else None
 
 
-@pytest.fixture
-def visit(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
-    """Open a page as somebody; the test fails when the page logs an error or breaks its content policy."""
-    contexts: list[BrowserContext] = []
-    errors: list[str] = []
+class Person:
+    """Somebody at a browser of their own; errors of the console and of the content policy are collected."""
 
-    def open_page(path: str, *, login: str, width: int = 1360, height: int = 860, **options: object) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, locale=options.pop("locale", "en-GB"), **options
-        )
-        contexts.append(context)
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._contexts: list[BrowserContext] = []
+        self.errors: list[str] = []
+
+    def log_in(
+        self,
+        site: str,
+        path: str,
+        login: str,
+        password: str,
+        *,
+        width: int = 1360,
+        height: int = 860,
+        locale: str = "en-GB",
+        **options: Any,
+    ) -> Page:
+        """Open a page of a site in a fresh browser profile."""
+        size: ViewportSize = {"width": width, "height": height}
+        context = self._browser.new_context(viewport=size, locale=locale, **options)
+        self._contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(site.url + "/login?next=" + path)
+        page.on("console", lambda told: self.errors.append(told.text) if told.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.goto(site + "/login?next=" + path)
         page.fill("[name=login]", login)
-        page.fill("[name=password]", PASSWORD)
+        page.fill("[name=password]", password)
         page.click("form[action='/login'] button")
-        page.wait_for_url(site.url + path)
+        page.wait_for_url(site + path)
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert errors == []
+    def leave(self) -> None:
+        """Close every page."""
+        for context in self._contexts:
+            context.close()
+
+
+@pytest.fixture
+def person(browser: Browser) -> Iterator[Person]:
+    """Somebody at a browser; the test fails when a page logs an error or breaks its content policy."""
+    somebody = Person(browser)
+    yield somebody
+    somebody.leave()
+    assert somebody.errors == []
+
+
+@pytest.fixture
+def visit(site: Site, person: Person) -> Callable[..., Page]:
+    """Open a page of the served world as somebody."""
+
+    def open_page(path: str, *, login: str, **options: Any) -> Page:
+        return person.log_in(site.url, path, login, PASSWORD, **options)
+
+    return open_page

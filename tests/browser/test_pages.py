@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.api_world import MINE, WANGS
+from tests.browser.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -22,9 +23,53 @@ def test_the_fleet_shows_map_and_list(visit, shots, scheme):
 
     expect(page.locator("#fleet tr[data-vin]")).to_have_count(3)
     expect(page.locator("#fleet")).to_contain_text("simulated")
-    page.wait_for_function("dots.size === 2")
+    wait_until(page, "dots.size === 2")
     page.wait_for_timeout(400)
     shoot(page, shots, f"fleet-{scheme}")
+
+
+def test_the_most_urgent_come_first(visit):
+    page = visit("/", login="operations")
+
+    expect(page.locator("#fleet tr[data-vin] td:nth-child(3)").nth(2)).to_be_empty()
+    expect(page.locator("#fleet tr[data-vin] .badge.S3").first).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/", f"/vehicles/{MINE}", "/station", "/orders/1"])
+def test_no_page_is_wider_than_a_phone(visit, path):
+    page = visit(path, login="operations", width=390, height=844)
+    page.wait_for_timeout(500)
+
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_vehicles_that_would_overlap_are_one_mark_until_the_map_is_nearer(visit, site):
+    with site.pool.connection() as connection:
+        connection.execute(
+            """UPDATE vehicle_latest SET readings = readings || '{"latitude": 31.3, "longitude": 121.5}'
+            WHERE readings ->> 'latitude' = '39.95'"""
+        )
+    page = visit("/", login="operations")
+    wait_until(page, "dots.size === 2")
+
+    page.evaluate("map.setView([31.2, 121.4], 5, { animate: false })")
+    together = page.evaluate("new Set(dots.values()).size")
+    page.evaluate("map.setZoom(12, { animate: false })")
+
+    assert (together, page.evaluate("new Set(dots.values()).size")) == (1, 2)
+
+
+def test_what_is_unfolded_stays_so_when_live_data_arrive(visit, site):
+    page = visit("/owner", login="owner", width=390, height=844)
+    page.locator("details#price-1 summary").click()
+    page.wait_for_timeout(700)
+
+    with site.pool.connection() as connection:
+        connection.execute("UPDATE repair_orders SET state = 'booked' WHERE order_id = 1")
+        connection.execute("""SELECT pg_notify('anxin_live', '{"kind": "order", "id": 1}')""")
+
+    expect(page.locator("#cards")).to_contain_text("booked")
+    expect(page.locator("details#price-1")).to_have_attribute("open", "")
 
 
 def test_the_fleet_can_be_narrowed_to_alerts(visit):
@@ -110,7 +155,7 @@ def test_a_push_shows_one_notification_however_often_it_comes(visit, site, brows
     devtools.on("ServiceWorker.workerVersionUpdated", note)
     devtools.send("ServiceWorker.enable")
     page.evaluate("navigator.serviceWorker.register('/sw.js').then(() => navigator.serviceWorker.ready)")
-    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    wait_until(page, "navigator.serviceWorker.controller !== null")
     for _ in range(50):
         if "id" in found:
             break
