@@ -41,10 +41,10 @@ class Appointment:
 
 _WHEELS = MappingProxyType(
     {
-        "front-left": ("front-left tire", "左前轮胎"),
-        "front-right": ("front-right tire", "右前轮胎"),
-        "rear-left": ("rear-left tire", "左后轮胎"),
-        "rear-right": ("rear-right tire", "右后轮胎"),
+        "front-left": ("front-left tyre", "左前轮胎"),
+        "front-right": ("front-right tyre", "右前轮胎"),
+        "rear-left": ("rear-left tyre", "左后轮胎"),
+        "rear-right": ("rear-right tyre", "右后轮胎"),
     }
 )
 _M = FailureMode

@@ -29,7 +29,7 @@ JARGON = re.compile(r"\b(ISC|BMS|SOC|cell|S[0-4]|probability|kPa|isolation)\b|�
 def test_the_wording_of_a_slow_leak_is_fixed() -> None:
     text = warning_text("tire rear-left", FailureMode.TIRE_SLOW_LEAK, Severity.S3, APPOINTMENT)
 
-    assert text.title_en == "Your rear-left tire is slowly losing air"
+    assert text.title_en == "Your rear-left tyre is slowly losing air"
     assert text.title_zh == "您的左后轮胎正在缓慢漏气"
     assert text.body_en == (
         "It needs service within 7 days. You can drive until then."
