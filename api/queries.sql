@@ -94,6 +94,7 @@ WITH picked AS (
 )
 SELECT c.time, c.sub_pack, c.first_cell, c.voltage_mv, c.temperature_ddegc
 FROM picked JOIN cell_readings c ON c.vehicle_id = %(vehicle_id)s AND c.time = picked.time
+    AND c.time BETWEEN %(since)s AND %(until)s -- as constants, so that other days are not looked into
 ORDER BY c.time, c.sub_pack, c.first_cell;
 
 -- fetch_signal_buckets --
