@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import string
 from importlib import resources
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,6 +49,24 @@ def test_components_are_said_in_words() -> None:
     assert english.component("cell 82") == "cell 82"
     assert chinese.component("cell 82") == "82 号电芯"
     assert english.component("battery") == "battery"
+
+
+def test_only_a_battery_needs_care_when_charging() -> None:
+    words = Words("en", TEXTS["en"], 2026)
+    tire, cell, mild = (
+        SimpleNamespace(component=component, severity=severity)
+        for component, severity in (("tire front-left", "S2"), ("cell 82", "S2"), ("cell 82", "S3"))
+    )
+
+    assert "charge" not in words.advice(tire)
+    assert "charge to at most 80 %" in words.advice(cell)
+    assert words.advice(mild) == TEXTS["en"]["do.S3"]
+
+
+def test_quantities_have_the_decimals_that_they_have() -> None:
+    words = Words("en", TEXTS["en"], 2026)
+
+    assert [words.quantity(q) for q in ("1.00", "0.50", "10", 0.13)] == ["1", "0.5", "10", "0.13"]
 
 
 def test_numbers_ages_and_times_are_readable() -> None:
