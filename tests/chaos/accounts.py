@@ -126,11 +126,12 @@ def check_live(url: str, live: LiveVehicles) -> None:
         assert stream == [(vehicle.next_seq - 1, "{}", "{}", vehicle.next_seq)], vin
 
 
-def check_orders(url: str, faults: set[tuple[int, str]]) -> None:
+def check_orders(url: str, faults: set[tuple[int, str]], certain: set[tuple[int, str]]) -> None:
     """Whatever is surely failing has one order with one appointment and its parts; nothing else has."""
     orders = query(url, "SELECT vehicle_id, component FROM repair_orders ORDER BY order_id")
     assert len(set(orders)) == len(orders)
     assert set(orders) <= faults
+    assert certain <= set(orders)
     failing = _surely_failing(url)
     assert len(failing) >= _LEAST_FAILING
     assert failing <= set(orders)

@@ -66,7 +66,7 @@ def test_killed_services_lose_nothing_and_double_nothing(running: Running) -> No
     assert accounts.check_values(url, sent, ids) > 500_000
     accounts.check_live(url, live)
     leak = {(live.ids[v.vin], "tire front-left") for v in live.vehicles.values() if v.is_leaking}
-    accounts.check_orders(url, fleet.faults | leak)
+    accounts.check_orders(url, fleet.faults | leak, leak)
     accounts.check_outbox(url, accounts.Told(fleet.pushed, fleet.shown), live)
     accounts.check_features(url, [*ids.values(), *live.ids.values()])
 
