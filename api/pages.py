@@ -148,6 +148,7 @@ def render(
         home=HOMES.get(principal.role, "/login") if principal else "/login",
         path=request.url.path,
         now=context.clock(),
+        status=status,
         tiles_url=context.settings.map_tiles_url,
         **values,
     )

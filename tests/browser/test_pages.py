@@ -178,6 +178,15 @@ def test_a_push_shows_one_notification_however_often_it_comes(visit, site, brows
     assert shown == [["Slow leak", "Front left", "11111111-1111-4111-8111-111111111111", "/owner"]]
 
 
+def test_what_is_not_there_is_said_in_the_language_of_the_reader(visit, site, person):
+    page = visit("/owner", login="owner", locale="zh-CN")
+
+    page.goto(site.url + "/orders/999")
+
+    expect(page.locator("h1")).to_have_text("未找到")
+    assert person.errors.pop().endswith("404 (Not Found)")
+
+
 def test_the_theme_is_remembered(visit, shots):
     page = visit("/owner", login="owner", width=390, height=844)
     page.click("[data-theme-toggle]")
