@@ -18,6 +18,7 @@ from data.migrate import check_schema
 
 #: A follower of the commit log that has waited longer than this is stuck.
 _STUCK_AFTER_S = 120.0
+_SHOWN_REASONS = 8
 _LOW_DISK_BYTES = 2 * 2**30
 #: A service beats every few seconds; after this long it is dead or stuck.
 _SILENT_AFTER_S = 30.0
@@ -119,9 +120,10 @@ def _services(rows: list[dict[str, Any]]) -> Check:
 
 def _masked(rows: list[dict[str, Any]]) -> Check:
     figures = {row["reason"]: row["values"] for row in rows}
-    return _ok(
-        "masked values", ", ".join(f"{k} {v:,}" for k, v in figures.items()) or "none in 24 h", figures
-    )
+    shown = [f"{reason} {count:,}" for reason, count in list(figures.items())[:_SHOWN_REASONS]]
+    if len(figures) > len(shown):
+        shown.append(f"and {len(figures) - len(shown)} more reasons")
+    return _ok("masked values", ", ".join(shown) or "none in 24 h", figures)
 
 
 def _rejects(rows: list[dict[str, Any]]) -> Check:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from data.errors import TopicError
+from data.errors import TopicError, VinError
 from data.records import Vin, parse_vin
 
 PREFIX = "anxin/v1"
@@ -68,6 +68,17 @@ def parse_up(topic: str) -> UpTopic:
     elif bus:
         raise TopicError(f"topic rest {bus[:40]!r}: only 'can' has a further level")
     return UpTopic(tenant, parse_vin(vin_text), kind, bus)
+
+
+def parse_sender(topic: str) -> tuple[str, Vin] | None:
+    """Return who sent on a topic of ours, whatever kind it claims to be; None where even that is unclear."""
+    parts = topic.split("/")
+    if len(parts) < 6 or "/".join(parts[:2]) != PREFIX or not _TENANT.fullmatch(parts[2]) or parts[4] != "up":
+        return None
+    try:
+        return parts[2], parse_vin(parts[3])
+    except VinError:
+        return None
 
 
 def up(tenant: str, vin: Vin, kind: Up, bus: str = "") -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from data.catalogue import Catalogue
 from data.errors import TopicError, VinError
 from data.records import VehicleEvent, Vin
-from data.topics import Up, UpTopic, parse_up
+from data.topics import Up, UpTopic, parse_sender, parse_up
 from ingest import native
 from ingest.errors import PayloadError
 from ingest.gbt32960 import decode_frame
@@ -58,7 +58,8 @@ class Decoder:
         try:
             topic = parse_up(delivery.topic)
         except (TopicError, VinError) as error:
-            return None, _reject(delivery, None, PayloadError("bad_topic", str(error)))
+            reject = _reject(delivery, None, PayloadError("bad_topic", str(error)))
+            return self._account_only(delivery, parse_sender(delivery.topic)), reject
         vehicle = self._find_vehicle(topic.tenant, topic.vin)
         if vehicle is None:
             why = PayloadError("unknown_vehicle", "vin of the topic: must be registered for its tenant")
@@ -71,6 +72,14 @@ class Decoder:
             message.envelope = None if topic.kind is Up.STATUS else native.parse_envelope(delivery.payload)
             return (message if message.envelope else None), _reject(delivery, topic, error)
         return message, _reject(delivery, topic, problems) if problems else None
+
+    def _account_only(self, delivery: Delivery, sender: tuple[str, Vin] | None) -> Message | None:
+        """Return a message of a kind unknown here: its number has come, its content stays a reject."""
+        vehicle = self._find_vehicle(*sender) if sender is not None else None
+        envelope = native.parse_envelope(delivery.payload) if vehicle is not None else None
+        if vehicle is None or envelope is None:
+            return None
+        return Message(vehicle=vehicle, received_us=delivery.received_us, envelope=envelope)
 
     def _read(self, topic: UpTopic, delivery: Delivery, message: Message) -> PayloadError | None:
         payload, vin = delivery.payload, topic.vin

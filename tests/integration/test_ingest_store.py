@@ -308,6 +308,13 @@ def test_a_rejected_message_with_a_readable_head_is_not_asked_for_again(fleet: P
     assert rows(fleet, "SELECT missing::text, received_count FROM message_streams") == [("{}", 2)]
 
 
+def test_a_message_of_a_kind_unknown_here_keeps_its_place_in_the_stream(fleet: Pool, intake: Intake) -> None:
+    feed(intake, delivery(tele(0, [t(0)], speed=[1.0])), delivery(tele(1, [t(1)], speed=[1.0]), "weather"))
+
+    assert rows(fleet, "SELECT missing::text, received_count FROM message_streams") == [("{}", 2)]
+    assert [r["reason"] for r in list_rejects(fleet)] == ["bad_topic"]
+
+
 def test_impossible_values_are_missing_and_counted(fleet: Pool, intake: Intake) -> None:
     result = feed(
         intake,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from data.errors import AnxinError
 from data.records import parse_vin
-from data.topics import UP_FILTER, Up, down_filter, parse_up, up
+from data.topics import UP_FILTER, Up, down_filter, parse_sender, parse_up, up
 
 VINS = st.from_regex(r"[A-HJ-NPR-Z0-9]{17}", fullmatch=True).map(parse_vin)
 TENANTS = st.from_regex(r"[a-z0-9][a-z0-9-]{0,31}", fullmatch=True)
@@ -62,3 +62,21 @@ def test_no_text_at_all_breaks_the_parser(text: str) -> None:
 def test_filters_cover_upward_topics_and_one_vehicle() -> None:
     assert UP_FILTER == "anxin/v1/+/+/up/#"
     assert down_filter("demo", parse_vin(VIN)) == f"anxin/v1/demo/{VIN}/down/#"
+
+
+def test_the_sender_is_known_even_where_the_kind_is_not() -> None:
+    assert ("demo", "LANX0000000000001") == parse_sender("anxin/v1/demo/LANX0000000000001/up/weather")
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "",
+        "a/b",
+        "anxin/v1/demo/LANX0000000000001",
+        "anxin/v1/demo/short/up/x",
+        "anxin/v1/demo/LANX0000000000001/down/x",
+    ],
+)
+def test_no_sender_is_guessed(topic: str) -> None:
+    assert parse_sender(topic) is None
