@@ -65,7 +65,7 @@ def test_filters_cover_upward_topics_and_one_vehicle() -> None:
 
 
 def test_the_sender_is_known_even_where_the_kind_is_not() -> None:
-    assert ("demo", "LANX0000000000001") == parse_sender("anxin/v1/demo/LANX0000000000001/up/weather")
+    assert parse_sender("anxin/v1/demo/LANX0000000000001/up/weather") == ("demo", "LANX0000000000001")
 
 
 @pytest.mark.parametrize(
