@@ -267,7 +267,7 @@ def check(as_json: Json = False) -> None:
 
     settings = _running("ingest")
     with connect(settings.database_url, name="anxin-check") as connection:
-        checks = check_database(connection)
+        checks = check_database(connection, score_every_s=settings.score_every_s)
     checks.append(check_broker(settings.mqtt_url))
     checks.append(check_disk(settings.home_path))
     is_ok = all(c.is_ok for c in checks)

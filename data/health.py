@@ -35,8 +35,13 @@ class Check:
     figures: Mapping[str, Any]
 
 
-def check_database(connection: Connection) -> list[Check]:
-    """Return what the database tells about itself and the services around it."""
+def check_database(connection: Connection, *, score_every_s: float) -> list[Check]:
+    """Return what the database tells about itself and the services around it.
+
+    Args:
+        connection: Any connection.
+        score_every_s: The setting: a batch may wait that long before ``score`` is due.
+    """
     queries = load_queries("data")
 
     def ask(name: str) -> list[dict[str, Any]]:
@@ -65,7 +70,11 @@ def check_database(connection: Connection) -> list[Check]:
         )
     )
     checks += [_masked(ask("masked_values")), _rejects(ask("rejects_by_reason")), _gaps(ask("gaps")[0])]
-    checks += [_lag(ask("lag")), _unrouted(ask("unrouted")[0]), _outbox(ask("outbox")[0])]
+    checks += [
+        _lag(ask("lag"), _STUCK_AFTER_S + 2 * score_every_s),
+        _unrouted(ask("unrouted")[0]),
+        _outbox(ask("outbox")[0]),
+    ]
     (waiting,) = ask("waiting_orders")
     checks.append(
         Check(
@@ -137,8 +146,8 @@ def _gaps(row: dict[str, Any]) -> Check:
     return Check(name="gaps", is_ok=row["given_up"] == 0, detail=detail, figures=row)
 
 
-def _lag(rows: list[dict[str, Any]]) -> Check:
-    stuck = [r for r in rows if (r["waiting_s"] or 0.0) > _STUCK_AFTER_S]
+def _lag(rows: list[dict[str, Any]], patience_s: float) -> Check:
+    stuck = [r for r in rows if (r["waiting_s"] or 0.0) > patience_s]
     worst = max((r["waiting_s"] or 0.0 for r in rows), default=0.0)
     return Check(
         name="followers",

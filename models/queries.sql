@@ -130,12 +130,21 @@ SELECT vehicle_id, failure_mode, component FROM (
 
 -- insert_prediction --
 -- The same data time again (late rows, a live sample behind it now) corrects the row and offers it anew.
+-- A component that was healthy and still is needs one row a day, not one for every scoring; vehicle_scores has
+-- the newest word on it.
 INSERT INTO predictions (vehicle_id, component, failure_mode, severity, probability, horizon_h, ttt_p10_h, ttt_p50_h,
                          ttt_p90_h, predicted_at, data_time, since, window_from, window_to, reasons, evidence,
                          model_version, origin, is_fresh)
-VALUES (%(vehicle_id)s, %(component)s, %(failure_mode)s, %(severity)s, %(probability)s, %(horizon_h)s, %(p10)s,
-        %(p50)s, %(p90)s, %(predicted_at)s, %(data_time)s, %(since)s, %(window_from)s, %(window_to)s, %(reasons)s,
-        %(evidence)s, %(model_version)s, %(origin)s, %(is_fresh)s)
+SELECT %(vehicle_id)s, %(component)s, %(failure_mode)s, %(severity)s, %(probability)s, %(horizon_h)s, %(p10)s,
+       %(p50)s, %(p90)s, %(predicted_at)s, %(data_time)s::timestamptz, %(since)s, %(window_from)s, %(window_to)s,
+       %(reasons)s, %(evidence)s, %(model_version)s, %(origin)s, %(is_fresh)s
+WHERE %(probability)s >= %(tell_level)s OR NOT coalesce(
+    (SELECT p.probability < %(tell_level)s AND p.data_time > %(data_time)s::timestamptz - interval '1 day'
+            AND p.is_fresh = %(is_fresh)s
+     FROM predictions p
+     WHERE p.vehicle_id = %(vehicle_id)s AND p.failure_mode = %(failure_mode)s AND p.component = %(component)s
+       AND p.model_version = %(model_version)s AND p.data_time < %(data_time)s::timestamptz
+     ORDER BY p.data_time DESC LIMIT 1), false)
 ON CONFLICT (vehicle_id, component, failure_mode, data_time, model_version) DO UPDATE
 SET severity = excluded.severity, probability = excluded.probability, ttt_p10_h = excluded.ttt_p10_h,
     ttt_p50_h = excluded.ttt_p50_h, ttt_p90_h = excluded.ttt_p90_h, predicted_at = excluded.predicted_at,

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from data.db import CHANNEL_LIVE, CHANNEL_PREDICTIONS, Connection, load_queries, notify
 from data.records import FloatArray, IntArray, Origin, VehicleSpec
-from models.assess import Told
+from models.assess import TELL_LEVEL, Told
 from models.features.cells import KINDS, CellSessions
 from models.features.days import from_date, to_date, to_datetime, to_us
 from models.features.tires import TireDays
@@ -267,6 +267,7 @@ def _prediction_params(told: Told) -> dict[str, object]:
         "reasons": Jsonb([_plain(asdict(reason)) for reason in p.reasons]),
         "evidence": Jsonb(dict(told.evidence)),
         "model_version": p.model_version,
+        "tell_level": TELL_LEVEL,
         "origin": p.origin.value,
         "is_fresh": p.is_fresh,
     }
