@@ -101,7 +101,7 @@ class Settings:
             if (
                 not variable.startswith("ANXIN_")
                 or variable in _NOT_SETTINGS
-                or variable.startswith("ANXIN_TEST_")
+                or variable.startswith(_NOT_SETTINGS_PREFIXES)
             ):
                 continue
             if variable not in known:
@@ -123,6 +123,7 @@ class Settings:
 
 #: Variables of the test suite, not settings of the product.
 _NOT_SETTINGS = frozenset({"ANXIN_RECORDINGS"})
+_NOT_SETTINGS_PREFIXES = ("ANXIN_TEST_", "ANXIN_CI_")
 
 
 def _parse(variable: str, text: str, kind: type, rule: Mapping[str, Any]) -> Any:
