@@ -248,15 +248,27 @@ def _add_key(database_url: str) -> str:
 
 
 @app.command()
-def migrate(as_json: Json = False) -> None:
+def migrate(
+    reference: Annotated[
+        bool,
+        typer.Option(
+            "--reference",
+            help="Also load the shipped vehicle models and stations, and make the first logins.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Bring the database schema up to date."""
     from data.migrate import migrate as apply
 
-    applied = apply(_running().database_url)
+    url = _running().database_url
+    applied = apply(url)
+    logins = _prepare(url) if reference else {}
+    console.print(f"applied: {', '.join(applied)}" if applied else "the schema is up to date")
+    for login, password in logins.items():
+        console.print(f"  login {login}  password {password}")
     if as_json:
-        _print_json({"applied": applied})
-    else:
-        console.print(f"applied: {', '.join(applied)}" if applied else "the schema is up to date")
+        _print_json({"applied": applied, "logins": list(logins)})
 
 
 @app.command()
