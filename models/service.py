@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import structlog
 
-from data.db import Pool, open_pool, transaction
+from data.db import Connection, Pool, open_pool, transaction
 from data.errors import DatabaseAway, DatabaseError
 from data.heartbeat import Heartbeat
 from data.records import Family, VehicleSpec
 from data.settings import Settings
 from models import store
+from models.assess import Told
 from models.backlog import Backlog
 from models.errors import PartitionLost
 from models.features.days import to_us
@@ -197,6 +198,28 @@ def _watch(settings: Settings, pool: Pool, partitions: Partitions, stop: threadi
             partitions.wait(0.5)
 
 
+def _look(
+    watcher: Watcher,
+    connection: Connection,
+    spans: dict[int, tuple[int, int]],
+    specs: dict[int, VehicleSpec],
+    now: datetime,
+) -> list[Told]:
+    """Look at vehicles together; where one of them cannot be read, at each alone, and leave that one out."""
+    try:
+        return watcher.look(connection, spans, specs, now=now)
+    except (DatabaseError, psycopg.Error):
+        raise
+    except Exception as error:
+        watcher.forget()
+        if len(spans) == 1:
+            _LOG.exception("vehicle not watched this time", vehicle_id=min(spans), error=str(error)[:300])
+            return []
+        return [
+            told for v, span in spans.items() for told in _look(watcher, connection, {v: span}, specs, now)
+        ]
+
+
 def _watch_some(follower: _Follower, watcher: Watcher, batches: list[store.Batch]) -> None:
     now = datetime.now(UTC)
     oldest_us = to_us(now) - WINDOW_US
@@ -208,7 +231,7 @@ def _watch_some(follower: _Follower, watcher: Watcher, batches: list[store.Batch
                 spans[vehicle] = (min(first, from_us), max(last, to_us_))
     follower.mark_read(batches[-1].batch_id)
     with transaction(follower.pool) as connection:
-        told = watcher.look(connection, spans, follower.specs, now=now) if spans else []
+        told = _look(watcher, connection, spans, follower.specs, now) if spans else []
         written = store.insert_predictions(connection, told)
         for partition, to in follower.read_to.items():
             follower.move(connection, partition, to)

@@ -244,6 +244,31 @@ def test_live_deflation_is_told_within_seconds_and_once(pool: Pool, database_url
     assert found == [("tire front-right", "S1", "tire_puncture")]
 
 
+def test_vehicle_that_cannot_be_watched_holds_up_nobody(
+    pool: Pool, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, flat = seed.seed_vehicles(pool, 2)
+    fetch = readings.fetch_recent_rows
+
+    def fetch_or_fail(
+        connection: Connection, vehicles: list[int], *span: int
+    ) -> tuple[FamilyRows, FamilyRows]:
+        if broken in vehicles:
+            raise ValueError("rows that no rule expects")
+        return fetch(connection, vehicles, *span)
+
+    monkeypatch.setattr(readings, "fetch_recent_rows", fetch_or_fail)
+    begin_us = now_us() - 600_000_000
+    with running(run_watch, database_url):
+        for vehicle in (broken, flat):
+            seed.store_rows(pool, [deflating(vehicle, begin_us, 60, 10.0)], is_live=True)
+        wait_for(pool, "SELECT count(*) = 8 FROM service_cursors WHERE batch_id = 2")
+
+    with pool.connection() as connection:
+        found = connection.execute("SELECT DISTINCT vehicle_id FROM predictions").fetchall()
+    assert found == [(flat,)]
+
+
 def test_late_deflation_raises_no_fresh_warning(pool: Pool, database_url: str) -> None:
     (vehicle,) = seed.seed_vehicles(pool, 1)
     rows = deflating(vehicle, now_us() - 600_000_000, 60, 10.0)
