@@ -100,7 +100,7 @@ class Status:
     """The retained state of a boot."""
 
     boot: str
-    is_online: bool
+    is_online: bool | None  #: None: it waited too long to tell
     seq: int | None  #: last sequence number sent
 
 

@@ -195,14 +195,17 @@ WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
 ORDER BY reject_id DESC LIMIT %(limit)s
 
 -- fetch_retryable --
-SELECT reject_id, topic, payload, (extract(epoch FROM received) * 1000000)::bigint AS received_us
+SELECT reject_id, topic, payload, (extract(epoch FROM received) * 1000000)::bigint AS received_us, seen_count
 FROM rejects
 WHERE is_retryable AND reject_id > %(after)s
 ORDER BY reject_id LIMIT %(limit)s
 
 -- delete_rejects --
--- Unless it was rejected again meanwhile, for a reason that stays.
-DELETE FROM rejects WHERE reject_id = ANY(%(reject_ids)s) AND is_retryable
+-- Unless it was rejected again meanwhile, by storing it or by another process.
+DELETE FROM rejects r
+USING unnest(%(reject_ids)s::bigint[], %(seen_counts)s::int[]) AS b (reject_id, seen_count)
+WHERE r.reject_id = b.reject_id AND r.seen_count = b.seen_count
+RETURNING r.reject_id
 
 -- mark_retried --
 UPDATE rejects SET retried_at = %(now)s WHERE reject_id = ANY(%(reject_ids)s)

@@ -36,25 +36,29 @@ def retry_rejects(pool: Pool, intake: Intake, *, now: datetime) -> Retried:
     result, after = Retried(), 0
     while found := fetch_retryable(pool, after=after, limit=_CHUNK):
         after = found[-1][0]
-        good: list[tuple[int, Item]] = []
+        good: list[Item] = []
+        tried: dict[int, int] = {}
         bad: list[int] = []
-        for reject_id, topic, payload, received_us in found:
+        for reject_id, topic, payload, received_us, seen_count in found:
             item = intake.read(Delivery(topic, payload, received_us))
             if item.message is None or item.reject is not None:
                 bad.append(reject_id)
             else:
-                good.append((reject_id, _late(item)))
+                good.append(_late(item))
+                tried[reject_id] = seen_count
         if good:
-            intake.store([item for _, item in good])
-        close_retried(pool, stored=[reject_id for reject_id, _ in good], failed=bad, now=now)
-        result.stored += len(good)
-        result.still_rejected += len(bad)
+            intake.store(good)
+        stored = close_retried(pool, tried=tried, failed=bad, now=now)
+        result.stored += stored
+        result.still_rejected += len(found) - stored
     return result
 
 
 def _late(item: Item) -> Item:
-    """Return the item as data out of a store: what waited here never raises a live warning."""
+    """Return the item as data out of a store: what waited here says nothing of now."""
     message = item.message
+    if message is not None and message.status is not None:
+        message.status = replace(message.status, is_online=None)
     if message is None or message.envelope is None:
         return item
     message.envelope = replace(message.envelope, is_hist=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,7 +61,7 @@ def repair_round(
 def count_rejects(pool: Pool) -> list[dict[str, Any]]:
     """Return how many messages were rejected, by reason.
 
-    Each row has ``reason``, ``is_retryable``, ``messages``, ``seen``, ``first_received``, ``last_received``.
+    Each row has ``reason``, ``is_retryable``, ``rejects``, ``messages`` and the span of ``received``.
     """
     with transaction(pool) as connection:
         return connection.cursor(row_factory=dict_row).execute(_Q["count_rejects"]).fetchall()
@@ -74,15 +74,28 @@ def list_rejects(pool: Pool, *, reason: str | None = None, limit: int = 100) -> 
         return cursor.execute(_Q["list_rejects"], {"reason": reason, "limit": limit}).fetchall()
 
 
-def fetch_retryable(pool: Pool, *, after: int, limit: int) -> list[tuple[int, str, bytes, int]]:
-    """Return (id, topic, payload, received in microseconds) of rejects worth reading again, in order."""
+def fetch_retryable(pool: Pool, *, after: int, limit: int) -> list[tuple[int, str, bytes, int, int]]:
+    """Return (id, topic, payload, received in microseconds, times seen) of rejects worth reading again."""
     with transaction(pool) as connection:
         rows = connection.execute(_Q["fetch_retryable"], {"after": after, "limit": limit})
-        return [(row[0], row[1], bytes(row[2]), row[3]) for row in rows]
+        return [(row[0], row[1], bytes(row[2]), row[3], row[4]) for row in rows]
 
 
-def close_retried(pool: Pool, *, stored: Sequence[int], failed: Sequence[int], now: datetime) -> None:
-    """Forget rejects that have been stored after all, and note those that were tried again in vain."""
+def close_retried(pool: Pool, *, tried: Mapping[int, int], failed: Sequence[int], now: datetime) -> int:
+    """Forget rejects that have been stored after all, and note those that were tried again in vain.
+
+    Args:
+        pool: The database.
+        tried: Reject id -> times seen before its message was given to the database.
+        failed: Ids of rejects that still cannot be read.
+        now: Timezone-aware.
+
+    Returns:
+        How many were forgotten; one that was seen again since then was not stored.
+    """
     with transaction(pool) as connection:
-        connection.execute(_Q["delete_rejects"], {"reject_ids": list(stored)})
-        connection.execute(_Q["mark_retried"], {"reject_ids": list(failed), "now": now})
+        keys = {"reject_ids": list(tried), "seen_counts": list(tried.values())}
+        gone = {row[0] for row in connection.execute(_Q["delete_rejects"], keys)}
+        kept = [*failed, *(tried.keys() - gone)]
+        connection.execute(_Q["mark_retried"], {"reject_ids": kept, "now": now})
+    return len(gone)

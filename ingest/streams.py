@@ -95,6 +95,7 @@ def _stream(
 
 
 def _add_status(stream: StreamPart, status: Status) -> None:
-    stream.is_online = status.is_online
+    if status.is_online is not None:
+        stream.is_online = status.is_online
     if status.seq is not None:
         stream.known_high = max(stream.known_high, status.seq)

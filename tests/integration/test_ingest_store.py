@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from data.db import Pool
 from data.settings import Settings
+from ingest.can_payload import CLASSIC_RECORD
 from ingest.copy import CopyColumn, build_copy
 from ingest.gaps import parse_multirange
 from ingest.intake import Intake
@@ -90,6 +91,12 @@ def feed(intake: Intake, *deliveries: Delivery) -> Any:
 def rows(pool: Pool, query: str) -> list[Any]:
     with pool.connection() as connection:
         return connection.execute(query).fetchall()  # type: ignore[arg-type]
+
+
+def set_dbc(pool: Pool, intake: Intake, dbc: str) -> None:
+    with pool.connection() as connection:
+        connection.execute("UPDATE vehicle_models SET dbc = %s", (dbc,))
+    intake.refresh()
 
 
 def t(second: int) -> int:
@@ -436,6 +443,38 @@ def test_unknown_vehicles_are_stored_after_they_have_been_registered(fleet: Pool
     assert count_rejects(fleet) == []
     assert rows(fleet, "SELECT speed FROM drive_readings ORDER BY time") == [(1.0,), (2.0,)]
     assert rows(fleet, "SELECT is_hist, live_time FROM vehicle_latest") == [(True, None)]
+
+
+def test_a_retry_that_fails_while_storing_keeps_the_reject(fleet: Pool, intake: Intake) -> None:
+    set_dbc(fleet, intake, "not a DBC")
+    frames = np.array([(0, 256, 0, 8, [244, 1, 7, 0, 0, 0, 0, 0])], CLASSIC_RECORD).tobytes()
+    feed(intake, delivery(head(0) | {"t0": t(0), "f": frames}, "can/pt"))
+    assert [r["reason"] for r in count_rejects(fleet)] == ["bad_dbc"]
+
+    result = retry_rejects(fleet, intake, now=NOW)
+
+    assert (result.stored, result.still_rejected) == (0, 1)
+    assert [r["reason"] for r in count_rejects(fleet)] == ["bad_dbc"]
+
+    set_dbc(fleet, intake, DBC)
+    assert retry_rejects(fleet, intake, now=NOW).stored == 1
+    assert rows(fleet, "SELECT speed FROM drive_readings") == [(50.0,)]
+    assert count_rejects(fleet) == []
+
+
+def test_a_status_out_of_the_rejects_says_nothing_of_now(fleet: Pool, intake: Intake) -> None:
+    vin = "LANX0000000000009"
+    online = {"v": 1, "boot": "b1", "online": True, "seq": 3}
+    feed(intake, delivery(online, "status", vin))
+    with fleet.connection() as connection:
+        connection.execute(REGISTER, (vin,))
+    intake.refresh()
+    feed(intake, delivery({"v": 1, "boot": "b1", "online": False}, "status", vin))
+    assert rows(fleet, "SELECT is_online FROM message_streams") == [(False,)]
+
+    assert retry_rejects(fleet, intake, now=NOW).stored == 1
+
+    assert rows(fleet, "SELECT is_online, missing::text FROM message_streams") == [(False, "{[0,4)}")]
 
 
 def test_a_vehicle_deleted_meanwhile_turns_its_messages_into_rejects(fleet: Pool, intake: Intake) -> None:
