@@ -18,7 +18,9 @@ from typing import Annotated, Any
 import structlog
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from data.errors import AnxinError, DatabaseAway, SettingsError
 from data.settings import Settings
@@ -29,12 +31,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Anxin: reads what vehicles say, knows which will fail, has the repair arranged.",
 )
-console = Console(stderr=True, soft_wrap=True)
+#: What is printed may hold what vehicles sent: brackets in it are brackets.
+console = Console(stderr=True, soft_wrap=True, markup=False)
 
 #: The tenant of an installation on one machine.
 TENANT = "demo"
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="Port of the pages.")]
 Supervised = Annotated[
     bool, typer.Option("--supervised", hidden=True, help="End when standard input closes.")
 ]
@@ -79,10 +83,11 @@ def _settings(*, least_level: int = 0) -> Settings:
 
 
 def _stop_on_signal(*, is_supervised: bool = False) -> threading.Event:
-    """Return an event that SIGTERM, SIGINT or, when supervised, the end of standard input sets."""
+    """Return an event that SIGTERM, SIGINT, a closed terminal or the end of a supervised input sets."""
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup
+            signal.signal(number, lambda *_: stop.set())
     if is_supervised:
 
         def watch() -> None:
@@ -188,7 +193,7 @@ def api(supervised: Supervised = False) -> None:
 @app.command()
 def up(
     home: Annotated[Path | None, typer.Option(help="Where servers, keys and logs live.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port of the pages.")] = None,
+    port: Port = None,
 ) -> None:
     """Run everything on this machine: embedded servers unless URLs are given, all services supervised."""
     from data.installation import Installation
@@ -284,8 +289,8 @@ def check(as_json: Json = False) -> None:
     checks.append(check_disk(settings.home_path))
     is_ok = all(c.is_ok for c in checks)
     for item in checks:
-        mark = "[green]ok [/]" if item.is_ok else "[red]ACT[/]"
-        console.print(f"{mark} {item.name}: {item.detail}", highlight=False)
+        mark = Text("ok ", "green") if item.is_ok else Text("ACT", "red")
+        console.print(mark, f"{item.name}: {item.detail}", highlight=False)
     if as_json:
         _print_json({"ok": is_ok, "checks": [asdict(c) for c in checks]})
     raise typer.Exit(0 if is_ok else 1)
@@ -303,7 +308,7 @@ def rejects(
     from ingest.rejects import count_rejects, list_rejects
     from ingest.service import retry_rejects
 
-    settings = _running("ingest")
+    settings = _running()
     retried = retry_rejects(settings) if retry else None
     with open_pool(settings.database_url, size=1, name="anxin-rejects") as pool:
         counts, found = count_rejects(pool), list_rejects(pool, reason=reason, limit=limit)
@@ -351,7 +356,7 @@ def inspect(
     from models.inspect import inspect_recording
 
     _settings()
-    with console.status(f"reading {file.name}"):
+    with console.status(f"reading {escape(file.name)}"):
         recording = open_recording(
             file,
             format=format_,
@@ -434,7 +439,7 @@ def replay(
     vehicle = parse_vin(vin)
     place = _parse_place(at)
     pace = None if speed == "max" else _parse_speed(speed)
-    with console.status(f"reading {file.name}"):
+    with console.status(f"reading {escape(file.name)}"):
         recording = open_recording(
             file, format=format_, dbc_path=dbc, map_path=signal_map, spec=find_spec(model) if model else None
         )
@@ -550,10 +555,13 @@ def simulate(
 
     settings = _running("simulator")
     fleet = _build_fleet(vehicles, days, seed)
+    if truth:
+        try:
+            write_truth(fleet.truth, truth)
+        except OSError as error:
+            raise SettingsError(f"--truth {str(truth)!r}: cannot be written ({error.strerror})") from error
     with connect(settings.database_url, name="anxin-simulate") as connection:
         _register_fleet(connection, fleet)
-    if truth:
-        write_truth(fleet.truth, truth)
     stop = _stop_on_signal()
     with _progress() as progress:
         task = progress.add_task("days of back-fill", total=days)
@@ -606,7 +614,7 @@ def demo(
     vehicles: Vehicles = 60,
     days: Annotated[int, typer.Option(min=14, max=60, help="Days of back-fill.")] = 14,
     seed: Seed = 1,
-    port: Annotated[int | None, typer.Option(help="Port of the pages.")] = None,
+    port: Port = None,
     timeout: Annotated[float, typer.Option(help="Seconds that --until-order waits.")] = 180.0,
     as_json: Json = False,
 ) -> None:
@@ -631,6 +639,8 @@ def demo(
             console.print("Starting PostgreSQL, the broker and the services …")
             endpoints = installation.start_servers()
             logins = _prepare(endpoints.database_url)
+            if not logins:
+                raise SettingsError("ANXIN_DATABASE_URL: is in use; the demo wants an empty database")
             installation.start_services()
             console.print(f"Pages: {settings.base_url}  (everything in them is simulated)")
             for login, password in logins.items():
@@ -668,7 +678,7 @@ def bench_decode(
     dbc: Annotated[Path | None, typer.Option(help="A bus database; the demo's by default.")] = None,
     frames: Annotated[int, typer.Option(min=1000, help="Frames in one batch.")] = 50_000,
     rounds: Annotated[int, typer.Option(min=1, help="The median of so many rounds counts.")] = 5,
-    seed: Seed = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same frames.")] = 1,
     as_json: Json = False,
 ) -> None:
     """CAN frames to signals, against cantools on the same frames in the same run."""
@@ -677,7 +687,11 @@ def bench_decode(
     from ingest.bench import bench_decode as measure
 
     file = dbc or resources.files("data").joinpath("dbc", "anxin_demo.dbc")
-    result = measure(file.read_text("utf-8"), frames=frames, seed=seed, rounds=rounds)
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--dbc {str(file)!r}: cannot be read ({error})") from error
+    result = measure(text, frames=frames, seed=seed, rounds=rounds)
     for name in ("frames_per_s", "signals_per_s", "cantools_frames_per_s"):
         console.print(f"{name}: {result[name]:,.0f}")
     console.print(f"ratio: {result['ratio']:.2f}, equal: {result['equal']}")

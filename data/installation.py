@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
 import structlog
 
 from data.broker import ROLES, EmbeddedBroker
 from data.embedded import EmbeddedDatabase
 from data.errors import SettingsError
 from data.migrate import migrate
+from data.processes import DirectoryLock
 from data.settings import Settings
 from data.supervisor import ServiceSpec, Supervisor
 
@@ -43,8 +45,15 @@ class Endpoints:
     broker: str  #: ``mosquitto``, ``amqtt`` or ``external``
 
     def settings_for(self, settings: Settings, role: str | None) -> Settings:
-        """Return the settings with these URLs, the broker's under the account of ``role``."""
-        return replace(settings, database_url=self.database_url, mqtt_url=self.mqtt_urls.get(role or "", ""))
+        """Return the settings with these URLs, the broker's under the account of ``role``.
+
+        Raises:
+            SettingsError: A role is named and no broker is known.
+        """
+        mqtt_url = self.mqtt_urls.get(role or "", "")
+        if role and not mqtt_url:
+            raise SettingsError("ANXIN_MQTT_URL is not set: a given database goes with a given broker")
+        return replace(settings, database_url=self.database_url, mqtt_url=mqtt_url)
 
 
 class Installation:
@@ -59,6 +68,8 @@ class Installation:
         self._database: EmbeddedDatabase | None = None
         self._broker: EmbeddedBroker | None = None
         self._supervisor: Supervisor | None = None
+        self._lock = DirectoryLock(settings.home_path)
+        self._written = ""
         self.endpoints: Endpoints | None = None
 
     def __enter__(self) -> Self:
@@ -71,16 +82,17 @@ class Installation:
         """Start what is embedded, bring the schema up to date and return where everything is.
 
         Raises:
-            EmbeddedError: A server did not start.
+            EmbeddedError: Another installation runs in the home, or a server did not start.
             DatabaseAway: The given database does not answer.
             SettingsError: The home cannot be made, or something else listens where the API shall.
         """
         settings, home = self._settings, self._settings.home_path
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock.acquire()
         except OSError as error:
             raise SettingsError(
-                f"ANXIN_HOME={str(home)!r}: must be a directory ({error.strerror})"
+                f"ANXIN_HOME={str(home)!r}: must be a directory to write to ({error.strerror})"
             ) from error
         if "api" in self._services:
             _check_free(settings.http_host, settings.http_port)
@@ -133,7 +145,10 @@ class Installation:
             logger.warning("database started again", action="restart", service="database")
         if self._broker and self._broker.ensure_running():
             logger.warning("broker started again", action="restart", service="broker")
-        self._write_run_file()
+        try:
+            self._write_run_file()
+        except OSError as error:  # a full disk must not end what still runs
+            logger.warning("run file not written", action="run_file", error=str(error))
 
     def _write_run_file(self) -> None:
         if self.endpoints is None or self._supervisor is None:
@@ -151,11 +166,15 @@ class Installation:
             },
             "restarts": self._supervisor.restarts(),
         }
+        text = json.dumps(run)
+        if text == self._written:
+            return
         path = self._settings.home_path / _RUN_FILE
         fresh = path.with_suffix(".new")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(run, file)
+            file.write(text)
         fresh.replace(path)
+        self._written = text
 
     def stop(self) -> None:
         """Stop services, then broker, then database; safe to call twice."""
@@ -169,6 +188,7 @@ class Installation:
         if self._database:
             self._database.stop()
             self._database = None
+        self._lock.release()
 
 
 def _check_free(host: str, port: int) -> None:
@@ -200,9 +220,11 @@ def find_running(settings: Settings) -> Endpoints:
     try:
         run = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
+        run = None
+    if run is None or not psutil.pid_exists(run["pid"]):  # one that was killed leaves its file behind
         raise SettingsError(
             "ANXIN_DATABASE_URL is not set and no 'anxin up' runs in ANXIN_HOME: start one or set the URLs"
-        ) from None
+        )
     return Endpoints(database_url=run["database_url"], mqtt_urls=run["mqtt_urls"], broker=run["broker"])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import threading
 import time
@@ -17,6 +19,8 @@ logger = structlog.get_logger()
 _BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 #: A service that has run this long is healthy again: its next crash restarts it at once.
 _HEALTHY_AFTER_S = 60.0
+#: A log that has grown so long begins anew; the one before is kept as ``.log.1``.
+_LOG_LIMIT_BYTES = 20_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,7 @@ class ServiceSpec:
 class _Child:
     spec: ServiceSpec
     log: BinaryIO
+    log_path: Path
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     next_start_at: float = 0.0
@@ -46,9 +51,13 @@ class Supervisor:
     supervisor that was killed.
     """
 
-    def __init__(self, specs: Sequence[ServiceSpec], *, log_dir: Path) -> None:
+    def __init__(
+        self, specs: Sequence[ServiceSpec], *, log_dir: Path, log_limit_bytes: int = _LOG_LIMIT_BYTES
+    ) -> None:
         log_dir.mkdir(parents=True, exist_ok=True)
-        self._children = [_Child(spec, (log_dir / f"{spec.name}.log").open("ab")) for spec in specs]
+        paths = [log_dir / f"{spec.name}.log" for spec in specs]
+        self._children = [_Child(s, path.open("ab"), path) for s, path in zip(specs, paths, strict=True)]
+        self._log_limit_bytes = log_limit_bytes
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
@@ -108,7 +117,19 @@ class Supervisor:
         while not self._stop.wait(0.2):
             with self._lock:
                 for child in self._children:
+                    self._shorten_log(child)
                     self._tend(child)
+
+    def _shorten_log(self, child: _Child) -> None:
+        """Copy and empty a long log: the service goes on writing to the file that it has open."""
+        if os.fstat(child.log.fileno()).st_size <= self._log_limit_bytes:
+            return
+        earlier = child.log_path.with_suffix(".log.1")
+        try:
+            shutil.copyfile(child.log_path, earlier)
+        except OSError:  # the disk is full: room counts more than what was said
+            earlier.unlink(missing_ok=True)
+        os.ftruncate(child.log.fileno(), 0)
 
     def _tend(self, child: _Child) -> None:
         now = time.monotonic()
@@ -132,5 +153,13 @@ class Supervisor:
                 child.process.stdin.close()
             child.process = None
         elif now >= child.next_start_at:
-            self._launch(child)
+            try:
+                self._launch(child)
+            except OSError as error:  # no memory or no process left: later there may be
+                child.next_start_at = now + _BACKOFF_S[min(child.crashes, len(_BACKOFF_S) - 1)]
+                child.crashes += 1
+                logger.warning(
+                    "service not started", action="restart", service=child.spec.name, error=str(error)
+                )
+                return
             child.restarts += 1

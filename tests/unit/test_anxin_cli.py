@@ -120,13 +120,12 @@ def test_a_home_that_is_a_file_ends_the_start_with_the_setting(run, tmp_path: Pa
     code, out, err = run("up", "--home", home)
 
     assert (code, out) == (2, "")
-    assert err == f"anxin: ANXIN_HOME='{home}': must be a directory (File exists)\n"
+    assert err == f"anxin: ANXIN_HOME='{home}': must be a directory to write to (File exists)\n"
 
 
 def test_a_database_that_does_not_answer_is_told_in_one_line(run, tmp_path: Path) -> None:
-    code, out, err = run(
-        "check", ANXIN_HOME=str(tmp_path), ANXIN_DATABASE_URL="postgresql://127.0.0.1:1/none"
-    )
+    nowhere = {"ANXIN_DATABASE_URL": "postgresql://127.0.0.1:1/none", "ANXIN_MQTT_URL": "mqtt://127.0.0.1:1"}
+    code, out, err = run("check", ANXIN_HOME=str(tmp_path), **nowhere)
 
     assert (code, out) == (1, "")
     assert err.startswith("anxin: database away")
@@ -199,8 +198,30 @@ def test_people_read_on_standard_error(run, tmp_path: Path) -> None:
     assert run("inspect", log)[1] == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("bench", "decode", "--dbc", "gone.dbc"), "--dbc 'gone.dbc': cannot be read"),
+        (("inspect", "gone.csv"), "gone.csv: No such file"),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_in_one_line(run, arguments: tuple[str, ...], says: str) -> None:
+    code, out, err = run(*arguments)
+
+    assert (code, out) == (2, "")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_brackets_in_what_is_printed_are_no_markup(run, capsys: pytest.CaptureFixture[str]) -> None:
+    anxin.console.print("boot '[/x]': must be [null]")
+
+    assert capsys.readouterr().err == "boot '[/x]': must be [null]\n"
+
+
 def test_an_unknown_command_or_option_ends_with_2(run) -> None:
-    for arguments in (["fly"], ["check", "--fast"], ["inspect"], ["demo", "--vehicles", "0"]):
+    wrong_ports = [["up", "--port", port] for port in ("0", "99999")]
+    for arguments in (["fly"], ["check", "--fast"], ["inspect"], ["demo", "--vehicles", "0"], *wrong_ports):
         code, out, err = run(*arguments)
         assert (code, out) == (2, ""), arguments
         assert err
