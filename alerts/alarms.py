@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -82,15 +82,13 @@ def evidence_of(
 ) -> list[Prediction]:
     """Return what a live alarm says, in the form of certain predictions; none for an alarm that only joins.
 
-    Alarms below the order level, from the vehicle's store or older than ``fresh_s`` never raise.
+    The vehicle has waited before it alarmed: the horizon is 0, and no further dwell applies.
     """
-    if event.is_hist or now - event.time > timedelta(seconds=fresh_s):
-        return []
     found = []
     for subject in subjects_of(event, rule):
-        is_stop_now = subject.failure_mode is _STOP_NOW
-        if event.level < rule.order_level and not (is_stop_now and event.level > 0):
+        if not is_evidence(event, subject, rule, now=now, fresh_s=fresh_s):
             continue
+        is_stop_now = subject.failure_mode is _STOP_NOW
         found.append(
             Prediction(
                 vehicle_id=vehicle_id,
@@ -124,18 +122,37 @@ def evidence_of(
     return found
 
 
-def histories_of(events: Iterable[AlarmEvent], rule: AlarmRule) -> list[AlarmHistory]:
+def is_evidence(
+    event: AlarmEvent, subject: Subject, rule: AlarmRule, *, now: datetime, fresh_s: float
+) -> bool:
+    """Tell whether an alarm raises by itself what it points at.
+
+    Alarms below the order level, from the vehicle's store or older than ``fresh_s`` never do.
+    """
+    if event.is_hist or now - event.time > timedelta(seconds=fresh_s):
+        return False
+    return event.level >= (1 if subject.failure_mode is _STOP_NOW else rule.order_level)
+
+
+def histories_of(
+    events: Iterable[AlarmEvent],
+    rule: AlarmRule,
+    *,
+    is_counted: Callable[[AlarmEvent, Subject], bool] = lambda _event, _subject: True,
+) -> list[AlarmHistory]:
     """Return the history of each subject, in time order of the subjects' first alarms.
 
     Args:
         events: In time order; those without a level are left out.
         rule: Alarms closer together than ``gap_h`` are one occurrence.
+        is_counted: Which alarms count for a subject.
     """
     times: dict[Subject, list[AlarmEvent]] = {}
     for event in events:
         if event.level > 0:
             for subject in subjects_of(event, rule):
-                times.setdefault(subject, []).append(event)
+                if is_counted(event, subject):
+                    times.setdefault(subject, []).append(event)
     return [_history(subject, mine, timedelta(hours=rule.gap_h)) for subject, mine in times.items()]
 
 

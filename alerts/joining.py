@@ -4,22 +4,42 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 
-from alerts.alarms import histories_of
+from alerts.alarms import AlarmEvent, Subject, histories_of, is_evidence
 from alerts.desk import Desk, Terms
 from alerts.facts import Order, VehicleFacts
 from alerts.policy import Alert, AlertState
 
 
 def join_alarms(desk: Desk, order: Order, vehicle: VehicleFacts, terms: Terms, *, now: datetime) -> None:
-    """Let the vehicle's own earlier alarms of the order's cause join it, counted, without a warning."""
+    """Let the vehicle's own earlier alarms of the order's cause join it, counted, without a warning.
+
+    A live alarm that nobody has acted on stays out: it has to raise or escalate its own alert, and an alert
+    that had joined here would take it for evidence it has seen.
+    """
     store, policy = desk.store, terms.policy
+
+    @cache
+    def latest(subject: Subject) -> Alert | None:
+        return store.fetch_latest_alert(vehicle.vehicle_id, subject.component, subject.failure_mode)
+
+    waiting: set[Subject] = set()  # and what came after it
+
+    def is_settled(event: AlarmEvent, subject: Subject) -> bool:
+        if is_evidence(event, subject, policy.alarm, now=now, fresh_s=terms.fresh_s):
+            alert = latest(subject)
+            if alert is None or event.time > alert.last_seen:
+                waiting.add(subject)
+        return subject not in waiting
+
     after = now - timedelta(days=policy.alarm.join_within_days)
-    for history in histories_of(store.fetch_alarms(vehicle.vehicle_id, after, now), policy.alarm):
+    alarms = store.fetch_alarms(vehicle.vehicle_id, after, now)
+    for history in histories_of(alarms, policy.alarm, is_counted=is_settled):
         subject = history.subject
         if policy.cause_of(subject.component, subject.failure_mode) != order.cause:
             continue
-        known = store.fetch_latest_alert(vehicle.vehicle_id, subject.component, subject.failure_mode)
+        known = latest(subject)
         if known is None or known.state is AlertState.CLEARED:
             known = Alert(
                 component=subject.component,

@@ -107,7 +107,10 @@ def decide(prediction: Prediction, latest: Alert | None, policy: Policy, now: da
 
 
 def _is_past_dwell(prediction: Prediction, rule: ModeRule) -> bool:
-    return prediction.data_time - prediction.since >= timedelta(hours=rule.raise_dwell_h)
+    """Tell whether it has lasted long enough; what the vehicle itself alarms (no horizon) need not last."""
+    return prediction.horizon_h == 0 or (
+        prediction.data_time - prediction.since >= timedelta(hours=rule.raise_dwell_h)
+    )
 
 
 def _decide_new(prediction: Prediction, rule: ModeRule, now: datetime) -> Transition:

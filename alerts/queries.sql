@@ -220,9 +220,12 @@ ON CONFLICT (order_id, sku) DO UPDATE SET
     station_id = excluded.station_id, qty = excluded.qty, state = 'reserved';
 
 -- fetch_alarms --
-SELECT time, level, code, data, is_hist FROM vehicle_events
-WHERE vehicle_id = %(vehicle_id)s AND kind = 'alarm' AND time BETWEEN %(after)s AND %(until)s
-ORDER BY time, source, code LIMIT 10000;
+-- Of too many the newest: among them are the live ones.
+SELECT time, level, code, data, is_hist FROM (
+    SELECT time, source, level, code, data, is_hist FROM vehicle_events
+    WHERE vehicle_id = %(vehicle_id)s AND kind = 'alarm' AND time BETWEEN %(after)s AND %(until)s
+    ORDER BY time DESC LIMIT 10000) newest
+ORDER BY time, source, code;
 
 -- fetch_event_cursor --
 SELECT batch_id FROM service_cursors WHERE service = %(service)s AND partition = 0;

@@ -155,6 +155,56 @@ def test_a_thermal_event_flag_means_stop_now(pool: Pool) -> None:
     assert [(o["failure_mode"], o["severity"]) for o in report(pool)] == [("battery_thermal_event", "S0")]
 
 
+def test_a_thermal_event_right_behind_another_alarm_still_means_stop_now(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    later = NOW + timedelta(seconds=1)
+    seed.add_alarms(pool, vehicle, [NOW], received=NOW, is_hist=False)
+    seed.add_alarms(pool, vehicle, [later], received=later, is_hist=False, data={"flags": 1 << 23})
+
+    follow_events(pool, TERMS, now=later)
+
+    assert [o["severity"] for o in report(pool)] == ["S0"]
+    assert seed.rows(pool, "SELECT severity FROM warnings ORDER BY severity") == [("S0",), ("S1",)]
+
+
+def test_a_live_alarm_that_came_while_an_order_was_opened_still_makes_it_more_urgent(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.add_prediction(pool, vehicle, NOW, component="cell 82", failure_mode="cell_internal_short")
+    seed.add_alarms(pool, vehicle, [NOW - timedelta(seconds=5)], received=NOW, is_hist=False)
+    seed.add_alarms(pool, vehicle, [NOW], received=NOW, is_hist=False, level=1)
+    route_waiting(pool, TERMS, now=NOW)
+    follow_events(pool, TERMS, now=NOW)
+
+    (order,) = report(pool)
+    assert (order["severity"], len(order["alerts"])) == ("S1", 2)
+    assert seed.rows(pool, "SELECT severity FROM warnings ORDER BY severity") == [("S1",), ("S3",)]
+
+
+@pytest.mark.parametrize("bit", [1, 11, 12, 13, 14, 15, 17])
+def test_every_flag_of_a_live_level_3_alarm_opens_an_order_at_once(pool: Pool, bit: int) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.add_alarms(pool, vehicle, [NOW], received=NOW, is_hist=False, data={"bits": [bit]})
+
+    assert follow_events(pool, TERMS, now=NOW).orders == 1
+
+
+def test_a_live_alarm_counts_behind_any_number_of_stored_ones(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.rows(
+        pool,
+        "INSERT INTO vehicle_events (vehicle_id, time, kind, source, level, is_hist, received)"
+        " SELECT %s, %s::timestamptz - n * interval '1 minute', 'alarm', 'event', 1, true, now()"
+        " FROM generate_series(1, 10001) n RETURNING 1",
+        vehicle,
+        NOW,
+    )
+    with transaction(pool) as connection:
+        seed.add_batch(connection, vehicle, NOW - timedelta(days=8), NOW - timedelta(minutes=1))
+    seed.add_alarms(pool, vehicle, [NOW], received=NOW, is_hist=False)
+
+    assert follow_events(pool, TERMS, now=NOW).orders == 1
+
+
 def test_a_live_alarm_makes_the_open_order_more_urgent_and_tells_once(pool: Pool) -> None:
     (vehicle,) = seed.seed_vehicles(pool)
     seed.add_prediction(pool, vehicle, NOW, component="cell 82", failure_mode="cell_internal_short")
