@@ -40,7 +40,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Ask one vehicle for these messages of one boot."""
+    """Some missing messages of one boot: to be asked for, or to be given up."""
 
     gap: Gap
     ranges: Ranges
@@ -51,7 +51,7 @@ class Plan:
     """What to do now."""
 
     requests: list[Request] = field(default_factory=list)
-    given_up: list[Gap] = field(default_factory=list)
+    given_up: list[Request] = field(default_factory=list)
 
 
 def plan_requests(
@@ -68,7 +68,8 @@ def plan_requests(
 
     A hole is asked for only when it was there at the last look too: messages that overtake one another close
     their holes by themselves. A vehicle that does not answer is asked after 1, 2, 4, … intervals, up to 256,
-    each drawn up to a quarter longer so that a fleet does not answer as one.
+    each drawn up to a quarter longer so that a fleet does not answer as one. After a request in vain the next of
+    the missing messages are asked for: the first may be gone from the vehicle's store, and those behind not.
 
     Args:
         gaps: Streams with holes now.
@@ -85,11 +86,11 @@ def plan_requests(
         if not standing:
             continue
         if asked_for_s(gap.request_count, interval_s) >= horizon_s:
-            plan.given_up.append(gap)
+            plan.given_up.append(Request(gap, standing))
             continue
         wait_s = backoff_s(gap.request_count, interval_s) * (1 + 0.25 * rng.random())
         if gap.requested_at is None or (now - gap.requested_at).total_seconds() >= wait_s:
-            plan.requests.append(Request(gap, first_numbers(standing, limit)))
+            plan.requests.append(Request(gap, next_numbers(standing, limit, turn=gap.request_count)))
     return plan
 
 
@@ -109,6 +110,11 @@ def parse_multirange(text: str) -> Ranges:
     return tuple((int(a), int(b)) for a, b in _RANGE.findall(text))
 
 
+def format_multirange(ranges: Ranges) -> str:
+    """Return ranges as the text of a PostgreSQL int4multirange."""
+    return "{" + ",".join(f"[{low},{high})" for low, high in ranges) + "}"
+
+
 def intersect(left: Ranges, right: Ranges) -> Ranges:
     """Return what two sets of ranges share."""
     shared, i, j = [], 0, 0
@@ -123,12 +129,16 @@ def intersect(left: Ranges, right: Ranges) -> Ranges:
     return tuple(shared)
 
 
-def first_numbers(ranges: Ranges, limit: int) -> Ranges:
-    """Return the first ``limit`` numbers of some ranges, as ranges."""
-    kept = []
+def next_numbers(ranges: Ranges, limit: int, *, turn: int) -> Ranges:
+    """Return up to ``limit`` numbers of some ranges, as ranges: at turn 0 the first, then the next, and again."""
+    total = sum(high - low for low, high in ranges)
+    if not total:
+        return ()
+    begin = (turn % -(-total // limit)) * limit
+    kept, passed = [], 0
     for low, high in ranges:
-        if limit <= 0:
-            break
-        kept.append((low, min(high, low + limit)))
-        limit -= high - low
+        first, last = max(low, low + begin - passed), min(high, low + begin + limit - passed)
+        if first < last:
+            kept.append((first, last))
+        passed += high - low
     return tuple(kept)

@@ -159,12 +159,12 @@ SELECT pg_advisory_xact_lock(%s)
 SELECT pg_try_advisory_xact_lock(%s)
 
 -- fetch_gaps --
--- Streams with holes whose vehicle can answer now, longest unasked first.
+-- Streams with holes whose vehicle can answer now; those that answer first, then the longest unasked.
 SELECT s.vehicle_id, s.boot, t.name AS tenant, v.vin, s.missing::text AS missing, s.resend_requested_at, s.resend_count
 FROM message_streams s JOIN vehicles v USING (vehicle_id) JOIN tenants t USING (tenant_id)
 WHERE s.missing <> '{}'
     AND EXISTS (SELECT FROM message_streams o WHERE o.vehicle_id = s.vehicle_id AND o.is_online)
-ORDER BY s.resend_requested_at NULLS FIRST, s.vehicle_id, s.boot
+ORDER BY s.resend_count, s.resend_requested_at NULLS FIRST, s.vehicle_id, s.boot
 LIMIT %(limit)s
 
 -- mark_requested --
@@ -173,13 +173,15 @@ FROM unnest(%(vehicle_id)s::int[], %(boot)s::text[]) AS b (vehicle_id, boot)
 WHERE s.vehicle_id = b.vehicle_id AND s.boot = b.boot
 
 -- give_up --
--- What the vehicle no longer stores; it still counts as repaired should it come after all.
-UPDATE message_streams s SET given_up = s.given_up + s.missing, missing = '{}'
-FROM unnest(%(vehicle_id)s::int[], %(boot)s::text[]) AS b (vehicle_id, boot)
+-- What the vehicle no longer stores; it still counts as repaired should it come after all. Asking begins anew
+-- with the next hole.
+UPDATE message_streams s SET given_up = s.given_up + s.missing * b.ranges::int4multirange,
+    missing = s.missing - b.ranges::int4multirange, resend_count = 0, resend_requested_at = NULL
+FROM unnest(%(vehicle_id)s::int[], %(boot)s::text[], %(ranges)s::text[]) AS b (vehicle_id, boot, ranges)
 WHERE s.vehicle_id = b.vehicle_id AND s.boot = b.boot
 
 -- give_up_silent --
-UPDATE message_streams SET given_up = given_up + missing, missing = '{}'
+UPDATE message_streams SET given_up = given_up + missing, missing = '{}', resend_count = 0, resend_requested_at = NULL
 WHERE missing <> '{}' AND last_received < %(before)s
 
 -- count_rejects --

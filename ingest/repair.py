@@ -14,7 +14,7 @@ from data.topics import Down, down
 from ingest.gaps import Gap, Plan, Ranges, StreamKey, plan_requests
 from ingest.store_repair import repair_round
 
-#: Streams looked at in one round, longest unasked first.
+#: Streams looked at in one round, those that answer first, then the longest unasked.
 _STREAMS = 1000
 
 

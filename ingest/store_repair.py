@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from data.db import Pool, load_queries, transaction
 from data.locks import LOCK_REPAIR
 from data.records import Vin
-from ingest.gaps import Gap, Plan, parse_multirange
+from ingest.gaps import Gap, Plan, format_multirange, parse_multirange
 
 _Q = load_queries("ingest")
 
@@ -51,9 +51,13 @@ def repair_round(
                 for row in rows
             ]
         )
-        for name, gaps in (("mark_requested", [r.gap for r in plan.requests]), ("give_up", plan.given_up)):
-            if gaps:
-                keys = {"vehicle_id": [g.vehicle_id for g in gaps], "boot": [g.boot for g in gaps]}
+        for name, decided in (("mark_requested", plan.requests), ("give_up", plan.given_up)):
+            if decided:
+                keys = {
+                    "vehicle_id": [r.gap.vehicle_id for r in decided],
+                    "boot": [r.gap.boot for r in decided],
+                    "ranges": [format_multirange(r.ranges) for r in decided],
+                }
                 connection.execute(_Q[name], keys | {"now": now})
         return plan
 

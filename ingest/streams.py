@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from data.records import Origin
+from ingest.gaps import format_multirange
 from ingest.messages import Message, Status
 
 
@@ -80,7 +81,7 @@ def multirange(numbers: Sequence[int]) -> str:
     breaks = np.flatnonzero(np.diff(unique) > 1)
     starts = unique[np.append(0, breaks + 1)].tolist()
     ends = (unique[np.append(breaks, len(unique) - 1)] + 1).tolist()
-    return "{" + ",".join(f"[{a},{b})" for a, b in zip(starts, ends, strict=True)) + "}"
+    return format_multirange(tuple(zip(starts, ends, strict=True)))
 
 
 def _stream(

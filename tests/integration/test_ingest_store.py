@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,12 +18,13 @@ from data.db import Pool
 from data.settings import Settings
 from ingest.can_payload import CLASSIC_RECORD
 from ingest.copy import CopyColumn, build_copy
-from ingest.gaps import parse_multirange
+from ingest.gaps import Gap, Plan, parse_multirange
 from ingest.intake import Intake
 from ingest.messages import Delivery
 from ingest.rejects import count_rejects, list_rejects, retry_rejects
 from ingest.repair import Repairer
 from ingest.service import build_intake
+from ingest.store_repair import repair_round
 
 VIN = "LANX0000000000001"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -97,6 +100,10 @@ def set_dbc(pool: Pool, intake: Intake, dbc: str) -> None:
     with pool.connection() as connection:
         connection.execute("UPDATE vehicle_models SET dbc = %s", (dbc,))
     intake.refresh()
+
+
+def us(day: int) -> int:
+    return (NOW_MS + day * 86_400_000) * 1000
 
 
 def t(second: int) -> int:
@@ -513,6 +520,53 @@ def test_missing_messages_are_asked_for_at_the_second_look_and_given_up_at_the_h
     assert rows(fleet, "SELECT missing::text, given_up::text FROM message_streams") == [("{}", "{[1,9)}")]
     feed(intake, delivery(tele(3, [t(3)], hist=1, speed=[1.0])))
     assert rows(fleet, "SELECT given_up::text, repaired_count FROM message_streams") == [("{[1,3),[4,9)}", 1)]
+
+
+def test_a_hole_after_one_that_was_given_up_is_asked_for(fleet: Pool, intake: Intake) -> None:
+    feed(intake, delivery(tele(0, [t(0)], speed=[1.0])), delivery(tele(2, [t(2)], speed=[1.0])))
+    sent: list[bytes] = []
+    repairer = Repairer(
+        fleet,
+        lambda _, payload: bool(sent.append(payload)) or True,
+        interval_s=86_400,
+        limit=5,
+        horizon_days=7,
+        rng=np.random.default_rng(1),
+    )
+    for day in range(30):
+        repairer.run_round(NOW + timedelta(days=day))
+        intake.store([intake.read(replace(delivery(tele(2, [t(2)])), received_us=us(day)))])
+    assert rows(fleet, "SELECT missing::text, given_up::text FROM message_streams") == [("{}", "{[1,2)}")]
+    sent.clear()
+
+    feed(intake, delivery(tele(5, [t(5)], speed=[1.0])))
+    repairer.run_round(NOW + timedelta(days=31))
+    repairer.run_round(NOW + timedelta(days=32))
+
+    assert [json.loads(payload)["ranges"] for payload in sent] == [[[3, 4]]]
+
+
+def test_streams_that_answer_come_before_those_that_are_silent(fleet: Pool, intake: Intake) -> None:
+    for vin in (VIN, "LANX0000000000002"):
+        feed(intake, delivery(tele(0, [t(0)]), vin=vin), delivery(tele(9, [t(9)]), vin=vin))
+    with fleet.connection() as connection:
+        connection.execute(
+            "UPDATE message_streams SET resend_count = 12, resend_requested_at = %s WHERE vehicle_id = 1",
+            (NOW - timedelta(minutes=30),),
+        )
+        connection.execute(
+            "UPDATE message_streams SET resend_count = 1, resend_requested_at = %s WHERE vehicle_id = 2",
+            (NOW - timedelta(minutes=1),),
+        )
+    found: list[int] = []
+
+    def decide(gaps: Sequence[Gap]) -> Plan:
+        found.extend(gap.vehicle_id for gap in gaps)
+        return Plan()
+
+    repair_round(fleet, decide, now=NOW, horizon=timedelta(days=7), limit=1)
+
+    assert found == [2]
 
 
 def test_an_offline_vehicle_is_not_asked(fleet: Pool, intake: Intake) -> None:

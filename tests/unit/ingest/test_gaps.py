@@ -13,8 +13,8 @@ from ingest.gaps import (
     Ranges,
     asked_for_s,
     backoff_s,
-    first_numbers,
     intersect,
+    next_numbers,
     parse_multirange,
     plan_requests,
 )
@@ -37,12 +37,23 @@ def test_numbers_survive_the_way_through_a_multirange(numbers: set[int]) -> None
     assert sorted(numbers) == numbers_of(ranges_of(numbers))
 
 
-@given(NUMBERS, NUMBERS, st.integers(0, 20))
+@given(NUMBERS, NUMBERS, st.integers(1, 20))
 def test_ranges_behave_as_sets_of_numbers(left: set[int], right: set[int], limit: int) -> None:
     shared = intersect(ranges_of(left), ranges_of(right))
 
     assert sorted(left & right) == numbers_of(shared)
-    assert sorted(left & right)[:limit] == numbers_of(first_numbers(shared, limit))
+    assert sorted(left & right)[:limit] == numbers_of(next_numbers(shared, limit, turn=0))
+
+
+@given(NUMBERS, st.integers(1, 20), st.integers(0, 300))
+def test_requests_in_vain_come_round_to_every_missing_number(
+    missing: set[int], limit: int, turn: int
+) -> None:
+    rounds = -(-len(missing) // limit)
+    asked = [numbers_of(next_numbers(ranges_of(missing), limit, turn=turn + i)) for i in range(rounds)]
+
+    assert all(len(numbers) <= limit for numbers in asked)
+    assert sorted(n for numbers in asked for n in numbers) == sorted(missing)
 
 
 def plan(missing: Ranges, seen: Ranges, *, asked: datetime | None = None, count: int = 0) -> Plan:
@@ -81,5 +92,5 @@ def test_a_silent_vehicle_is_asked_ever_more_rarely() -> None:
 def test_a_hole_is_given_up_when_the_vehicle_has_kept_silent_for_as_long_as_it_stores() -> None:
     hole = ((3, 5),)
     assert plan(hole, hole, asked=NOW, count=100).given_up == []
-    assert len(plan(hole, hole, asked=NOW, count=300).given_up) == 1
+    assert plan(((3, 5), (7, 9)), hole, asked=NOW, count=300).given_up[0].ranges == hole
     assert sum(backoff_s(n, 10) for n in range(1, 31)) == asked_for_s(30, 10)
