@@ -68,8 +68,8 @@ def plan_requests(
 
     A hole is asked for only when it was there at the last look too: messages that overtake one another close
     their holes by themselves. A vehicle that does not answer is asked after 1, 2, 4, … intervals, up to 256,
-    each drawn up to a quarter longer so that a fleet does not answer as one. After a request in vain the next of
-    the missing messages are asked for: the first may be gone from the vehicle's store, and those behind not.
+    each drawn up to a quarter longer so that a fleet does not answer as one. After a request in vain the next
+    messages are asked for: the first may be gone from the vehicle's store, and those behind not.
 
     Args:
         gaps: Streams with holes now.
@@ -130,7 +130,7 @@ def intersect(left: Ranges, right: Ranges) -> Ranges:
 
 
 def next_numbers(ranges: Ranges, limit: int, *, turn: int) -> Ranges:
-    """Return up to ``limit`` numbers of some ranges, as ranges: at turn 0 the first, then the next, and again."""
+    """Return up to ``limit`` numbers of some ranges, as ranges: at turn 0 the first, then the next, again."""
     total = sum(high - low for low, high in ranges)
     if not total:
         return ()

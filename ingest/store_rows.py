@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -44,17 +45,28 @@ def write_rows(connection: Connection, batch: FamilyBatch) -> RowCounts:
         marks[np.searchsorted(vehicles, known)] = mark
     is_new = rows.time_us > marks[np.searchsorted(vehicles, rows.vehicle_id)]
     new, late = np.flatnonzero(is_new), np.flatnonzero(~is_new)
+    groups = (late, new)
     if len(new) and not _copy_new(connection, statements, batch, new):
         late = np.arange(len(rows))
         new = late[:0]
     result.row_count += len(new)
     if len(late):
         _merge_late(connection, statements, batch, late, result)
-    connection.execute(statements.create_latest)
-    connection.execute(statements.empty_latest)
-    _copy(connection, statements.copy_latest, build_copy(latest_columns(batch, load_catalogue())))
-    connection.execute(statements.merge_latest)
+    _write_latest(connection, statements, batch, groups)
     return result
+
+
+def _write_latest(
+    connection: Connection, statements: TableStatements, batch: FamilyBatch, groups: Sequence[IntArray]
+) -> None:
+    """Write the newest readings: those of late rows by themselves, so that they never pass for new ones."""
+    connection.execute(statements.create_latest)
+    for rows in groups:
+        if len(rows):
+            connection.execute(statements.empty_latest)
+            columns = latest_columns(batch, rows, load_catalogue())
+            _copy(connection, statements.copy_latest, build_copy(columns))
+            connection.execute(statements.merge_latest)
 
 
 def _copy_new(

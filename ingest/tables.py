@@ -124,13 +124,20 @@ def table_columns(batch: FamilyBatch, rows: IntArray, catalogue: Catalogue) -> l
     return columns
 
 
-def latest_columns(batch: FamilyBatch, catalogue: Catalogue) -> list[CopyColumn]:
-    """Return the COPY columns of one row per vehicle: its newest sample and newest value of each signal."""
+def latest_columns(batch: FamilyBatch, rows: IntArray, catalogue: Catalogue) -> list[CopyColumn]:
+    """Return the COPY columns of one row per vehicle: its newest sample and newest value of each signal.
+
+    Args:
+        batch: Of one family.
+        rows: Row indices to look at, ascending, at least one, shape (m,).
+        catalogue: Column and type of each alias.
+    """
     table = batch.rows
-    starts = np.flatnonzero(np.append(True, table.vehicle_id[1:] != table.vehicle_id[:-1])).astype(np.int64)
-    ends = np.append(starts[1:], len(table)) - 1
-    is_live = ~table.is_hist
-    live_us = np.maximum.reduceat(np.where(is_live, table.time_us, 0), starts)
+    vehicles = table.vehicle_id[rows]
+    starts = np.flatnonzero(np.append(True, vehicles[1:] != vehicles[:-1])).astype(np.int64)
+    ends = rows[np.append(starts[1:], len(rows)) - 1]
+    is_live = ~table.is_hist[rows]
+    live_us = np.maximum.reduceat(np.where(is_live, table.time_us[rows], 0), starts)
     origins = np.array([str(o) for o in ORIGINS])
     columns = [
         CopyColumn("int", table.vehicle_id[ends]),
@@ -147,12 +154,12 @@ def latest_columns(batch: FamilyBatch, catalogue: Catalogue) -> list[CopyColumn]
         widths = batch.widths.get(signal.alias)
         newest: npt.NDArray[np.floating] = np.full(len(starts), np.nan)
         if values is not None:
-            newest = last_values(_whole_pack(batch, values), starts)
+            newest = last_values(_whole_pack(batch, values)[rows], starts)
         columns.append(
             CopyColumn(
                 _latest_type(signal),
                 newest,
-                widths=None if widths is None else np.maximum.reduceat(widths, starts),
+                widths=None if widths is None else np.maximum.reduceat(widths[rows], starts),
             )
         )
     return columns

@@ -171,6 +171,19 @@ def test_late_rows_fill_in_and_do_not_touch_the_latest_reading(fleet: Pool, inta
     assert (at, at, False, {"speed": 60, "soc": 70}) == latest
 
 
+def test_late_values_beside_new_rows_replace_nothing_newer(fleet: Pool, intake: Intake) -> None:
+    feed(intake, delivery(tele(0, [t(7)], speed=[7.0], soc=[70.0])))
+    feed(
+        intake,
+        delivery(tele(1, [t(0)], hist=1, soc=[99.0], odometer=[1234.5])),
+        delivery(tele(2, [t(10)], speed=[10.0])),
+    )
+
+    assert rows(fleet, "SELECT time, readings FROM vehicle_latest") == [
+        (datetime.fromtimestamp(t(10) / 1000, UTC), {"speed": 10.0, "soc": 70.0, "odometer": 1234.5})
+    ]
+
+
 def test_another_process_that_wrote_first_turns_a_copy_into_a_merge(fleet: Pool, intake: Intake) -> None:
     with fleet.connection() as connection:
         connection.execute(
