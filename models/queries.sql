@@ -106,7 +106,9 @@ COPY (
 DELETE FROM tire_days WHERE vehicle_id = %(vehicle_id)s AND day = ANY (%(days)s);
 
 -- delete_cell_sessions --
-DELETE FROM cell_sessions WHERE vehicle_id = %(vehicle_id)s AND day = ANY (%(days)s);
+-- In another time zone the same session may have counted to a neighbouring day.
+DELETE FROM cell_sessions
+WHERE vehicle_id = %(vehicle_id)s AND (day = ANY (%(days)s) OR started_at = ANY (%(started_at)s::timestamptz[]));
 
 -- fetch_tire_days --
 SELECT vehicle_id, day, gas_kpa, contrast_kpa, spread_kpa, sample_count, altitude_low_m, altitude_high_m,

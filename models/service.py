@@ -151,7 +151,7 @@ def _score_due(follower: _Follower, backlog: Backlog, scorer: Scorer, due: list[
     """Score vehicles together; where one of them cannot be scored, each alone, and leave that one out."""
     try:
         _score_some(follower, backlog, scorer, due)
-    except (DatabaseAway, PartitionLost, psycopg.Error):
+    except (DatabaseAway, PartitionLost):
         raise
     except Exception as error:
         scorer.forget(due)

@@ -132,14 +132,19 @@ def replace_cell_sessions(
     connection: Connection, vehicle_id: int, days: Collection[int], found: CellSessions
 ) -> None:
     """Put the sessions of some days in the place of what was there."""
+    wanted = [i for i in range(len(found.day)) if int(found.day[i]) in days]
     connection.execute(
-        _SQL["delete_cell_sessions"], {"vehicle_id": vehicle_id, "days": [to_date(d) for d in days]}
+        _SQL["delete_cell_sessions"],
+        {
+            "vehicle_id": vehicle_id,
+            "days": [to_date(d) for d in days],
+            "started_at": [to_datetime(int(found.started_us[i])) for i in wanted],
+        },
     )
     columns = (
         "vehicle_id, day, kind, started_at, ended_at, row_count, rested_count, soc_percent, voltage_v,"
         " current_a, temperature_degc, spread_mv, deviation_mv"
     )
-    wanted = [i for i in range(len(found.day)) if int(found.day[i]) in days]
     with connection.cursor().copy(f"COPY cell_sessions ({columns}) FROM STDIN") as copy:
         for i in wanted:
             copy.write_row(

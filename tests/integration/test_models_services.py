@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
 
 from data.db import Connection, Pool
@@ -165,15 +166,20 @@ def test_scoring_everything_again_from_the_beginning_changes_nothing(
     assert offered == (0,)
 
 
+@pytest.mark.parametrize("error", [ValueError, psycopg.errors.UniqueViolation])
 def test_vehicle_that_cannot_be_scored_holds_up_nobody(
-    pool: Pool, database_url: str, three: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+    pool: Pool,
+    database_url: str,
+    three: tuple[int, int, int],
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
 ) -> None:
     broken, leaking, shorted = three
     fetch = readings.fetch_tire_rows
 
     def fetch_or_fail(connection: Connection, vehicle_id: int, *span: int) -> FamilyRows:
         if vehicle_id == broken:
-            raise ValueError("rows that no feature expects")
+            raise error("rows that no feature expects")
         return fetch(connection, vehicle_id, *span)
 
     monkeypatch.setattr(readings, "fetch_tire_rows", fetch_or_fail)
@@ -202,6 +208,34 @@ def test_late_rows_reopen_their_day(pool: Pool, database_url: str) -> None:
         wait_for(pool, count, (24,))
         seed.store_rows(pool, halves[1:])
         wait_for(pool, count, (48,))
+
+
+def test_a_vehicle_that_moved_to_another_time_zone_is_scored_on(pool: Pool, database_url: str) -> None:
+    (vehicle,) = seed.seed_vehicles(pool, 1, cells=CELLS)
+    rows = fortnight(vehicle, now_us() - 10_000_000)
+    charging = np.asarray(rows[0].columns["charging"])
+    charging[:] = np.where(np.arange(len(charging)) // 5 % 2, 1.0, 3.0)  # sessions at all hours
+    seed.store_rows(pool, rows, is_live=True)
+    with pool.connection() as connection:
+        connection.execute("UPDATE vehicles SET time_zone = 'America/Los_Angeles'")
+    with running(run_score, database_url):
+        wait_for(pool, CURSOR_DONE)
+    with pool.connection() as connection:
+        connection.execute("UPDATE vehicles SET time_zone = 'Asia/Shanghai'")
+    last = [
+        rows_of(vehicle, r.family, r.time_us[-60:] + 5_000_000, {k: v[-60:] for k, v in r.columns.items()})
+        for r in rows
+    ]
+    seed.store_rows(pool, last, is_live=True)
+
+    with running(run_score, database_url):
+        wait_for(pool, CURSOR_DONE, seconds=10)
+
+    with pool.connection() as connection:
+        doubled = connection.execute(
+            "SELECT count(*) - count(DISTINCT started_at) FROM cell_sessions"
+        ).fetchone()
+    assert doubled == (0,)
 
 
 def test_two_processes_share_the_work_and_agree(
