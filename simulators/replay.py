@@ -27,6 +27,9 @@ from simulators.sent_store import SentStore
 #: Samples this close to the end of the recording are sent live.
 LIVE_SPAN_US = 60_000_000
 _MOST_SAMPLES = 120
+_MOST_FRAMES = 2000
+#: A frame tells its microseconds since the first one of its message in 32 bits: 71 minutes.
+_LONGEST_CAN_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,13 +264,19 @@ def _event_pieces(events: Sequence[VehicleEvent], shift_us: int) -> Iterator[_Pi
 
 
 def _can_pieces(can: CanRecording | None, shift_us: int) -> Iterator[_Piece]:
-    if can is None:
+    """Yield messages of at most 2,000 frames and one hour; the live end begins a message of its own."""
+    if can is None or not can.time_us.size:
         return
     time_us = can.time_us + shift_us
-    for begin in range(0, time_us.size, 2000):
-        times = time_us[begin : begin + 2000]
+    live = int(np.searchsorted(time_us, time_us[-1] - LIVE_SPAN_US))
+    end = 0
+    while end < time_us.size:
+        begin = end
+        end = min(begin + _MOST_FRAMES, int(np.searchsorted(time_us, time_us[begin] + _LONGEST_CAN_US)))
+        end = min(end, live) if begin < live else end
+        times = time_us[begin:end]
         t0_ms = int(times[0]) // 1000
-        frames = can.frames[begin : begin + 2000].copy()
+        frames = can.frames[begin:end].copy()
         frames["us"] = times - t0_ms * 1000
         yield _Piece(
             int(times[-1]), times.size, Up.CAN, partial(can_payload, t0_ms=t0_ms, frames=frames), bus=can.bus
