@@ -10,16 +10,25 @@ from urllib.parse import urlsplit
 from alerts.errors import AddressRefused, DeliveryError
 
 Resolve = Callable[[str, int], Sequence[str]]
+#: IPv6 addresses that wrap an IPv4 address in their last bytes (RFC 4291 §2.5.5, RFC 6052 §2.1).
+_WRAPPING = (
+    ipaddress.IPv6Network("::/96"),
+    ipaddress.IPv6Network("::ffff:0:0/96"),
+    ipaddress.IPv6Network("64:ff9b::/96"),
+)
 
 
 def resolve_host(host: str, port: int) -> list[str]:
     """Return the addresses of a host.
 
     Raises:
+        AddressRefused: It is no name of a host.
         DeliveryError: It has none for now.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except ValueError as error:
+        raise AddressRefused(f"push endpoint: not a host: {error}") from error
     except OSError as error:
         raise DeliveryError(f"push service {host}: not found: {error}") from error
     return [str(entry[4][0]) for entry in found]
@@ -61,6 +70,8 @@ def _plain(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """Return the IPv4 address that an IPv6 address wraps, so that wrapping hides nothing."""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
+    if not isinstance(address, ipaddress.IPv6Address) or address.is_loopback:
+        return address
+    if any(address in network for network in _WRAPPING):
+        return ipaddress.IPv4Address(address.packed[-4:])
+    return address.sixtofour or address

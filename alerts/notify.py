@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import structlog
+
 from alerts.errors import AddressRefused, DeliveryError, SubscriptionGone
 from alerts.outbox_store import Delivery, OutboxStore
 from alerts.store import AlertStore
 from data.db import CHANNEL_LIVE, Pool, notify, transaction
+
+_log = structlog.get_logger("alerts")
 
 #: Pause before the second attempt; doubles with each further one, up to the longest.
 FIRST_PAUSE = timedelta(seconds=2)
@@ -57,14 +61,25 @@ def _attempt(store: OutboxStore, delivery: Delivery, sender: Sender, now: dateti
         store.mark_failed(delivery, "refused", str(error), now)
         return "refused"
     except DeliveryError as error:
-        if error.is_final or now - delivery.created_at > GIVE_UP_AFTER:
-            store.mark_failed(delivery, "refused", str(error), now)
-            return "refused"
-        again = now + pause_after(delivery.attempts + 1)
-        store.postpone(delivery, "failed", str(error), next_attempt_at=again, now=now)
-        return "postponed"
+        return _try_later(store, delivery, error, now, is_final=error.is_final)
+    except Exception as error:
+        # one message that breaks its sender must not stop all others behind it
+        _log.exception("sender failed", action="deliver", delivery_id=delivery.delivery_id)
+        return _try_later(store, delivery, error, now)
     store.mark_sent(delivery, answer, now)
     return "sent"
+
+
+def _try_later(
+    store: OutboxStore, delivery: Delivery, error: Exception, now: datetime, *, is_final: bool = False
+) -> str:
+    detail = str(error) or type(error).__name__
+    if is_final or now - delivery.created_at > GIVE_UP_AFTER:
+        store.mark_failed(delivery, "refused", detail, now)
+        return "refused"
+    again = now + pause_after(delivery.attempts + 1)
+    store.postpone(delivery, "failed", detail, next_attempt_at=again, now=now)
+    return "postponed"
 
 
 def take_receipts(pool: Pool, *, limit: int = 1000, now: datetime) -> int:

@@ -15,7 +15,8 @@ ORDER BY w.severity, d.next_attempt_at, d.delivery_id LIMIT 1
 FOR UPDATE OF d SKIP LOCKED;
 
 -- seconds_to_next --
-SELECT extract(epoch FROM min(next_attempt_at) - %(now)s)::float AS seconds FROM deliveries WHERE state = 'pending';
+SELECT extract(epoch FROM min(next_attempt_at) - %(now)s)::float AS seconds FROM deliveries
+WHERE state = 'pending' AND channel = ANY(%(channels)s);
 
 -- mark_sent --
 UPDATE deliveries SET state = 'sent', attempts = attempts + 1, sent_at = %(now)s, last_error = NULL

@@ -51,9 +51,10 @@ class OutboxStore:
             row = cursor.execute(self._queries["claim_due"], {"now": now, "channels": channels}).fetchone()
         return Delivery(**row) if row else None
 
-    def seconds_to_next(self, now: datetime) -> float | None:
-        """Return the time until the next delivery is due; None where none waits."""
-        row = self._connection.execute(self._queries["seconds_to_next"], {"now": now}).fetchone()
+    def seconds_to_next(self, now: datetime, channels: list[str]) -> float | None:
+        """Return the time until the next delivery of these channels is due; None where none waits."""
+        wanted = {"now": now, "channels": channels}
+        row = self._connection.execute(self._queries["seconds_to_next"], wanted).fetchone()
         return None if row is None or row[0] is None else max(0.0, float(row[0]))
 
     def mark_sent(self, delivery: Delivery, detail: str, now: datetime) -> None:

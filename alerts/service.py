@@ -114,7 +114,7 @@ def _deliver(
             _log.info("delivered", action="deliver", channel=next(iter(senders)), outcome=outcome)
             return
         with transaction(pool) as connection:
-            pause_s = OutboxStore(connection).seconds_to_next(_now())
+            pause_s = OutboxStore(connection).seconds_to_next(_now(), list(senders))
         wakeup.wait(_IDLE_S if pause_s is None else min(_IDLE_S, max(0.1, pause_s)), stop)
 
     try:
@@ -147,7 +147,7 @@ def _keep_working(
     name: str,
     size: int | None = None,
 ) -> None:
-    """Repeat a piece of work; where the database is away, wait longer each time and say so once."""
+    """Repeat a piece of work; where it fails, wait longer each time; say once that the database is away."""
     pool: Pool | None = None
     back_off_s = 0.0
     try:
@@ -167,11 +167,20 @@ def _keep_working(
                     _log.warning(
                         "waiting", action="wait", service=name, is_away=is_away, error=str(error)[:300]
                     )
-                back_off_s = min(_LONGEST_BACK_OFF_S, max(0.25, back_off_s * 2))
+                back_off_s = _longer(back_off_s)
+                stop.wait(back_off_s)
+            except Exception:
+                # a thread that ended here would take its channel with it, unseen
+                _log.exception("failed", action="wait", service=name)
+                back_off_s = _longer(back_off_s)
                 stop.wait(back_off_s)
     finally:
         if pool is not None:
             pool.close()
+
+
+def _longer(back_off_s: float) -> float:
+    return min(_LONGEST_BACK_OFF_S, max(0.25, back_off_s * 2))
 
 
 def _now() -> datetime:

@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from alerts.commands import Commands
 from alerts.notify import deliver_next, take_receipts
-from alerts.outbox_store import Delivery
+from alerts.outbox_store import Delivery, OutboxStore
 from alerts.router import route_waiting
 from alerts.service import run_notify, run_route
 from alerts.webpush import PushSender
@@ -107,6 +107,48 @@ def test_a_sender_killed_between_send_and_commit_sends_again_and_the_receiver_co
     assert deliver_next(pool, {"webpush": sender}, now=NOW) == "sent"
 
     assert (endpoint.received_count, len(inbox)) == (2, 1)
+
+
+def test_a_sender_that_fails_in_an_unforeseen_way_tries_again_later(pool: Pool) -> None:
+    open_order(pool, None)
+
+    class Broken:
+        def send(self, delivery: Delivery) -> str:
+            raise ZeroDivisionError(delivery.address)
+
+    assert deliver_next(pool, {"mqtt": Broken()}, now=NOW) == "postponed"
+    assert deliver_next(pool, {"mqtt": Broken()}, now=NOW) is None
+    assert seed.rows(pool, "SELECT state, attempts FROM deliveries") == [("pending", 1)]
+
+
+def test_a_service_goes_on_after_an_unforeseen_failure(
+    pool: Pool, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+
+    def fail_once(*_: Any, **__: Any) -> int:
+        looks.append(1)
+        return 0 if len(looks) > 1 else 1 // 0
+
+    monkeypatch.setattr("alerts.service.take_receipts", fail_once)
+    stop = threading.Event()
+    settings = Settings(database_url=database_url, mqtt_url="mqtt://127.0.0.1:1", home=str(tmp_path))
+    thread = threading.Thread(target=run_notify, args=(settings,), kwargs={"stop": stop})
+    thread.start()
+    try:
+        wait_until(lambda: len(looks) > 1)
+    finally:
+        stop.set()
+        thread.join(20)
+
+
+def test_one_channel_does_not_wait_for_the_messages_of_another(pool: Pool) -> None:
+    open_order(pool, None)
+    with transaction(pool) as connection:
+        outbox = OutboxStore(connection)
+
+        assert outbox.seconds_to_next(NOW, ["mqtt"]) == 0.0
+        assert outbox.seconds_to_next(NOW, ["webpush"]) is None
 
 
 def test_a_push_service_that_forgot_the_subscription_is_not_called_again(

@@ -16,7 +16,8 @@ def test_a_public_https_endpoint_is_fine() -> None:
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "192.168.0.9", "172.16.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",  # noqa: S104 - refused
-     "::1", "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1", "224.0.0.1"],
+     "::1", "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1", "224.0.0.1", "64:ff9b::10.0.0.1", "2002:a00:1::1",
+     "::127.0.0.1"],
 )  # fmt: skip
 def test_an_address_that_is_not_public_is_refused(address: str) -> None:
     with pytest.raises(AddressRefused, match="not public"):
@@ -46,6 +47,12 @@ def test_loopback_is_for_the_demo_and_nothing_else_private_comes_with_it() -> No
         check("https://intranet/abc", "10.0.0.1", allow_loopback=True)
     with pytest.raises(AddressRefused):
         check("https://both/abc", "127.0.0.1", "10.0.0.1", allow_loopback=True)
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".com", "a..b.com", "xn--a.com\u3002" + "b" * 64])
+def test_a_host_that_cannot_be_looked_up_is_refused(host: str) -> None:
+    with pytest.raises(AddressRefused, match="push endpoint"):
+        check_endpoint(f"https://{host}/", allow_loopback=False)
 
 
 def test_a_host_that_is_not_found_may_be_found_later() -> None:
