@@ -99,10 +99,16 @@ class Commands:
     ) -> Answered:
         store, is_yes = desk.store, answer == "yes"
         to_state = OrderState.BOOKED if is_yes else OrderState.OFFERED
-        if store.confirm_hold(order.order_id) if is_yes else store.extend_hold(order.order_id, now + LATER):
+        is_kept = (
+            store.confirm_hold(order.order_id, now=now)
+            if is_yes
+            else store.extend_hold(order.order_id, now + LATER, now=now)
+        )
+        if is_kept:
             return self._move(desk, order, to_state, answer, actor=actor, now=now)
+        store.release_order(order.order_id)  # a hold whose slot has begun
         terms = self._terms if is_yes else replace(self._terms, hold_for=LATER)
-        found = place_order(desk, order, vehicle, terms, now=now)
+        found = place_order(desk, order, vehicle, terms, now=now, is_answered=True)
         renewed = store.fetch_order(order.order_id)
         is_same = isinstance(found, Plan) and (order.station_id, order.slot_start, order.total) == (
             renewed.station_id,
@@ -112,7 +118,7 @@ class Commands:
         if not is_same:
             return Answered(order_id=order.order_id, state=renewed.state, is_changed=True)
         if is_yes:
-            store.confirm_hold(order.order_id)
+            store.confirm_hold(order.order_id, now=now)
         return self._move(desk, renewed, to_state, answer, actor=actor, now=now)
 
     @staticmethod

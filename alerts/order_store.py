@@ -224,13 +224,13 @@ class OrderStore:
                 raise BookingConflict(f"part {sku} at {plan.station.code}: taken meanwhile")
             self._run("insert_reservation", order_id=order_id, **wanted)
 
-    def extend_hold(self, order_id: int, until: datetime) -> bool:
-        """Keep a hold until then, at most until its slot begins; False where it is gone."""
-        return self._run("extend_hold", order_id=order_id, expires_at=until) > 0
+    def extend_hold(self, order_id: int, until: datetime, *, now: datetime) -> bool:
+        """Keep a hold until then, at most until its slot begins; False where it is gone or has begun."""
+        return self._run("extend_hold", order_id=order_id, expires_at=until, now=now) > 0
 
-    def confirm_hold(self, order_id: int) -> bool:
-        """Turn a hold into a booking; False where it is gone."""
-        return self._row("confirm_hold", order_id=order_id) is not None
+    def confirm_hold(self, order_id: int, *, now: datetime) -> bool:
+        """Turn a hold into a booking; False where it is gone or its slot has begun."""
+        return self._row("confirm_hold", order_id=order_id, now=now) is not None
 
     # ------------------------------------------------------------ report and outbox
 

@@ -8,7 +8,7 @@ from alerts.desk import Desk, Terms
 from alerts.facts import Order, VehicleFacts
 from alerts.jobs import Job
 from alerts.orders import OrderState
-from alerts.pricing import price
+from alerts.pricing import Quote, price
 from alerts.stations import NoPlan, PassedOver, Place, Plan, plan
 from alerts.texts import Appointment, warning_text
 
@@ -21,10 +21,12 @@ def place_order(
     *,
     now: datetime,
     alert_id: int | None = None,
+    is_answered: bool = False,
 ) -> Plan | NoPlan:
     """Offer the nearest appointment that fits, or note why the order waits; tell the owner.
 
     Any earlier hold of this order must have been released. Expired holds of all orders are released first.
+    With ``is_answered`` the owner has just answered the order's offer: the same again is no news.
 
     Raises:
         BookingConflict: A part was taken meanwhile; the whole decision must be made again.
@@ -59,29 +61,33 @@ def place_order(
     )
     if isinstance(found, NoPlan):
         return wait(found.reason, found.passed_over)
-    _offer(desk, order, vehicle, terms=terms, chosen=found, job=job, place=place, now=now, alert_id=alert_id)
+    quote = price(
+        job,
+        labour_rate=found.station.labour_rate,
+        tax_rate=found.station.tax_rate,
+        currency=found.station.currency,
+    )
+    version = _hold(desk, order, found, job, quote=quote, place=place, terms=terms, now=now)
+    offered = (found.station.station_id, found.start, quote.total)
+    if not is_answered or offered != (order.station_id, order.slot_start, order.total):
+        _tell(desk, order, vehicle, found, quote, terms=terms, version=version, now=now, alert_id=alert_id)
+    store.tell_browsers("order", order.order_id)
     return found
 
 
-def _offer(
+def _hold(
     desk: Desk,
     order: Order,
-    vehicle: VehicleFacts,
-    *,
-    terms: Terms,
     chosen: Plan,
     job: Job,
+    *,
+    quote: Quote,
     place: Place,
+    terms: Terms,
     now: datetime,
-    alert_id: int | None,
-) -> None:
+) -> int:
+    """Hold what the appointment needs and write the offer; return the order's new version."""
     store, mode = desk.store, terms.policy.severities[order.severity].mode
-    quote = price(
-        job,
-        labour_rate=chosen.station.labour_rate,
-        tax_rate=chosen.station.tax_rate,
-        currency=chosen.station.currency,
-    )
     store.hold(order.order_id, chosen, [(p.sku, p.qty) for p in job.parts], hold_for=terms.hold_for, now=now)
     version = store.offer_order(order.order_id, chosen, quote, place, mode=mode, now=now)
     late = ", after the deadline: nothing was free before it" if chosen.is_late else ""
@@ -93,6 +99,21 @@ def _offer(
         f" {quote.currency} {quote.total}{late}",
         now=now,
     )
+    return version
+
+
+def _tell(
+    desk: Desk,
+    order: Order,
+    vehicle: VehicleFacts,
+    chosen: Plan,
+    quote: Quote,
+    *,
+    terms: Terms,
+    version: int,
+    now: datetime,
+    alert_id: int | None,
+) -> None:
     text = warning_text(
         order.component,
         order.failure_mode,
@@ -105,12 +126,12 @@ def _offer(
             hours=(chosen.end - chosen.start).total_seconds() / 3600,
             currency=quote.currency,
             total=quote.total,
-            mode=mode,
+            mode=terms.policy.severities[order.severity].mode,
             answer_within_minutes=round(terms.hold_for.total_seconds() / 60),
             time_zone=vehicle.time_zone,
         ),
     )
-    store.queue_warning(
+    desk.store.queue_warning(
         vehicle,
         transition=f"order:{order.order_id}:offered:{version}",
         severity=order.severity,
@@ -119,7 +140,6 @@ def _offer(
         order_id=order.order_id,
         now=now,
     )
-    store.tell_browsers("order", order.order_id)
 
 
 def _let_wait(

@@ -202,10 +202,13 @@ INSERT INTO bookings (order_id, bay_id, technician_id, slot, state, expires_at)
 VALUES (%(order_id)s, %(bay_id)s, %(technician_id)s, tstzrange(%(start)s, %(end)s), 'held', %(expires_at)s);
 
 -- extend_hold --
-UPDATE bookings SET expires_at = least(%(expires_at)s, lower(slot)) WHERE order_id = %(order_id)s AND state = 'held';
+UPDATE bookings SET expires_at = least(%(expires_at)s, lower(slot))
+WHERE order_id = %(order_id)s AND state = 'held' AND lower(slot) >= %(now)s;
 
 -- confirm_hold --
-UPDATE bookings SET state = 'booked', expires_at = NULL WHERE order_id = %(order_id)s AND state = 'held'
+-- An expired hold that nobody has taken meanwhile is as good as a young one; an appointment that has begun is not.
+UPDATE bookings SET state = 'booked', expires_at = NULL
+WHERE order_id = %(order_id)s AND state = 'held' AND lower(slot) >= %(now)s
 RETURNING booking_id;
 
 -- reserve_part --

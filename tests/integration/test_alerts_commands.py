@@ -71,6 +71,40 @@ def test_yes_after_the_hold_expired_books_the_same_slot_if_it_is_still_free(
 
     assert (answered.state, answered.is_changed) == (OrderState.BOOKED, False)
     assert state_of(pool) == ("booked", "yes", "released,booked", 1, "acknowledged")
+    assert seed.rows(pool, "SELECT count(*) FROM warnings") == [(1,)]
+
+
+@pytest.mark.parametrize("answer", ["yes", "later"])
+def test_an_answer_to_an_appointment_that_has_passed_asks_again(
+    pool: Pool, offered: dict[str, Any], answer: str
+) -> None:
+    ((start,),) = seed.rows(pool, "SELECT lower(slot) FROM bookings")
+    too_late = start + timedelta(days=1)
+
+    answered = Commands(pool, TERMS).answer(answer=answer, now=too_late, **offered)
+
+    assert (answered.state, answered.is_changed) == (OrderState.OFFERED, True)
+    ((begin,),) = seed.rows(pool, "SELECT lower(slot) FROM bookings WHERE state = 'held'")
+    assert begin > too_late
+    assert seed.rows(pool, "SELECT sum(reserved) FROM part_stock") == [(1,)]
+
+
+def test_an_answer_to_an_appointment_that_has_just_begun_asks_again(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.add_prediction(
+        pool, vehicle, NOW, failure_mode="tire_puncture", severity="S1"
+    )  # its hold outlasts the way to the station
+    route_waiting(pool, seed.make_terms(hold_for=timedelta(hours=4)), now=NOW)
+    ((order_id, version, start),) = seed.rows(
+        pool, "SELECT order_id, version, lower(slot) FROM repair_orders"
+    )
+
+    answered = Commands(pool, TERMS).answer(
+        order_id=order_id, version=version, actor="owner:1", answer="yes", now=start + timedelta(minutes=1)
+    )
+
+    assert answered.is_changed
+    assert seed.rows(pool, "SELECT sum(reserved) FROM part_stock") == [(1,)]
 
 
 def test_yes_to_what_is_gone_asks_again_with_the_new_offer(pool: Pool, offered: dict[str, Any]) -> None:
