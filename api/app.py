@@ -24,13 +24,13 @@ from api.context import Commands, Context
 from api.errors import TooManyAttempts, Unauthenticated, answer_for
 from api.live import Hub
 from api.metrics import Meters
-from api.middleware import Headers, RequestMeter, build_policy
+from api.middleware import BodyLimit, Headers, RequestMeter, build_policy
 from api.pages import make_environment, render_error
 from api.routes import health, orders, pages, predictions, push, session, stations, stream, vehicles
 from api.schemas import Problem
 from api.texts import load_texts
 from data.db import Pool
-from data.errors import AnxinError
+from data.errors import AnxinError, DatabaseError
 from data.settings import Settings
 
 logger = structlog.get_logger()
@@ -118,8 +118,9 @@ def create_app(
     app.add_exception_handler(AnxinError, _on_error)
     app.add_exception_handler(HTTPException, _on_error)
     app.add_exception_handler(RequestValidationError, _on_error)
-    app.add_exception_handler(psycopg.DataError, _on_error)
+    app.add_exception_handler(Exception, _on_error)
     tiles = urlsplit(settings.map_tiles_url)
+    app.add_middleware(BodyLimit)
     app.add_middleware(
         Headers,
         policy=build_policy(f"{tiles.scheme}://{tiles.netloc}" if tiles.netloc else ""),
@@ -140,7 +141,14 @@ def _fingerprint(folder: Path) -> str:
 def _on_error(request: Request, error: Exception) -> Response:
     status, title, detail, headers = _explain(error)
     if status >= 500:
-        logger.error("request failed", action="http_error", status=status, error=type(error).__name__)
+        logger.error(
+            "request failed",
+            action="http_error",
+            status=status,
+            route=getattr(request.scope.get("route"), "path", None),
+            error=type(error).__name__,
+            detail=str(error).partition("\n")[0][:200],  # what follows may hold values of rows
+        )
     path = request.url.path
     if path.startswith(("/api/", "/health/", "/metrics", "/events", "/static/")):
         problem = Problem(title=title, status=status, detail=detail, instance=path)
@@ -153,6 +161,8 @@ def _on_error(request: Request, error: Exception) -> Response:
 
 
 def _explain(error: Exception) -> tuple[int, str, str, dict[str, str]]:
+    if isinstance(error, DatabaseError) and isinstance(error.__cause__, psycopg.DataError):
+        return 422, "Request breaks a rule", "a value is outside what the database can hold", {}
     if isinstance(error, AnxinError):
         answer = answer_for(error)
         headers = {}
@@ -166,7 +176,7 @@ def _explain(error: Exception) -> tuple[int, str, str, dict[str, str]]:
         return 422, "Request breaks a rule", "; ".join(_rule(e) for e in error.errors()[:5]), {}
     if isinstance(error, HTTPException):
         return error.status_code, str(error.detail), str(error.detail), dict(error.headers or {})
-    return 422, "Request breaks a rule", "a value is outside what the database can hold", {}
+    return 500, "Internal error", "Internal error", {}
 
 
 def _rule(problem: dict[str, Any]) -> str:

@@ -1,10 +1,11 @@
-"""Around every request: security headers out, request meters in. Plain ASGI; nothing here waits."""
+"""Around every request: a limit to what comes in, security headers out, meters. Plain ASGI."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
 
+from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Meters
@@ -25,6 +26,31 @@ def build_policy(tile_origin: str) -> str:
             "frame-ancestors 'none'",
         )
     )
+
+
+class BodyLimit:
+    """Refuse a longer request than any route needs: it would be read into memory before anyone is asked."""
+
+    LONGEST_BYTES = 65_536
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Pass the request on; count what it brings."""
+        if scope["type"] != "http":
+            return self.app(scope, receive, send)
+        seen = 0
+
+        async def receive_and_count() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.LONGEST_BYTES:
+                raise HTTPException(413, f"Longer than {self.LONGEST_BYTES} bytes")
+            return message
+
+        return self.app(scope, receive_and_count, send)
 
 
 class Headers:

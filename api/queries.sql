@@ -97,8 +97,15 @@ FROM picked JOIN cell_readings c ON c.vehicle_id = %(vehicle_id)s AND c.time = p
     AND c.time BETWEEN %(since)s AND %(until)s -- as constants, so that other days are not looked into
 ORDER BY c.time, c.sub_pack, c.first_cell;
 
+-- fetch_signal_count --
+SELECT count(DISTINCT signal) FROM signal_readings
+WHERE vehicle_id = %(vehicle_id)s AND time BETWEEN %(since)s AND %(until)s
+    AND (%(signals)s::text[] IS NULL OR signal = ANY (%(signals)s));
+
 -- fetch_signal_buckets --
-SELECT signal, min(time) AS time, avg(value) AS value, min(value) AS low, max(value) AS high
+-- All signals of a bucket have one time.
+SELECT signal, min(min(time)) OVER (PARTITION BY date_bin(%(stride)s, time, %(since)s)) AS time,
+    avg(value) AS value, min(value) AS low, max(value) AS high
 FROM signal_readings
 WHERE vehicle_id = %(vehicle_id)s AND time BETWEEN %(since)s AND %(until)s
     AND (%(signals)s::text[] IS NULL OR signal = ANY (%(signals)s))
@@ -122,23 +129,30 @@ FROM message_streams WHERE vehicle_id = %(vehicle_id)s
 ORDER BY last_received DESC LIMIT %(limit)s;
 
 -- fetch_predictions --
--- The newest prediction of each component and failure mode comes first in a vehicle's list (is_newest).
-SELECT p.*, v.vin, r.is_newest
-FROM (SELECT q.*, row_number() OVER (PARTITION BY q.vehicle_id, q.component, q.failure_mode
-        ORDER BY q.data_time DESC, q.prediction_id DESC) = 1 AS is_newest
-    FROM predictions q JOIN vehicles w USING (vehicle_id)
-    WHERE w.tenant_id = %(tenant_id)s AND (%(vehicle_id)s::int IS NULL OR q.vehicle_id = %(vehicle_id)s)) AS r
-JOIN predictions p USING (prediction_id)
-JOIN vehicles v ON v.vehicle_id = p.vehicle_id
-WHERE (r.is_newest OR NOT %(only_newest)s)
-    AND (%(prediction_id)s::bigint IS NULL OR p.prediction_id = %(prediction_id)s)
-    AND p.probability >= %(at_least)s
-    AND (%(owner_id)s::int IS NULL OR v.owner_id = %(owner_id)s)
-    AND (%(station_id)s::int IS NULL OR EXISTS (
-        SELECT FROM repair_orders o WHERE o.vehicle_id = v.vehicle_id AND o.station_id = %(station_id)s
-            AND o.state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')))
-    AND (%(after)s::bigint IS NULL OR p.prediction_id < %(after)s)
-ORDER BY p.prediction_id DESC LIMIT %(limit)s;
+-- is_newest: of its vehicle, component and failure mode; asked row by row, so that a page reads no history.
+WITH page AS (
+    SELECT p.*, v.vin
+    FROM predictions p JOIN vehicles v USING (vehicle_id)
+    WHERE v.tenant_id = %(tenant_id)s
+        AND (%(vehicle_id)s::int IS NULL OR p.vehicle_id = %(vehicle_id)s)
+        AND (%(prediction_id)s::bigint IS NULL OR p.prediction_id = %(prediction_id)s)
+        AND p.probability >= %(at_least)s
+        AND (%(owner_id)s::int IS NULL OR v.owner_id = %(owner_id)s)
+        AND (%(station_id)s::int IS NULL OR EXISTS (
+            SELECT FROM repair_orders o WHERE o.vehicle_id = v.vehicle_id AND o.station_id = %(station_id)s
+                AND o.state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')))
+        AND (%(after)s::bigint IS NULL OR p.prediction_id < %(after)s)
+        AND (NOT %(only_newest)s OR NOT EXISTS (
+            SELECT FROM predictions n WHERE n.vehicle_id = p.vehicle_id AND n.component = p.component
+                AND n.failure_mode = p.failure_mode
+                AND (n.data_time, n.prediction_id) > (p.data_time, p.prediction_id)))
+    ORDER BY p.prediction_id DESC LIMIT %(limit)s
+)
+SELECT page.*, prediction_id = (
+    SELECT n.prediction_id FROM predictions n WHERE n.vehicle_id = page.vehicle_id
+        AND n.component = page.component AND n.failure_mode = page.failure_mode
+    ORDER BY n.data_time DESC, n.prediction_id DESC LIMIT 1) AS is_newest
+FROM page ORDER BY prediction_id DESC;
 
 -- fetch_alerts --
 SELECT a.alert_id, v.vin, v.plate, a.component, a.failure_mode, a.severity, a.state, a.first_seen, a.raised_at,

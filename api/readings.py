@@ -17,6 +17,8 @@ from data.records import Family
 #: Families that have columns over time.
 PLOTTED = (Family.DRIVE, Family.TIRE, Family.CELL, Family.SIGNAL)
 LONGEST = timedelta(days=400)
+#: In one answer: many signals get fewer points each.
+MOST_VALUES = 100_000
 _TABLES = {**TABLES, Family.SIGNAL: "signal_readings"}
 
 
@@ -33,7 +35,10 @@ def build_span(
             raise BadRequest(f"{name} {value.isoformat()!r}: must carry a time zone, such as Z or +08:00")
     newest = ((vehicle["latest"] or {}).get(str(family)) or {}).get("time")
     last = until or (datetime.fromisoformat(newest) if newest else now)
-    first = since or last - timedelta(days=1)
+    try:
+        first = since or last - timedelta(days=1)
+    except OverflowError:
+        raise BadRequest(f"to {last.isoformat()!r}: must be later than the first day of year 1") from None
     if first >= last:
         raise BadRequest(f"from {first.isoformat()!r}: must be before to {last.isoformat()!r}")
     if last - first > LONGEST:
@@ -80,6 +85,9 @@ def fetch_readings(
     now: datetime,
 ) -> schemas.Readings | schemas.CellReadings:
     """Return the readings of one family in the span."""
+    if family is Family.SIGNAL:
+        count = store.fetch_signal_count(connection, span, signals)
+        max_points = max(10, min(max_points, MOST_VALUES // max(1, count)))
     span, bucket_s = thin(connection, family, span, max_points=max_points)
     latest: Mapping[str, Any] = (vehicle["latest"] or {}).get(str(family)) or {}
     newest = datetime.fromisoformat(latest["time"]) if latest else None
@@ -153,6 +161,8 @@ def cell_columns(rows: Sequence[Row]) -> Row:
     temperature: dict[datetime, list[float | None]] = {}
     for row in rows:
         cells = voltage.setdefault(row["time"], [])
+        if row["sub_pack"] == 1:  # a block that is not here leaves its cells empty, not to the next block
+            cells += [None] * (row["first_cell"] - 1 - len(cells))
         cells += [None if v is None else v / 1000 for v in row["voltage_mv"] or ()]
         probes = temperature.setdefault(row["time"], [])
         probes += [None if t is None else t / 10 for t in row["temperature_ddegc"] or ()]

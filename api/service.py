@@ -26,6 +26,8 @@ from data.settings import Settings
 GRACE_S = 3
 #: How long a starting API waits for the database.
 _DATABASE_S = 30.0
+#: A question that takes longer would keep others from being answered.
+_STATEMENT_S = 15.0
 
 logger = structlog.get_logger()
 
@@ -51,7 +53,11 @@ def _open_pool(settings: Settings, stop: threading.Event) -> Pool | None:
     while not stop.is_set():
         try:
             return open_pool(
-                settings.database_url, size=settings.db_pool_size, name="anxin-api", timeout_s=2.0
+                settings.database_url,
+                size=settings.db_pool_size,
+                name="anxin-api",
+                timeout_s=2.0,
+                statement_timeout_s=_STATEMENT_S,
             )
         except DatabaseAway:
             if time.monotonic() > give_up_at:

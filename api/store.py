@@ -120,6 +120,13 @@ def fetch_cell_samples(connection: Connection, span: Span) -> list[Row]:
     return _rows(connection, "fetch_cell_samples", span.parameters)
 
 
+def fetch_signal_count(connection: Connection, span: Span, signals: Sequence[str] | None) -> int:
+    """Return how many DBC signals have readings in the span."""
+    wanted = {**span.parameters, "signals": list(signals) if signals is not None else None}
+    row = connection.execute(_SQL["fetch_signal_count"], wanted).fetchone()
+    return int(row[0]) if row else 0
+
+
 def fetch_signal_buckets(connection: Connection, span: Span, signals: Sequence[str] | None) -> list[Row]:
     """Return mean, lowest and highest value of each DBC signal in each bucket."""
     return _rows(

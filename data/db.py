@@ -27,18 +27,26 @@ CHANNEL_OUTBOX = "anxin_outbox"  #: alerts queued a message
 CHANNEL_LIVE = "anxin_live"  #: something a browser shows changed; payload: JSON {"kind","id"}
 
 
-def open_pool(url: str, *, size: int = 4, name: str = "anxin", timeout_s: float = 30.0) -> Pool:
+def open_pool(
+    url: str, *, size: int = 4, name: str = "anxin", timeout_s: float = 30.0, statement_timeout_s: float = 0.0
+) -> Pool:
     """Return an open pool of at most ``size`` connections, time zone UTC.
+
+    A statement that takes longer than ``statement_timeout_s`` is cancelled as if the database were away;
+    0 leaves that to the server.
 
     Raises:
         DatabaseAway: No connection within ``timeout_s``.
     """
+    options = "-c timezone=UTC"
+    if statement_timeout_s:
+        options += f" -c statement_timeout={statement_timeout_s * 1000:.0f}"
     pool: Pool = ConnectionPool(
         url,
         min_size=1,
         max_size=size,
         timeout=timeout_s,
-        kwargs={"application_name": name, "options": "-c timezone=UTC"},
+        kwargs={"application_name": name, "options": options},
         check=ConnectionPool.check_connection,
         open=False,
     )

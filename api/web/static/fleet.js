@@ -144,13 +144,13 @@ async function load() {
 }
 drawLand().catch(() => {});
 drawGraticule();
-load();
-let waiting;
+load().catch(() => {});
+let waiting; // until the whole fleet is here: a large one takes longer than the pause between two changes
 document.getElementById("fleet").addEventListener("htmx:afterRequest", () => {
-  waiting ??= setTimeout(() => { waiting = undefined; load(); }, 500);
+  waiting ??= setTimeout(() => { load().catch(() => {}).finally(() => { waiting = undefined; }); }, 500);
 });
 for (const [target, event] of [[window, "themechange"], [matchMedia("(prefers-color-scheme: dark)"), "change"]]) {
-  target.addEventListener(event, () => { paint(); load(); });
+  target.addEventListener(event, () => { paint(); draw(); });
 }
 
 document.getElementById("fleet").addEventListener("mouseover", (event) => {
