@@ -4,12 +4,18 @@
 SELECT tenant_id FROM tenants WHERE name = %(tenant)s;
 
 -- upsert_user --
-INSERT INTO users (tenant_id, login, password_hash, role, owner_id, station_id)
-VALUES (%(tenant_id)s, %(login)s, %(password_hash)s, %(role)s, %(owner_id)s, %(station_id)s)
-ON CONFLICT (login) DO UPDATE SET password_hash = excluded.password_hash, role = excluded.role,
-    owner_id = excluded.owner_id, station_id = excluded.station_id, is_active = true
-    WHERE users.tenant_id = excluded.tenant_id
-RETURNING user_id;
+-- A new password ends the sessions that the old one began.
+WITH kept AS (
+    INSERT INTO users (tenant_id, login, password_hash, role, owner_id, station_id)
+    VALUES (%(tenant_id)s, %(login)s, %(password_hash)s, %(role)s, %(owner_id)s, %(station_id)s)
+    ON CONFLICT (login) DO UPDATE SET password_hash = excluded.password_hash, role = excluded.role,
+        owner_id = excluded.owner_id, station_id = excluded.station_id, is_active = true
+        WHERE users.tenant_id = excluded.tenant_id
+    RETURNING user_id
+), ended AS (
+    DELETE FROM login_sessions WHERE user_id IN (SELECT user_id FROM kept)
+)
+SELECT user_id FROM kept;
 
 -- fetch_user --
 SELECT user_id, tenant_id, login AS name, role, owner_id, station_id, password_hash AS secret_hash, NULL AS csrf

@@ -31,8 +31,10 @@ def find_order(ctx: Context, principal: Principal, order_id: int) -> schemas.Ord
         rows = store.fetch_orders(connection, principal, order_id=order_id, limit=1)
         if not rows:
             raise NotFound(f"order {order_id}: there is no such order here")
-        details = store.fetch_order_details(connection, order_id)
-    return views.build_order(rows[0], now=ctx.clock(), details=details)
+        lines, events, bookings = store.fetch_order_details(connection, order_id)
+    if principal.role is Role.OWNER:  # who works there, and under which login, is not an owner's business
+        events = [{**event, "actor": event["actor"].partition(":")[0]} for event in events]
+    return views.build_order(rows[0], now=ctx.clock(), details=(lines, events, bookings))
 
 
 @router.get("", summary="Repair orders, the most urgent first")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -19,6 +20,9 @@ from api.roles import Principal, Role
 from data.db import transaction
 
 router = APIRouter(prefix="/api/v1", tags=["push"])
+
+#: A name with a domain; one that ends in a number is a disguised IPv4 address (URL Standard, host parser).
+_PUBLIC_NAME = re.compile(r".+\.(?!\d|0x)[^.]+")
 
 
 @router.get("/push/key", summary="The key that a browser subscribes with")
@@ -82,7 +86,7 @@ def check_endpoint(endpoint: str, *, is_loopback_allowed: bool) -> None:
     """
     try:
         parts = urlsplit(endpoint)
-        host = parts.hostname or ""
+        host = (parts.hostname or "").removesuffix(".")
     except ValueError:
         parts, host = urlsplit(""), ""
     if not host or not endpoint.isascii() or not endpoint.isprintable() or parts.username is not None:
@@ -92,7 +96,7 @@ def check_endpoint(endpoint: str, *, is_loopback_allowed: bool) -> None:
         is_private, is_loopback = not address.is_global, address.is_loopback
     except ValueError:
         is_loopback = host == "localhost" or host.endswith(".localhost")
-        is_private = is_loopback or host.endswith((".local", ".internal"))
+        is_private = is_loopback or not _PUBLIC_NAME.fullmatch(host) or host.endswith((".local", ".internal"))
     if is_loopback and is_loopback_allowed and parts.scheme in {"http", "https"}:
         return
     if parts.scheme != "https" or is_private:

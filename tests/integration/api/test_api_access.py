@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from api.access import create_user
 from tests.api_world import MINE, NOBODYS, PASSWORD, STRANGERS, WANGS, WARNING
 
 #: Values for path parameters: what the owner and the station of CALLERS may see.
@@ -220,3 +221,31 @@ def test_metrics_are_for_engineers_and_for_this_machine(world):
     assert world.client().get("/metrics").status_code == 401
     assert world.client("owner").get("/metrics").status_code == 403
     assert "anxin_missing_messages 7.0" in world.client("engineer").get("/metrics").text
+
+
+def test_a_new_password_ends_the_sessions_of_the_old_one(world):
+    client = world.client()
+    client.post("/login", data={"login": "operations", "password": PASSWORD})
+    assert client.get("/").status_code == 200
+    with world.pool.connection() as connection:
+        tenant = connection.execute(
+            "SELECT name FROM tenants JOIN users USING (tenant_id) WHERE login = 'operations'"
+        ).fetchone()[0]
+        create_user(
+            connection, tenant=tenant, login="operations", password="another-one-1", role="operations"
+        )
+
+    assert client.get("/").status_code == 303
+
+
+def test_an_owner_reads_what_was_done_but_not_under_which_login(world):
+    with world.pool.connection() as connection:
+        connection.execute(
+            "INSERT INTO order_events (order_id, at, actor, from_state, to_state, reason)"
+            " VALUES (1, now(), 'operations:li.na', 'offered', 'offered', '')"
+        )
+
+    for caller, actor in (("owner", "operations"), ("station", "operations:li.na")):
+        events = world.client(caller).get("/api/v1/orders/1").json()["events"]
+        assert events[-1]["actor"] == actor
+    assert "li.na" not in world.client("owner").get("/orders/1").text

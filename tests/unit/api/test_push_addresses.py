@@ -35,3 +35,12 @@ def test_a_cursor_comes_back_as_it_was_made() -> None:
 @pytest.mark.parametrize("path", ["//evil", "/\\evil", "https://evil", "", "/a\nb"])
 def test_other_sites_are_no_paths(path: str) -> None:
     assert safe_path(path) == ""
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost.", "broker", "database:5432", "2130706433", "0x7f.1", "127.0.0.0x1", "127.1", "a.local."],
+)
+def test_names_inside_the_network_and_addresses_in_disguise_are_no_push_addresses(host: str) -> None:
+    with pytest.raises(BadRequest, match="https address"):
+        check_endpoint(f"https://{host}/push/1", is_loopback_allowed=False)
