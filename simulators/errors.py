@@ -28,4 +28,4 @@ class DownError(SimulatorError):
 
 
 class LinkError(SimulatorError):
-    """The broker's address is wrong."""
+    """The broker's address is wrong, or vehicles cannot be kept connected to it."""

@@ -68,6 +68,10 @@ class Outbox:
             pending.append(self.waiting[0].seq)
         return min(pending, default=self.next_seq) - 1
 
+    def count_under_way(self, *, is_repeat: bool) -> int:
+        """Return how many new messages, or repeats, the broker has not acknowledged yet."""
+        return sum(repeats is is_repeat for _, repeats in self.in_flight.values())
+
     def status(self, *, is_online: bool) -> tuple[str, bytes]:
         """Return topic and payload of the present status."""
         seq = self.acknowledged_seq

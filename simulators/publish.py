@@ -19,7 +19,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from data import topics
 from data.records import Vin
 from simulators.encode import mark_hist
-from simulators.errors import DownError
+from simulators.errors import DownError, LinkError
 from simulators.inbox import read_down
 from simulators.link import RETRY_S, Address, Counters, Link
 from simulators.outbox import MakePayload, Outbox
@@ -27,7 +27,7 @@ from simulators.sent_store import SentMessage, SentStore
 
 _log = structlog.get_logger("simulators")
 OnWarning = Callable[[Vin, Mapping[str, Any]], None]
-_WINDOW = 10  #: messages under way per vehicle
+_WINDOW = 10  #: messages under way per vehicle, and as many repeats
 _ANSWER_S = 5.0  #: longest wait for the broker to accept a connection
 
 
@@ -71,11 +71,12 @@ class FleetLink:
         self._lock = threading.Condition(threading.RLock())
         self._links = {vin: self._make_link(Outbox(tenant, vin, boot, origin)) for vin in vins}
         self._turns = deque(self._links.values())
-        self._thread = threading.Thread(target=self._loop, name="vehicles", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="vehicles", daemon=True)
         self._is_stopping = False
         self._queued = 0  # messages not yet handed to the broker, counted anew at each round
         self._tokens = self._repeat_tokens = 0.0
         self._has_warned = False
+        self._failure: str | None = None
         self.refusal: str | None = None  #: why the broker refuses the vehicles, as long as it does
 
     # ------------------------------------------------------------------ called by any thread
@@ -98,9 +99,14 @@ class FleetLink:
 
         Returns:
             False when ``stop`` was set first; the message is then not queued.
+
+        Raises:
+            LinkError: The network thread has failed.
         """
         with self._lock:
+            self._check()
             while self._queued >= self._limit:
+                self._check()
                 if (stop is not None and stop.is_set()) or self._is_stopping:
                     return False
                 self._lock.wait(0.1)
@@ -110,13 +116,19 @@ class FleetLink:
         return True
 
     def drain(self, timeout_s: float, stop: threading.Event | None = None) -> bool:
-        """Wait until every message has been acknowledged; tell whether that happened in time."""
+        """Wait until every message has been acknowledged; tell whether that happened in time.
+
+        Raises:
+            LinkError: The network thread has failed.
+        """
         until = time.monotonic() + timeout_s
         with self._lock:
             while not all(link.outbox.is_idle for link in self._links.values()):
                 if time.monotonic() > until or (stop is not None and stop.is_set()):
                     return False
                 self._lock.wait(0.1)
+                self._check()
+            self._check()
         return True
 
     def stop(self) -> None:
@@ -160,6 +172,18 @@ class FleetLink:
         with contextlib.suppress(OSError):
             self._wake_write.send(b"x")
 
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except Exception as error:
+            _log.exception("vehicles stopped")
+            self._failure = f"vehicles stopped: {type(error).__name__}: {error}"
+        self._say_goodbye()
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise LinkError(self._failure)
+
     def _loop(self) -> None:
         last = housekeeping = pruned = time.monotonic()
         wait_s = 0.0
@@ -185,7 +209,6 @@ class FleetLink:
             if now - pruned > 600.0:
                 pruned = now
                 self._store.prune(self._now_ms())
-        self._say_goodbye()
 
     def _poll(self, wait_s: float) -> None:
         for key, events in self._selector.select(wait_s):
@@ -244,7 +267,7 @@ class FleetLink:
         """Send what the rate and the windows allow, vehicles taking turns; tell whether more is waiting."""
         chosen: list[tuple[Link, SentMessage]] = []
         idle = 0
-        room = {vin: _WINDOW - len(link.outbox.in_flight) for vin, link in self._links.items()}
+        room = {v: _WINDOW - link.outbox.count_under_way(is_repeat=False) for v, link in self._links.items()}
         while self._tokens >= 1.0 and idle < len(self._turns):
             link = self._turns[0]
             self._turns.rotate(-1)
@@ -271,7 +294,7 @@ class FleetLink:
                 link.is_connected
                 and box.repeats
                 and self._repeat_tokens >= 1.0
-                and len(box.in_flight) < 2 * _WINDOW
+                and box.count_under_way(is_repeat=True) < _WINDOW
             ):
                 boot, seq = box.repeats.popleft()
                 found = self._store.fetch(box.vin, boot, [seq])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -163,6 +164,20 @@ def test_missing_messages_are_sent_again_even_those_of_an_earlier_boot(
         assert {0} == {body["hist"] for body in server.of("event")[:5]}
         assert link.counters.resent == 6
         assert link.counters.published == 5
+
+
+def test_a_fleet_whose_store_fails_says_so(
+    broker: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(SentStore, "save", fail)
+    with link_at(broker.url("simulator"), tmp_path, queue_messages=5) as link:
+        with pytest.raises(LinkError, match="disk is full"):
+            send(link, 50)
+        with pytest.raises(LinkError, match="disk is full"):
+            link.drain(20.0)
 
 
 def test_warning_is_answered_once_and_handed_on(any_broker: EmbeddedBroker, tmp_path: Path) -> None:
