@@ -157,10 +157,11 @@ def _decide_active(prediction: Prediction, latest: Alert, rule: ModeRule, now: d
                 move=Move.CLEAR, alert=cleared, from_state=latest.state, reason=_probability_text(prediction)
             )
         return Transition(move=Move.UPDATE, alert=quiet, from_state=latest.state)
+    seen = replace(seen, quiet_since=None)
     if prediction.probability < rule.raise_level:
         return Transition(move=Move.UPDATE, alert=seen, from_state=latest.state)
     again = latest.quiet_since is not None
-    seen = replace(seen, quiet_since=None, occurrence_count=latest.occurrence_count + again)
+    seen = replace(seen, occurrence_count=latest.occurrence_count + again)
     if prediction.is_fresh and prediction.severity < latest.severity:
         return Transition(
             move=Move.ESCALATE,

@@ -21,7 +21,7 @@ WITH busy AS MATERIALIZED (
     SELECT vehicle_id FROM predictions WHERE routed_at IS NULL AND probability >= %(lowest)s
 ), quiet AS MATERIALIZED (
     SELECT prediction_id FROM predictions p
-    WHERE routed_at IS NULL AND vehicle_id NOT IN (SELECT vehicle_id FROM busy)
+    WHERE routed_at IS NULL AND probability < %(lowest)s AND vehicle_id NOT IN (SELECT vehicle_id FROM busy)
     ORDER BY prediction_id LIMIT %(limit)s
     FOR UPDATE OF p SKIP LOCKED
 )
@@ -139,7 +139,9 @@ UPDATE repair_orders SET state = 'offered', version = version + 1, mode = %(mode
 WHERE order_id = %(order_id)s RETURNING version;
 
 -- let_order_wait --
-UPDATE repair_orders SET state = 'triaged', version = version + 1, station_id = NULL, bay_id = NULL,
+-- Waiting on for the same reason is no new version: an answer to the one before still holds.
+UPDATE repair_orders SET state = 'triaged', station_id = NULL, bay_id = NULL,
+    version = version + (waiting_reason IS DISTINCT FROM %(waiting_reason)s)::int,
     technician_id = NULL, slot = NULL, distance_km = NULL, passed_over = %(passed_over)s,
     waiting_reason = %(waiting_reason)s, updated_at = %(now)s
 WHERE order_id = %(order_id)s RETURNING version;

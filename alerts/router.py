@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
-from alerts.desk import Desk, Terms, decide_again, decide_for_vehicle
+from alerts.desk import Desk, Terms, decide_for_vehicle
 from alerts.errors import BookingConflict
 from alerts.facts import NewOrder, Order, VehicleFacts
 from alerts.joining import join_alarms
@@ -227,14 +227,25 @@ def _quantiles(prediction: Prediction) -> tuple[float, float, float] | None:
 
 
 def replan_waiting(pool: Pool, terms: Terms, *, now: datetime, limit: int = 50) -> int:
-    """Try again to place the orders that wait for a station; return how many were placed."""
+    """Try again to place the orders that wait for a station; return how many were placed.
+
+    One that cannot be planned, or lost every conflict, is left for the next time.
+    """
     before = now - timedelta(minutes=terms.policy.order.replan_after_minutes)
     with transaction(pool) as connection:
         waiting: Sequence[tuple[int, int]] = AlertStore(connection).fetch_waiting_orders(before, limit)
-    return sum(
-        decide_again(pool, lambda desk, o=order_id, v=vehicle_id: _replan(desk, o, v, terms, now=now))  # type: ignore[misc]
-        for order_id, vehicle_id in waiting
-    )
+    placed = 0
+    for order_id, vehicle_id in waiting:
+        try:
+            placed += decide_for_vehicle(
+                pool,
+                vehicle_id,
+                lambda desk, o=order_id, v=vehicle_id: _replan(desk, o, v, terms, now=now),  # type: ignore[misc]
+                otherwise=False,
+            )
+        except BookingConflict:
+            continue
+    return placed
 
 
 def _replan(desk: Desk, order_id: int, vehicle_id: int, terms: Terms, *, now: datetime) -> bool:

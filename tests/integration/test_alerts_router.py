@@ -238,6 +238,31 @@ def test_an_order_without_a_feasible_station_waits_and_is_placed_later(pool: Poo
     assert len(seed.rows(pool, "SELECT 1 FROM warnings")) == 2
 
 
+def test_a_waiting_order_that_cannot_be_planned_stops_no_other_and_keeps_its_version(pool: Pool) -> None:
+    seed.seed_vehicles(pool, 2)
+    seed.rows(pool, "UPDATE part_stock SET on_hand = 0 WHERE sku = 'TIRE-REPAIR-KIT' RETURNING 1")
+    for (vehicle,) in seed.rows(pool, "SELECT vehicle_id FROM vehicles"):
+        seed.add_prediction(pool, vehicle, NOW)
+    route_waiting(pool, TERMS, now=NOW)
+    again = NOW + timedelta(minutes=10)
+    versions = seed.rows(pool, "SELECT version FROM repair_orders")
+    replan_waiting(pool, TERMS, now=again)
+
+    assert seed.rows(pool, "SELECT version FROM repair_orders") == versions
+    assert seed.rows(pool, "SELECT min(updated_at) FROM repair_orders") == [(again,)]
+
+    seed.rows(pool, "UPDATE part_stock SET on_hand = 2 WHERE sku = 'TIRE-REPAIR-KIT' RETURNING 1")
+    seed.rows(
+        pool,
+        "UPDATE vehicles SET time_zone = 'Mars/Olympus' WHERE vehicle_id ="
+        " (SELECT vehicle_id FROM repair_orders ORDER BY order_id LIMIT 1) RETURNING 1",
+    )
+    placed = replan_waiting(pool, TERMS, now=again + timedelta(minutes=10))
+
+    assert placed == 1
+    assert [o["state"] for o in report(pool)] == ["triaged", "offered"]
+
+
 def test_a_vehicle_that_never_told_where_it_is_waits(pool: Pool) -> None:
     (vehicle,) = seed.seed_vehicles(pool, home=None)
     seed.add_prediction(pool, vehicle, NOW)

@@ -92,6 +92,17 @@ def test_an_alert_clears_only_after_its_quiet_dwell() -> None:
     assert late.move is Move.CLEAR
 
 
+def test_time_between_the_levels_is_no_quiet_time() -> None:
+    alert = decide(make_prediction(), None, POLICY, NOON).alert
+    moves = []
+    for hour, probability in [(1, 0.1), (2, 0.6), (72, 0.6), (73, 0.1), (96, 0.1), (97, 0.1)]:
+        transition = decide(make_prediction(hour, probability), alert, POLICY, NOON)
+        alert = transition.alert
+        moves.append(transition.move)
+
+    assert moves == [Move.UPDATE] * 5 + [Move.CLEAR]
+
+
 def test_stop_now_alerts_never_clear_by_themselves() -> None:
     alert = decide(make_prediction(severity=Severity.S1), None, POLICY, NOON).alert
     for hour in (1, 100, 1000):
