@@ -2,8 +2,7 @@
 
 AnxinError
 └── IngestError         a message or its way into the database is not right
-    ├── PayloadError    one message cannot be read; becomes a row of ``rejects``
-    └── BrokerError     the broker refused what ingest cannot work without
+    └── PayloadError    one message cannot be read; becomes a row of ``rejects``
 """
 
 from __future__ import annotations
@@ -27,7 +26,3 @@ class PayloadError(IngestError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
-
-
-class BrokerError(IngestError):
-    """The broker refused what ingest cannot work without."""

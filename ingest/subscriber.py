@@ -70,6 +70,7 @@ class Subscriber:
         self._protocol = MQTTProtocolVersion.MQTTv5
         self._thread = threading.Thread(target=self._run, name="ingest-subscriber", daemon=True)
         self.connection_count = 0  #: connections made so far
+        self.refusal: str | None = None  #: why the broker refuses us, as long as it does
 
     def start(self) -> None:
         """Begin connecting; returns at once."""
@@ -149,7 +150,7 @@ class Subscriber:
         self._is_connected.clear()
         client.disconnect()
         client.loop_stop()
-        return accepted
+        return accepted and self.refusal is None
 
     def _wait_accepted(self) -> bool:
         deadline = time.monotonic() + _KEEPALIVE_S
@@ -182,6 +183,7 @@ class Subscriber:
         if self._is_tls:
             client.tls_set()
         client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         return client
@@ -213,8 +215,7 @@ class Subscriber:
         _properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            _log.warning("broker refused", reason=str(reason))
-            self._is_lost.set()
+            self._refuse(f"connection: {reason}")
             return
         if self._is_shared():
             share = f"$share/{self._share}/{UP_FILTER}"
@@ -231,6 +232,28 @@ class Subscriber:
             session_present=flags.session_present,
         )
         self._is_connected.set()
+
+    def _on_subscribe(
+        self,
+        _client: mqtt.Client,
+        _userdata: Any,
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        failed = [str(reason) for reason in reasons if reason.is_failure]
+        if failed:
+            self._refuse(f"subscription: {failed[0]}")
+        else:
+            self.refusal = None
+
+    def _refuse(self, why: str) -> None:
+        """Leave a broker that will not serve us; tell of it once."""
+        if self.refusal != why:
+            _log.error("broker refused", reason=why)
+        self.refusal = why
+        self._is_connected.clear()
+        self._is_lost.set()
 
     def _on_disconnect(
         self,

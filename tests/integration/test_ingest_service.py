@@ -26,6 +26,7 @@ from data.db import Pool
 from data.embedded import EmbeddedBroker
 from data.settings import Settings
 from ingest.service import run
+from ingest.subscriber import Subscriber
 
 VIN = "LANX0000000000001"
 UP = f"anxin/v1/demo/{VIN}/up"
@@ -215,6 +216,22 @@ def test_broker_restart_costs_nothing(fleet: Pool, database_url: str, any_broker
         eventually(told, within_s=60, what="all sixty")
         car.close()
     assert_everything_once(fleet, 60, 180)
+
+
+def test_a_refused_subscription_is_not_taken_for_a_connection(server_home: Path) -> None:
+    # amqtt refuses what an account may not read; Mosquitto grants it and delivers nothing.
+    with EmbeddedBroker(server_home / "broker-refusing", kind="amqtt") as running:
+        subscriber = Subscriber(
+            running.url("notify"), client_id="anxin-ingest-x", share="", window=10, clock_us=lambda: 0
+        )
+        subscriber.start()
+        try:
+            time.sleep(1.5)
+            assert subscriber.refusal is not None
+            assert not subscriber.is_connected
+            assert subscriber.connection_count < 5, "a refusal is no reason to hurry"
+        finally:
+            subscriber.stop()
 
 
 def test_killed_ingest_goes_on_where_it_was(
