@@ -26,7 +26,7 @@ from ingest.repair import Repairer
 from ingest.subscriber import Subscriber
 
 _log = structlog.get_logger("ingest")
-_LONGEST_PAUSE_S = 10.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 
 
 def run(settings: Settings, *, stop: threading.Event) -> None:
@@ -54,13 +54,15 @@ def run(settings: Settings, *, stop: threading.Event) -> None:
     try:
         subscriber.start()
         repairing.start()
+        is_storing = threading.Event()
+        is_storing.set()
         with Heartbeat(
             settings.database_url,
             "ingest",
             slot=settings.ingest_slot,
-            is_ready=lambda: subscriber.is_connected,
+            is_ready=lambda: subscriber.is_connected and is_storing.is_set(),
         ):
-            _receive(settings, build_intake(settings, pool), subscriber, stop)
+            _receive(settings, build_intake(settings, pool), subscriber, stop, is_storing)
     finally:
         subscriber.stop()
         repairing.join(timeout=10.0)
@@ -116,40 +118,50 @@ def _open_pool(settings: Settings, stop: threading.Event) -> Pool | None:
     return None
 
 
-def _receive(settings: Settings, intake: Intake, subscriber: Subscriber, stop: threading.Event) -> None:
+def _receive(
+    settings: Settings,
+    intake: Intake,
+    subscriber: Subscriber,
+    stop: threading.Event,
+    is_storing: threading.Event,
+) -> None:
+    """Receive and store until ``stop``; ``is_storing`` is cleared while the database takes nothing."""
     batcher: Batcher[Item] = Batcher(
         rows=settings.ingest_flush_rows,
         messages=max(1, settings.ingest_window_messages // 2),
         after_s=settings.ingest_flush_after_s,
     )
+    reading = _Retry("reading the vehicle registry", stop, is_storing)
+    storing = _Retry("storing a batch", stop, is_storing)
     while not stop.is_set():
         delivery = subscriber.receive(min(batcher.wait_s(time.monotonic()), 0.2))
         if delivery is not None:
-            item = _read(intake, delivery, stop)
+            item = _read(intake, delivery, reading)
             if item is None:
                 return
             batcher.add(item, rows=item.row_count, now_s=time.monotonic())
         if batcher.is_due(time.monotonic()):
-            _flush(intake, subscriber, batcher.take(), stop)
+            _flush(intake, subscriber, batcher.take(), storing)
     if len(batcher):
-        _flush(intake, subscriber, batcher.take(), stop)
+        _flush(intake, subscriber, batcher.take(), storing)
 
 
-def _read(intake: Intake, delivery: Delivery, stop: threading.Event) -> Item | None:
+def _read(intake: Intake, delivery: Delivery, retry: _Retry) -> Item | None:
     """Read one delivery, however long the vehicle registry is away; None when stopped meanwhile."""
-    retry = _Retry("reading the vehicle registry", stop)
     while True:
         try:
-            return intake.read(delivery)
+            item = intake.read(delivery)
         except DatabaseError as error:
             if not retry.wait(error):
                 return None
+        else:
+            retry.succeed()
+            return item
 
 
-def _flush(intake: Intake, subscriber: Subscriber, items: Sequence[Item], stop: threading.Event) -> None:
+def _flush(intake: Intake, subscriber: Subscriber, items: Sequence[Item], retry: _Retry) -> None:
     """Commit, then acknowledge; a database that is away never costs a message."""
     started_s = time.monotonic()
-    retry = _Retry("storing a batch", stop)
     while True:
         try:
             results = intake.store(items)
@@ -157,6 +169,7 @@ def _flush(intake: Intake, subscriber: Subscriber, items: Sequence[Item], stop: 
         except DatabaseError as error:
             if not retry.wait(error):
                 return
+    retry.succeed()
     acknowledged = subscriber.acknowledge([item.delivery for item in items])
     took_s = time.monotonic() - started_s
     for result in results:
@@ -164,12 +177,13 @@ def _flush(intake: Intake, subscriber: Subscriber, items: Sequence[Item], stop: 
 
 
 class _Retry:
-    """Waits ever longer between attempts and tells of the trouble once."""
+    """Waits ever longer between attempts and tells of the trouble once; ``is_well`` is cleared meanwhile."""
 
-    def __init__(self, action: str, stop: threading.Event) -> None:
+    def __init__(self, action: str, stop: threading.Event, is_well: threading.Event) -> None:
         self._action = action
         self._stop = stop
-        self._pause_s = 0.1
+        self._is_well = is_well
+        self._pause_s = _FIRST_PAUSE_S
         self._is_told = False
 
     def wait(self, error: DatabaseError) -> bool:
@@ -177,9 +191,16 @@ class _Retry:
         if not self._is_told:
             _log.warning("database trouble, trying again", action=self._action, error=str(error))
             self._is_told = True
+        self._is_well.clear()
         is_stopped = self._stop.wait(self._pause_s)
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         return not is_stopped
+
+    def succeed(self) -> None:
+        """Begin anew: the last attempt was the last one needed."""
+        if self._is_told:
+            self._pause_s, self._is_told = _FIRST_PAUSE_S, False
+            self._is_well.set()
 
 
 def _repair(settings: Settings, pool: Pool, subscriber: Subscriber, stop: threading.Event) -> None:

@@ -218,6 +218,26 @@ def test_broker_restart_costs_nothing(fleet: Pool, database_url: str, any_broker
     assert_everything_once(fleet, 60, 180)
 
 
+def test_ingest_that_cannot_store_is_not_ready(fleet: Pool, database_url: str, broker: Any) -> None:
+    def is_ready() -> bool:
+        return bool(ask(fleet, "SELECT bool_and(is_ready) FROM service_beats WHERE service = 'ingest'"))
+
+    car = Car(broker.url("simulator"), boot="b-ready")
+    try:
+        with serving(settings_for(database_url, broker, ingest_slot="ready", ingest_share="ready")):
+            eventually(is_ready)
+            with fleet.connection() as connection:
+                connection.execute("ALTER TABLE ingest_batches RENAME TO elsewhere")
+            car.send(0)
+            eventually(lambda: not is_ready())
+            with fleet.connection() as connection:
+                connection.execute("ALTER TABLE elsewhere RENAME TO ingest_batches")
+            eventually(is_ready)
+            assert ask(fleet, "SELECT count(*) FROM drive_readings") == 3
+    finally:
+        car.close()
+
+
 def test_a_refused_subscription_is_not_taken_for_a_connection(server_home: Path) -> None:
     # amqtt refuses what an account may not read; Mosquitto grants it and delivers nothing.
     with EmbeddedBroker(server_home / "broker-refusing", kind="amqtt") as running:
