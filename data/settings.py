@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -39,10 +40,14 @@ class Settings:
     public_url: str = _setting("", "Address owners reach the API at; empty: http_host and http_port")
     db_pool_size: int = _setting(4, "Connections per service", low=1, high=100)
     ingest_slot: str = _setting(
-        "0", "Stable client-id slot of this ingest process; its session is kept by the broker"
+        "0",
+        "Stable client-id slot of this ingest process; its session is kept by the broker",
+        pattern=r"[A-Za-z0-9._-]{1,64}",
     )
     ingest_share: str = _setting(
-        "ingest", "Group of the MQTT 5 shared subscription; empty: a plain subscription"
+        "ingest",
+        "Group of the MQTT 5 shared subscription; empty: a plain subscription",
+        pattern=r"[A-Za-z0-9._-]{0,64}",
     )
     ingest_window_messages: int = _setting(
         2000, "Messages in flight before the broker waits", low=1, high=65535
@@ -139,6 +144,8 @@ def _parse(variable: str, text: str, kind: type, rule: Mapping[str, Any]) -> Any
             raise SettingsError(f"{variable}={text!r}: must be a number") from None
         if not rule.get("low", value) <= value <= rule.get("high", value):
             raise SettingsError(f"{variable}={text!r}: must be from {rule.get('low')} to {rule.get('high')}")
+    if "pattern" in rule and not re.fullmatch(rule["pattern"], text):
+        raise SettingsError(f"{variable}={text!r}: must be letters, digits, '.', '_' and '-', at most 64")
     if "choices" in rule and text not in rule["choices"]:
         raise SettingsError(f"{variable}={text!r}: must be one of {', '.join(rule['choices'])}")
     if text and "schemes" in rule:

@@ -43,6 +43,8 @@ def test_the_table_in_the_readme_is_the_settings() -> None:
         ("ANXIN_HTTP_PORT", "0", "ANXIN_HTTP_PORT='0': must be from 1 to 65535"),
         ("ANXIN_HTTP_PORT", "eighty", "ANXIN_HTTP_PORT='eighty': must be a number"),
         ("ANXIN_BROKER", "rabbit", "ANXIN_BROKER='rabbit': must be one of auto, mosquitto, amqtt"),
+        ("ANXIN_INGEST_SHARE", "in/gest", "ANXIN_INGEST_SHARE='in/gest': must be letters, digits"),
+        ("ANXIN_INGEST_SLOT", "", "ANXIN_INGEST_SLOT='': must be letters, digits"),
         ("ANXIN_LOG_JSON", "maybe", "ANXIN_LOG_JSON='maybe': must be 1, 0, true, false, yes or no"),
         ("ANXIN_DATABASE_URL", "mysql://h/d", "ANXIN_DATABASE_URL: must be a URL of the form postgresql://"),
         ("ANXIN_MQTT_URL", "mqtt://", "ANXIN_MQTT_URL: must be a URL of the form mqtt://"),
