@@ -14,10 +14,11 @@ COPY simulators ./simulators
 RUN /opt/anxin/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --create-home anxin
+# ANXIN_HOME holds the push keys: a volume that api and notify share.
+RUN useradd --system --uid 10001 --create-home anxin && install -d -o anxin -m 700 /var/lib/anxin
 COPY --from=build /opt/anxin /opt/anxin
 USER anxin
-ENV ANXIN_LOG_JSON=1 ANXIN_HTTP_HOST=0.0.0.0
+ENV ANXIN_LOG_JSON=1 ANXIN_HTTP_HOST=0.0.0.0 ANXIN_HOME=/var/lib/anxin
 EXPOSE 8737
 ENTRYPOINT ["/opt/anxin/bin/anxin"]
 CMD ["--help"]

@@ -54,7 +54,7 @@ class Supervisor:
     def __init__(
         self, specs: Sequence[ServiceSpec], *, log_dir: Path, log_limit_bytes: int = _LOG_LIMIT_BYTES
     ) -> None:
-        log_dir.mkdir(parents=True, exist_ok=True)
+        log_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         paths = [log_dir / f"{spec.name}.log" for spec in specs]
         self._children = [_Child(s, path.open("ab"), path) for s, path in zip(specs, paths, strict=True)]
         self._log_limit_bytes = log_limit_bytes

@@ -131,6 +131,18 @@ def test_compose_gives_only_settings_that_exist() -> None:
         assert name in {"database", "broker"} or "ANXIN_DATABASE_URL" in given
 
 
+def test_compose_gives_one_push_key_to_those_who_show_it_and_those_who_sign_with_it() -> None:
+    services = _compose()["services"]
+    home = re.search(r"ANXIN_HOME=(\S+)", "\n".join(_dockerfile()))
+
+    assert home
+    assert services["api"]["volumes"] == services["notify"]["volumes"] == [f"home:{home[1]}"]
+    assert (
+        services["api"]["environment"]["ANXIN_PUBLIC_URL"]
+        == services["notify"]["environment"]["ANXIN_PUBLIC_URL"]
+    )
+
+
 def test_the_image_is_slim_unprivileged_and_installs_what_is_locked() -> None:
     lines = _dockerfile()
     instructions = [line.split(maxsplit=1)[0] for line in lines]
