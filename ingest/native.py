@@ -22,11 +22,11 @@ from ingest.messages import Birth, Envelope, Model, Part, Status
 
 #: Milliseconds since 1970, years 1 to 9999: any clock, however wrong, and never an overflow.
 Millis = Annotated[int, msgspec.Meta(ge=-62_135_596_800_000, le=253_402_300_799_000)]
-Boot = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+Boot = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,32}\Z")]
 #: Below the top of int4, so that the exclusive end of a range still fits.
 Seq = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 2)]
 Flag = Annotated[int, msgspec.Meta(ge=0, le=1)]
-Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
 Text = Annotated[str, msgspec.Meta(max_length=64)]
 Column = list[float | list[float | None] | None]
 
@@ -108,6 +108,8 @@ class StatusPayload(msgspec.Struct):
 
 Payload = TypeVar("Payload", TelePayload, CanPayload, GbtPayload, EventPayload, BirthPayload, StatusPayload)
 _PATH = re.compile(r" - at `\$([^`]*)`$")
+#: Python refuses to write out integers of more than some thousands of digits.
+_SHOWN_BITS = 1000
 _STEP = re.compile(r"\.([A-Za-z_0-9]+)")
 
 
@@ -260,5 +262,8 @@ def _explain(message: str, tree: Any) -> str:
     value = tree
     for step in _STEP.findall(path.split("[", 1)[0]):
         value = value.get(step) if isinstance(value, Mapping) else None
-    shown = "" if isinstance(value, list | dict) else f" is {str(value)[:60]!r}"
+    is_small = not isinstance(value, list | dict | int) or (
+        isinstance(value, int) and value.bit_length() < _SHOWN_BITS
+    )
+    shown = f" is {str(value)[:60]!r}" if is_small else ""
     return f"{path.lstrip('.') or 'payload'}{shown}: {rule[:200]}"

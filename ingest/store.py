@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -191,7 +191,7 @@ def _write_births(connection: Connection, messages: Sequence[Message]) -> None:
         connection.execute(_Q["update_birth"], told[vehicle_id] | {"vehicle_id": vehicle_id})
 
 
-@cache
+@lru_cache(maxsize=1024)  # vehicles choose the names
 def _is_time_zone(name: str) -> bool:
     try:
         ZoneInfo(name)

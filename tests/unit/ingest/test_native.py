@@ -85,3 +85,13 @@ def test_a_frame_in_json_is_base64() -> None:
 
     assert parse_payload(msgspec.json.encode(head | {"frame": b"##x"}), GbtPayload, VIN).frame == b"##x"
     assert parse_payload(cbor2.dumps(head | {"frame": b"##x"}), GbtPayload, VIN).frame == b"##x"
+
+
+@pytest.mark.parametrize(
+    "change", [{"boot": "b1\n"}, {"seq": 10**5000}], ids=["boot with a line end", "number of 5,000 digits"]
+)
+def test_hostile_heads_are_malformed(change: dict[str, Any]) -> None:
+    with pytest.raises(PayloadError) as caught:
+        parse_payload(cbor2.dumps(TELE | change), TelePayload, VIN)
+
+    assert caught.value.reason == "malformed"
