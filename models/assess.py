@@ -59,13 +59,15 @@ def run_starts(probability: FloatArray, is_known: BoolArray) -> IntArray:
 def choose(probability: FloatArray, earlier: Collection[int]) -> list[int]:
     """Return the components to tell of: the worst, the likely ones, and those told of as likely before.
 
+    Of a component that nothing is known of nothing is told: that would read as healthy.
+
     Args:
         probability: Shape (n_components,); NaN is not known.
         earlier: Components whose newest prediction was likely.
     """
-    known = np.nan_to_num(probability)
+    known = np.where(np.isfinite(probability), probability, -1.0)
     chosen = {int(np.argmax(known)), *np.flatnonzero(known >= TELL_LEVEL).tolist(), *earlier}
-    return sorted(chosen)
+    return sorted(i for i in chosen if known[i] >= 0)
 
 
 def tell(
@@ -127,7 +129,7 @@ def replay_days(
     earlier: list[int] = []
     for position in range(len(as_of)):
         chosen = choose(risk.probability[0, position], earlier)
-        earlier = [i for i in chosen if risk.probability[0, position, i] >= TELL_LEVEL]
+        earlier = [i for i in {*chosen, *earlier} if not risk.probability[0, position, i] < TELL_LEVEL]
         out.extend(
             tell(
                 predictor,

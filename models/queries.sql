@@ -110,6 +110,12 @@ DELETE FROM tire_days WHERE vehicle_id = %(vehicle_id)s AND day = ANY (%(days)s)
 DELETE FROM cell_sessions
 WHERE vehicle_id = %(vehicle_id)s AND (day = ANY (%(days)s) OR started_at = ANY (%(started_at)s::timestamptz[]));
 
+-- fetch_day_families --
+-- Which of some days of some vehicles have features, parallel arrays.
+SELECT w.vehicle_id, w.day, EXISTS (SELECT FROM tire_days t WHERE t.vehicle_id = w.vehicle_id AND t.day = w.day),
+       EXISTS (SELECT FROM cell_sessions c WHERE c.vehicle_id = w.vehicle_id AND c.day = w.day)
+FROM unnest(%(vehicle_ids)s::int[], %(days)s::date[]) AS w (vehicle_id, day);
+
 -- fetch_tire_days --
 SELECT vehicle_id, day, gas_kpa, contrast_kpa, spread_kpa, sample_count, altitude_low_m, altitude_high_m,
        has_equal_wheels, first_time, last_time

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from data.db import Connection
-from data.records import BoolArray, FamilyRows, FloatArray, VehicleSpec
+from data.records import BoolArray, FamilyRows, FloatArray, IntArray, VehicleSpec
 from models import readings, store
 from models.assess import TELL_LEVEL, Told, choose, run_starts, tell
 from models.backlog import Touched
@@ -22,6 +22,8 @@ from models.predictors.base import DayPanel, Predictor
 
 #: Days of features that predictors look at.
 HISTORY_DAYS = 60
+#: Days whose rows are held in memory at once: a clock that was wrong for a moment may touch years.
+_LONGEST_RUN_DAYS = 16
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class Scorer:
         All in the caller's transaction.
         """
         states = store.fetch_states(connection, touched.keys())
+        touched = _with_following_days(connection, touched)
         for vehicle, entry in touched.items():
             self._recompute(connection, vehicle, entry, specs[vehicle])
         groups: dict[tuple[object, ...], list[int]] = {}
@@ -116,12 +119,12 @@ class Scorer:
         tires = store.fetch_tire_days(connection, vehicles, first_day, len(spec.wheels))
         sessions = store.fetch_cell_sessions(connection, vehicles, first_day, spec.cell_count)
         out: list[tuple[Predictor, DayPanel]] = []
-        known = [int(f.day[0]) for f in tires if len(f.day)]
-        last = max([max(days), *(int(f.day[-1]) for f in tires if len(f.day))])
-        out.append((slow_leak, tire_panel(spec, vehicles, tires, min(known, default=last), last)))
-        known = [int(f.day[0]) for f in sessions if len(f.day)]
-        last = max([max(days), *(int(f.day[-1]) for f in sessions if len(f.day))])
-        out.append((internal_short, cell_panel(spec, vehicles, sessions, min(known, default=last), last)))
+        known = [f.day for f in tires]
+        last = max([max(days), *(int(d[-1]) for d in known if len(d))])
+        out.append((slow_leak, tire_panel(spec, vehicles, tires, _first_day(known, last), last)))
+        known = [f.day for f in sessions]
+        last = max([max(days), *(int(d[-1]) for d in known if len(d))])
+        out.append((internal_short, cell_panel(spec, vehicles, sessions, _first_day(known, last), last)))
         return out
 
     def _predict(
@@ -224,11 +227,43 @@ def _part(panel: DayPanel, rows: list[int]) -> DayPanel:
     )
 
 
+def _with_following_days(connection: Connection, touched: Mapping[int, Touched]) -> dict[int, Touched]:
+    """Add the days after the touched ones that have features: a day looks back over midnight."""
+    following = {
+        (vehicle, day + 1)
+        for vehicle, entry in touched.items()
+        for day in entry.tire_days | entry.cell_days
+        if day + 1 not in entry.tire_days & entry.cell_days
+    }
+    out = dict(touched)
+    for vehicle, day, has_tires, has_cells in store.fetch_day_families(connection, sorted(following)):
+        entry = out[vehicle]
+        out[vehicle] = replace(
+            entry,
+            tire_days=entry.tire_days | ({day} if has_tires else set()),
+            cell_days=entry.cell_days | ({day} if has_cells else set()),
+        )
+    return out
+
+
+def _first_day(known: Sequence[IntArray], last: int) -> int:
+    """Return the first day of a panel: of the history of the vehicle that has been silent the longest.
+
+    Args:
+        known: Days with features of each vehicle, ascending.
+        last: Returned where there is none.
+    """
+    ends = [(int(days[0]), int(days[-1])) for days in known if len(days)]
+    if not ends:
+        return last
+    return max(min(first for first, _ in ends), min(newest for _, newest in ends) - HISTORY_DAYS + 1)
+
+
 def _runs(days: set[int]) -> list[tuple[int, int]]:
-    """Return runs of consecutive days as first and last."""
+    """Return runs of consecutive days as first and last, none longer than ``_LONGEST_RUN_DAYS``."""
     out: list[tuple[int, int]] = []
     for day in sorted(days):
-        if out and day == out[-1][1] + 1:
+        if out and day == out[-1][1] + 1 and day - out[-1][0] < _LONGEST_RUN_DAYS:
             out[-1] = (out[-1][0], day)
         else:
             out.append((day, day))

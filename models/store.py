@@ -166,6 +166,17 @@ def replace_cell_sessions(
             )
 
 
+def fetch_day_families(
+    connection: Connection, wanted: Collection[tuple[int, int]]
+) -> list[tuple[int, int, bool, bool]]:
+    """Return vehicle, day, has tire features, has cell features, of each (vehicle, day) wanted."""
+    params = {"vehicle_ids": [v for v, _ in wanted], "days": [to_date(d) for _, d in wanted]}
+    return [
+        (row[0], from_date(row[1]), row[2], row[3])
+        for row in connection.execute(_SQL["fetch_day_families"], params)
+    ]
+
+
 def fetch_tire_days(
     connection: Connection, vehicle_ids: Sequence[int], first_day: int, n_wheels: int
 ) -> list[TireDays]:

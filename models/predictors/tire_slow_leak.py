@@ -96,7 +96,9 @@ class TireSlowLeakPredictor:
         placard = np.asarray(panel.spec.placard_kpa, dtype=np.float64)
         alarm = self.alarm_share * placard
         ttt = time_to_threshold(gauge - alarm, gauge_error, rate, loss_error)
-        probability = np.where(np.isfinite(score), logistic(score), np.where(np.isfinite(gauge), 0.0, np.nan))
+        # a young history shows no leak yet; one that has fallen silent is not known to be healthy
+        is_young = np.isfinite(gauge) & (self._heard(panel)[:, as_of] < min(self.least_days))
+        probability = np.where(np.isfinite(score), logistic(score), np.where(is_young, 0.0, np.nan))
         return Risk(
             as_of=as_of,
             probability=probability,
@@ -196,6 +198,10 @@ class TireSlowLeakPredictor:
         if window <= 3:
             parts.append(-trend.steepest_rise / np.maximum(0.4 * rate, 0.1))
         return np.asarray(np.minimum.reduce(parts))
+
+    def _heard(self, panel: DayPanel) -> IntArray:
+        """Return on how many days each wheel has been heard, up to each day."""
+        return np.cumsum(np.isfinite(panel.value) & (panel.weight > 0), axis=1)
 
     def _level(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return the newest daily gauge pressure at 20 °C and its standard error."""

@@ -210,6 +210,33 @@ def test_late_rows_reopen_their_day(pool: Pool, database_url: str) -> None:
         wait_for(pool, count, (48,))
 
 
+def test_late_rows_before_midnight_reopen_the_next_day_as_well(pool: Pool, database_url: str) -> None:
+    (vehicle,) = seed.seed_vehicles(pool, 1, cells=CELLS)
+    end_us = now_us() - 10_000_000
+    seed.store_rows(pool, fortnight(vehicle, end_us))
+    with running(run_score, database_url):
+        wait_for(pool, CURSOR_DONE)
+    day_us = 24 * HOUR_US
+    midnight_us = (end_us - 5 * day_us) // day_us * day_us - 8 * HOUR_US  # in Shanghai
+    late_us = midnight_us - np.arange(10, 0, -1) * 60_000_000
+    load = {"speed": np.full(10, 60.0), "pack.current": np.full(10, -80.0)}
+    late = [
+        rows_of(vehicle, Family.DRIVE, late_us, load),
+        rows_of(vehicle, Family.CELL, late_us, {"cell.voltage": np.full((10, CELLS), 3.8)}),
+    ]
+    seed.store_rows(pool, late)
+    with running(run_score, database_url):
+        wait_for(pool, CURSOR_DONE)
+    sessions = dump(pool)[1]
+    with pool.connection() as connection:
+        connection.execute("DELETE FROM service_cursors")
+        connection.execute("DELETE FROM cell_sessions")
+    with running(run_score, database_url):
+        wait_for(pool, CURSOR_DONE)
+
+    assert sessions == dump(pool)[1]
+
+
 def test_a_vehicle_that_moved_to_another_time_zone_is_scored_on(pool: Pool, database_url: str) -> None:
     (vehicle,) = seed.seed_vehicles(pool, 1, cells=CELLS)
     rows = fortnight(vehicle, now_us() - 10_000_000)

@@ -12,6 +12,7 @@ from models.errors import ModelError, PanelError
 from models.features.days import from_date, to_datetime
 from models.inspect import inspect_recording
 from models.partitions import COUNT, partition_of
+from models.score import HISTORY_DAYS, _first_day, _runs
 from tests.unit.models import factories as make
 
 KNOWN = np.ones(5, dtype=np.bool_)
@@ -31,8 +32,30 @@ def test_days_without_data_neither_break_nor_begin_a_run() -> None:
 
 
 def test_told_are_the_worst_the_likely_and_those_told_before() -> None:
-    assert choose(np.array([0.01, 0.3, 0.9, np.nan]), [3]) == [1, 2, 3]
+    assert choose(np.array([0.01, 0.3, 0.9, 0.1]), [3]) == [1, 2, 3]
     assert choose(np.array([0.02, 0.01]), []) == [0]
+
+
+def test_nothing_is_told_of_a_component_that_nothing_is_known_of() -> None:
+    assert choose(np.array([0.01, 0.3, 0.9, np.nan]), [3]) == [1, 2]
+    assert choose(np.array([np.nan, 0.01]), []) == [1]
+    assert choose(np.array([np.nan, np.nan]), [0]) == []
+
+
+def test_days_far_apart_are_recomputed_piece_by_piece() -> None:
+    runs = _runs({3, *range(100, 5100), 9000})
+
+    assert [runs[0], runs[1][0], runs[-1]] == [(3, 3), 100, (9000, 9000)]
+    assert max(last - first for first, last in runs) < 31
+    assert sum(last - first + 1 for first, last in runs) == 5002
+
+
+def test_one_day_of_long_ago_does_not_widen_the_panel() -> None:
+    lately = np.arange(20_000, 20_030)
+
+    assert _first_day([lately, np.array([20_010, 20_020])], 20_029) == 20_000
+    assert _first_day([np.r_[14_000, lately], lately], 20_029) == 20_029 - HISTORY_DAYS + 1
+    assert _first_day([np.zeros(0, dtype=np.int64)], 7) == 7
 
 
 SPECS = {8: make.make_spec(), 9: make.make_spec()}

@@ -50,6 +50,17 @@ def test_slow_leak_is_found_on_the_right_wheel_with_its_rate(rate: float) -> Non
     assert rate == pytest.approx(float(np.median(risk.detail["loss"][:, 0, 2])), rel=0.15)
 
 
+def test_a_wheel_that_fell_silent_is_unknown_and_not_healthy() -> None:
+    panel = leaking_tires(4.0, n=3)
+    for values in (panel.value, panel.extra["gas"]):
+        values[:, 8:, 2] = np.nan
+    risk = TIRES.predict(panel, np.arange(20))
+
+    assert (risk.probability[:, 1, 2] == 0.0).all()  # too early to say
+    assert np.isnan(risk.probability[:, 19, 2]).all()
+    assert np.isfinite(risk.probability[:, 19, [0, 1, 3]]).all()
+
+
 def test_time_until_a_quarter_is_lost_is_inside_its_interval() -> None:
     panel = leaking_tires(4.0)
     risk = TIRES.predict(panel, np.array([19]))
