@@ -517,6 +517,7 @@ CREATE TABLE alerts (
     updated_at      timestamptz NOT NULL
 );
 CREATE INDEX alerts_of_order ON alerts (order_id);
+CREATE INDEX alerts_of_component ON alerts (vehicle_id, component, failure_mode, alert_id);  -- cleared ones too
 CREATE UNIQUE INDEX alerts_one_open ON alerts (vehicle_id, component, failure_mode) WHERE state <> 'cleared';
 
 CREATE TABLE alert_events (

@@ -8,7 +8,7 @@ from alerts.alarm_router import follow_events
 from alerts.desk import Desk, decide_for_vehicle
 from alerts.report import order_report
 from alerts.router import Routed, replan_waiting, route_vehicle, route_waiting
-from data.db import Pool, transaction
+from data.db import Pool, load_queries, transaction
 from tests.integration import alerts_seed as seed
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)  # Tuesday 10:00 in Shanghai
@@ -327,3 +327,22 @@ def test_a_vehicle_whose_data_break_the_decision_leaves_nothing_behind_and_stops
     assert Routed(lost=1) == done
     assert seed.rows(pool, "SELECT count(*) FROM repair_orders") == [(0,)]
     assert seed.rows(pool, "SELECT count(*) FROM predictions WHERE routed_at IS NULL") == [(1,)]
+
+
+def test_the_newest_alert_of_a_component_is_found_without_reading_all_alerts(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.rows(
+        pool,
+        "INSERT INTO alerts (tenant_id, vehicle_id, component, failure_mode, severity, state, first_seen,"
+        " last_seen, origin, updated_at) SELECT tenant_id, %s, 'cell ' || n, 'cell_weak', 'S3', 'cleared',"
+        " now(), now(), 'real', now() FROM tenants, generate_series(1, 5000) n RETURNING 1",
+        vehicle,
+    )
+    subject = {"vehicle_id": vehicle, "component": "cell 7", "failure_mode": "cell_weak"}
+    with transaction(pool) as connection:
+        connection.execute("ANALYZE alerts")
+        plan = connection.execute(
+            "EXPLAIN " + load_queries("alerts")["fetch_latest_alert"], subject
+        ).fetchall()
+
+    assert any("alerts_of_component" in line for (line,) in plan)
