@@ -60,6 +60,20 @@ def read_event(stream, kind):
     raise AssertionError("the stream ended")
 
 
+def wait_until_followed(pool):
+    """The follower asks for the newest batch once it listens."""
+    asked = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = 'anxin-live' AND state = 'idle' AND query LIKE '%%ingest_batches%%'"
+    )
+    for _ in range(400):
+        with pool.connection() as connection:
+            if connection.execute(asked, ()).fetchone() == (1,):
+                return
+        time.sleep(0.05)
+    raise AssertionError("nobody follows the database")
+
+
 def test_the_stream_tells_each_caller_what_changed_for_them_and_ends_at_stop(served, pool):
     url, keys = served
     with ask(f"{url}/health/ready") as answer:
@@ -67,7 +81,7 @@ def test_the_stream_tells_each_caller_what_changed_for_them_and_ends_at_stop(ser
     owner, engineer = (ask(f"{url}/events", keys[who]) for who in ("owner", "engineer"))
     for stream in (owner, engineer):
         read_event(stream, "hello")
-    time.sleep(0.7)  # the follower listens from its first round on
+    wait_until_followed(pool)
 
     with pool.connection() as connection:
         for order_id in (2, 1):
