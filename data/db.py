@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
-from typing import LiteralString, cast
+from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -25,6 +25,16 @@ CHANNEL_BATCHES = "anxin_batches"  #: ingest committed a batch
 CHANNEL_PREDICTIONS = "anxin_predictions"  #: models wrote predictions
 CHANNEL_OUTBOX = "anxin_outbox"  #: alerts queued a message
 CHANNEL_LIVE = "anxin_live"  #: something a browser shows changed; payload: JSON {"kind","id"}
+
+
+#: A peer that vanished without a word (half-open TCP) is noticed within half a minute; libpq's own names.
+_ALIVE: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 
 
 def open_pool(
@@ -46,7 +56,7 @@ def open_pool(
         min_size=1,
         max_size=size,
         timeout=timeout_s,
-        kwargs={"application_name": name, "options": options},
+        kwargs={**_ALIVE, "application_name": name, "options": options},
         check=ConnectionPool.check_connection,
         open=False,
     )
@@ -66,7 +76,7 @@ def connect(url: str, *, name: str = "anxin", is_autocommit: bool = False) -> Co
     """
     with wrap_errors():
         return psycopg.connect(
-            url, application_name=name, options="-c timezone=UTC", autocommit=is_autocommit
+            url, **_ALIVE, application_name=name, options="-c timezone=UTC", autocommit=is_autocommit
         )
 
 

@@ -142,7 +142,8 @@ def _rejects(rows: list[dict[str, Any]]) -> Check:
 
 
 def _gaps(row: dict[str, Any]) -> Check:
-    detail = f"{row['missing']:,} messages missing in {row['streams']} streams, {row['given_up']:,} given up"
+    missing, given_up = f"{row['missing']:,} messages missing", f"{row['given_up']:,} given up in 7 days"
+    detail = f"{missing} in {row['streams']} streams, {given_up}"
     return Check(name="gaps", is_ok=row["given_up"] == 0, detail=detail, figures=row)
 
 

@@ -43,7 +43,8 @@ GROUP BY reason ORDER BY rejects DESC;
 -- gaps --
 SELECT count(*) FILTER (WHERE missing <> '{}') AS streams,
        coalesce(sum((SELECT sum(upper(r) - lower(r)) FROM unnest(missing) AS r)), 0)::bigint AS missing,
-       coalesce(sum((SELECT sum(upper(r) - lower(r)) FROM unnest(given_up) AS r)), 0)::bigint AS given_up,
+       coalesce(sum((SELECT sum(upper(r) - lower(r)) FROM unnest(given_up) AS r))
+                FILTER (WHERE last_received > now() - interval '7 days'), 0)::bigint AS given_up,
        coalesce(sum(duplicate_count), 0)::bigint AS duplicates,
        coalesce(sum(repaired_count), 0)::bigint AS repaired
 FROM message_streams;

@@ -196,6 +196,8 @@ CREATE TABLE ingest_batches (
     has_live        boolean[] NOT NULL          -- at least one sample was sent live (hist = 0)
 );
 
+CREATE INDEX ingest_batches_of_time ON ingest_batches (committed_at);
+
 CREATE TABLE service_cursors (
     service     text NOT NULL,          -- 'watch', 'score'
     partition   int NOT NULL,

@@ -1,0 +1,1 @@
+CREATE INDEX ingest_batches_of_time ON ingest_batches (committed_at);
