@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -112,6 +113,9 @@ class EmbeddedDatabase:
     def stop(self) -> None:
         """Shut the server down, ending its connections, and give the directory back."""
         self._server.stop()
+        if self._socket_dir.parent != self._root:
+            with suppress(OSError):  # not there, or a socket still in it
+                self._socket_dir.rmdir()
         self._lock.release()
 
     def __enter__(self) -> Self:

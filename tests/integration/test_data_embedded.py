@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as mqtt
 import psutil
@@ -53,7 +53,11 @@ def test_a_stale_pid_file_that_names_a_living_process_does_not_hinder_the_start(
 
 def test_a_path_too_long_for_a_socket_still_works(server_home: Path) -> None:
     with EmbeddedDatabase(server_home / ("d" * 100), is_durable=False) as database:
+        sockets = Path(unquote(urlsplit(database.url).query.removeprefix("host=")))
         assert _execute(database.url, "SELECT 1") is None
+        assert sockets.is_dir()
+
+    assert not sockets.exists()
 
 
 def test_a_second_owner_is_refused_by_name(server_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
