@@ -29,6 +29,8 @@ _LOG = structlog.get_logger("models")
 _BATCHES = 500
 #: Vehicles scored in one transaction: few, so that the first of a waiting fleet do not wait for the last.
 _VEHICLES = 16
+#: A stop that comes while the database is away waits no longer than this.
+_CONNECT_S = 5.0
 _BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 #: Of the time, at most this share goes into scoring, the rest stays for the others on the machine.
 _DUTY = 0.5
@@ -57,7 +59,7 @@ def _keep_running(
     while not stop.is_set():
         started = time.monotonic()
         try:
-            pool = open_pool(settings.database_url, size=2, name=f"anxin-{service}")
+            pool = open_pool(settings.database_url, size=2, name=f"anxin-{service}", timeout_s=_CONNECT_S)
             try:
                 with Partitions(settings.database_url, service) as partitions:
                     work(settings, pool, partitions, stop)
