@@ -684,7 +684,7 @@ def bench_decode(
     """CAN frames to signals, against cantools on the same frames in the same run."""
     from importlib import resources
 
-    from ingest.bench import bench_decode as measure
+    from ingest.bench.decode import bench_decode as measure
 
     file = dbc or resources.files("data").joinpath("dbc", "anxin_demo.dbc")
     try:

@@ -17,7 +17,7 @@ from data.migrate import check_schema
 from data.settings import Settings
 from ingest.batcher import Batcher
 from ingest.can import parse_can_payload
-from ingest.can_rows import CanDecoders
+from ingest.can.rows import CanDecoders
 from ingest.intake import Intake, Item, describe
 from ingest.messages import Delivery
 from ingest.rejects import Retried

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from data.records import FloatArray, IntArray
-from ingest.can_database import EXTENDED
+from ingest.can.database import EXTENDED
 from ingest.recordings.errors import RecordingError
 from ingest.recordings.recording import CanLog
 from ingest.recordings.table import first_line, header_of, read_table

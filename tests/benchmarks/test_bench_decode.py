@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from ingest.bench import bench_decode
+from ingest.bench.decode import bench_decode
 
 pytestmark = pytest.mark.benchmark
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from data.db import Pool
 from data.settings import Settings
-from ingest.can_payload import CLASSIC_RECORD
+from ingest.can.payload import CLASSIC_RECORD
 from ingest.copy import CopyColumn, build_copy
 from ingest.gaps import Gap, Plan, parse_multirange
 from ingest.intake import Intake

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ingest.can import CanDecoder
-from ingest.can_database import EXTENDED
+from ingest.can.database import EXTENDED
 from ingest.recordings import CanLog, open_recording
 
 pytestmark = pytest.mark.recorded

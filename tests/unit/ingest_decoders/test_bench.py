@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from data.errors import CatalogueError
-from ingest import bench
-from ingest.bench import bench_decode
+from ingest.bench import decode as bench
+from ingest.bench.decode import bench_decode
 from ingest.can import CanDecoded, CanDecoder
 
 DEMO = resources.files("data").joinpath("dbc", "anxin_demo.dbc").read_text()

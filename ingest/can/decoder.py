@@ -17,12 +17,9 @@ import numpy.typing as npt
 
 from data.catalogue import Signal, load_catalogue
 from data.records import BoolArray, Family, FloatArray, IntArray
-from ingest.can_bits import FrameBits
-from ingest.can_database import CompiledMessage, CompiledSignal, Target, compile_database
-from ingest.can_grid import Grid, VehicleIndex, build_grid, grid_microseconds
-from ingest.can_payload import build_can_payload, parse_can_payload
-
-__all__ = ["CanDecoded", "CanDecoder", "build_can_payload", "parse_can_payload"]
+from ingest.can.bits import FrameBits
+from ingest.can.database import CompiledMessage, CompiledSignal, Target, compile_database
+from ingest.can.grid import Grid, VehicleIndex, build_grid, grid_microseconds
 
 FamilyColumns = tuple[Family, VehicleIndex, IntArray, dict[str, FloatArray]]
 ExtraSignals = tuple[VehicleIndex, IntArray, npt.NDArray[np.object_], FloatArray]

@@ -9,7 +9,7 @@ import numpy as np
 from data.errors import CatalogueError
 from data.records import IntArray
 from ingest.assemble import CanRows
-from ingest.can import CanDecoder
+from ingest.can.decoder import CanDecoder
 from ingest.errors import PayloadError
 from ingest.messages import CanFrames, Model, Part
 

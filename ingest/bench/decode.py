@@ -17,7 +17,7 @@ import numpy.typing as npt
 from data.errors import CatalogueError
 from data.records import IntArray
 from ingest.can import CanDecoded, CanDecoder
-from ingest.can_database import EXTENDED
+from ingest.can.database import EXTENDED
 
 _GRID_US = 1000  # every frame gets a grid cell of its own, so that no value hides another
 _UNITS = {

@@ -12,7 +12,7 @@ import numpy as np
 
 from data.catalogue import Signal, load_catalogue
 from data.errors import CatalogueError
-from ingest.can_bits import FrameBits, bytes_needed, to_float, to_signed
+from ingest.can.bits import FrameBits, bytes_needed, to_float, to_signed
 
 EXTENDED = 0x8000_0000
 _MAP_KEYS = frozenset({"alias", "index", "scale", "offset", "missing"})
