@@ -14,7 +14,10 @@ CREATE TABLE owners (
     name        text NOT NULL,
     locale      text NOT NULL DEFAULT 'zh' CHECK (locale IN ('zh', 'en')),
     home_lat    double precision CHECK (home_lat BETWEEN -90 AND 90),    -- WGS-84
-    home_lon    double precision CHECK (home_lon BETWEEN -180 AND 180)
+    home_lon    double precision CHECK (home_lon BETWEEN -180 AND 180),
+    reference   text,                               -- the operator's own name of the person, e.g. a customer number
+    erased_at   timestamptz,                        -- the person's data were deleted on request
+    UNIQUE (tenant_id, reference)
 );
 
 CREATE TABLE vehicle_models (
@@ -42,8 +45,22 @@ CREATE TABLE vehicles (
     plate       text,
     time_zone   text NOT NULL DEFAULT 'Asia/Shanghai',
     firmware    text,
-    UNIQUE (tenant_id, vin)
+    iccid       text CHECK (iccid ~ '^[0-9A-Za-z]{18,20}$'),    -- of the SIM card; a gateway login must name it
+    owner_since timestamptz,                        -- what is older is not this owner's to see; NULL: the first owner
+    retired_at  timestamptz,                        -- end of life: nothing is taken from it any more
+    UNIQUE (tenant_id, vin),
+    UNIQUE (tenant_id, iccid)
 );
+
+-- Who owned a vehicle before; the present owner is in vehicles.
+CREATE TABLE former_owners (
+    vehicle_id  int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
+    owner_id    int NOT NULL REFERENCES owners ON DELETE CASCADE,
+    since       timestamptz,                        -- NULL: from its registration
+    until       timestamptz NOT NULL,
+    PRIMARY KEY (vehicle_id, until)
+);
+CREATE INDEX former_owners_of_owner ON former_owners (owner_id);
 
 -- ============================================================ telemetry (hypertables)
 -- sent_lag_s = sent - sample, received_lag_s = received - sample: every reading has its three times.
@@ -217,6 +234,16 @@ CREATE TABLE service_beats (
     PRIMARY KEY (service, slot)
 );
 
+-- Sessions that the broker keeps for services, alive or not: it goes on giving a dead one its share of the messages
+-- until the slot is drained.
+CREATE TABLE broker_sessions (
+    client_id       text PRIMARY KEY,
+    service         text NOT NULL,
+    slot            text NOT NULL,
+    share           text NOT NULL,
+    connected_at    timestamptz NOT NULL        -- its newest connection
+);
+
 CREATE TABLE rejects (
     reject_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     received    timestamptz NOT NULL,
@@ -233,6 +260,7 @@ CREATE TABLE rejects (
     UNIQUE (digest)
 );
 CREATE INDEX rejects_by_reason ON rejects (reason, received);
+CREATE INDEX rejects_retryable ON rejects (tenant, vin) WHERE is_retryable;
 
 -- ============================================================ models
 
@@ -620,3 +648,15 @@ CREATE TABLE login_sessions (
     created_at  timestamptz NOT NULL,
     expires_at  timestamptz NOT NULL
 );
+
+-- What people and commands did to vehicles, owners, logins and keys; append-only.
+CREATE TABLE audit_events (
+    event_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_id   int NOT NULL REFERENCES tenants,
+    at          timestamptz NOT NULL,
+    actor       text NOT NULL,              -- 'command:root', 'operations:li'
+    action      text NOT NULL,              -- 'vehicle.transfer'
+    subject     text NOT NULL,              -- VIN, 'owner 7', login or key id
+    data        jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX audit_events_of_subject ON audit_events (tenant_id, subject, event_id);
