@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -15,7 +15,17 @@ from data.topics import Up, UpTopic, parse_sender, parse_up
 from ingest import native
 from ingest.errors import PayloadError
 from ingest.gbt32960 import decode_frame
-from ingest.messages import CanFrames, Delivery, Envelope, Message, Part, Reject, TroubleCode, Vehicle
+from ingest.messages import (
+    Adapter,
+    CanFrames,
+    Delivery,
+    Envelope,
+    Message,
+    Part,
+    Reject,
+    TroubleCode,
+    Vehicle,
+)
 from ingest.quality import EARLIEST_US
 
 
@@ -34,6 +44,7 @@ class Decoder:
         find_vehicle: (tenant, VIN) -> the registered vehicle, or None.
         parse_can: Reads the records of a CAN payload.
         future_s: How far a vehicle's clock may be ahead, seconds.
+        adapters: Read topics that are not ours; asked in order.
     """
 
     def __init__(
@@ -43,11 +54,13 @@ class Decoder:
         find_vehicle: Callable[[str, Vin], Vehicle | None],
         parse_can: CanParser,
         future_s: float,
+        adapters: Sequence[Adapter] = (),
     ) -> None:
         self._catalogue = catalogue
         self._find_vehicle = find_vehicle
         self._parse_can = parse_can
         self._future_us = round(future_s * 1e6)
+        self._adapters = tuple(adapters)
 
     def decode(self, delivery: Delivery) -> tuple[Message | None, Reject | None]:
         """Return what the delivery says and what of it could not be read.
@@ -55,6 +68,9 @@ class Decoder:
         A reject beside a message means: the rest counts. A message without content means: nothing of it could
         be read but its place in the stream, so that it is not asked for again.
         """
+        for adapter in self._adapters:
+            if adapter.matches(delivery.topic):
+                return self._adapt(adapter, delivery)
         try:
             topic = parse_up(delivery.topic)
         except (TopicError, VinError) as error:
@@ -72,6 +88,22 @@ class Decoder:
             message.envelope = None if topic.kind is Up.STATUS else native.parse_envelope(delivery.payload)
             return (message if message.envelope else None), _reject(delivery, topic, error)
         return message, _reject(delivery, topic, problems) if problems else None
+
+    def _adapt(self, adapter: Adapter, delivery: Delivery) -> tuple[Message | None, Reject | None]:
+        try:
+            adapted = adapter.adapt(delivery)
+        except PayloadError as error:
+            return None, _reject(delivery, None, error)
+        vehicle = self._find_vehicle(adapted.tenant, adapted.vin)
+        if vehicle is None:
+            why = PayloadError("unknown_vehicle", "vin of the adapter: must be registered for its tenant")
+            reject = replace(_reject(delivery, None, why), tenant=adapted.tenant, vin=adapted.vin)
+            return None, reject
+        message = Message(vehicle=vehicle, received_us=delivery.received_us)
+        message.envelope = Envelope(boot=None, seq=None, sent_us=adapted.sent_us, is_hist=adapted.is_hist)
+        message.parts, message.masked = list(adapted.parts), dict(adapted.masked)
+        message.extra, message.extra_time_us = adapted.extra, adapted.sent_us
+        return message, None
 
     def _account_only(self, delivery: Delivery, sender: tuple[str, Vin] | None) -> Message | None:
         """Return a message of a kind unknown here: its number has come, its content stays a reject."""

@@ -13,7 +13,7 @@ from data.records import Vin
 from ingest.assemble import CanDecode, assemble
 from ingest.decode import CanParser, Decoder, reject_delivery
 from ingest.errors import PayloadError
-from ingest.messages import Delivery, Message, Reject, Vehicle
+from ingest.messages import Adapter, Delivery, Message, Reject, Vehicle
 from ingest.store import Batch, BatchResult, fetch_registry, is_poison, store_batch
 
 #: The registry is read again at most this often for the sake of an unknown vehicle, and at least this often.
@@ -45,6 +45,7 @@ class Intake:
         can_decode: Decodes the raw frames of one vehicle model.
         parse_can: Reads the records of a CAN payload.
         clock_s: Monotonic seconds.
+        adapters: Read topics that are not ours.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Intake:
         can_decode: CanDecode,
         parse_can: CanParser,
         clock_s: Callable[[], float],
+        adapters: Sequence[Adapter] = (),
     ) -> None:
         self._pool = pool
         self._slot = slot
@@ -69,6 +71,7 @@ class Intake:
             find_vehicle=self._find_vehicle,
             parse_can=parse_can,
             future_s=future_s,
+            adapters=adapters,
         )
 
     def refresh(self) -> None:

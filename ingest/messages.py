@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from data.records import Family, IntArray, Origin, VehicleEvent, Vin
 RETRYABLE = frozenset({"unknown_vehicle", "missing_dbc", "bad_dbc"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that makes each of them four times as dear
 class Delivery:
     """One message as the broker delivered it."""
 
@@ -26,6 +26,7 @@ class Delivery:
     qos: int = 0
     mid: int = 0
     connection: object = None  #: the connection that delivered it; only there can it be acknowledged
+    is_retained: bool = False  #: the broker had kept it: it may be old
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,37 @@ class Part:
     columns: Mapping[str, npt.NDArray[np.floating]]  #: alias -> (n,) or (n, k)
     sub_pack: int = 1
     first_cell: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapted:
+    """What an adapter read from a message of a foreign topic."""
+
+    tenant: str
+    vin: Vin
+    parts: Sequence[Part]
+    sent_us: int  #: microseconds since 1970 UTC; the arrival where the message does not tell
+    is_hist: bool = False
+    masked: Mapping[str, int] = field(default_factory=dict)  #: ``what:reason`` -> values left out
+    extra: Mapping[str, float] = field(default_factory=dict)  #: signal name -> value at ``sent_us``
+
+
+class Adapter(Protocol):
+    """Reads the messages of somebody else's topics. Pure: no I/O, no clock."""
+
+    @property
+    def filters(self) -> Sequence[str]:
+        """Return the topic filters that ingest subscribes to for it."""
+
+    def matches(self, topic: str) -> bool:
+        """Tell whether a topic is one of its own."""
+
+    def adapt(self, delivery: Delivery) -> Adapted:
+        """Return what a delivery on one of its topics says.
+
+        Raises:
+            PayloadError: It cannot be read; ``unknown_vehicle`` where its sender has no VIN here.
+        """
 
 
 @dataclass(frozen=True, slots=True)

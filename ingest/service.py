@@ -15,25 +15,40 @@ from data.errors import DatabaseAway, DatabaseError
 from data.heartbeat import Heartbeat
 from data.migrate import check_schema
 from data.settings import Settings
+from data.topics import UP_FILTER
 from ingest.batcher import Batcher
 from ingest.can import parse_can_payload
 from ingest.can.rows import CanDecoders
 from ingest.intake import Intake, Item, describe
-from ingest.messages import Delivery
+from ingest.messages import Adapter, Delivery
+from ingest.progress import Flush, Progress
 from ingest.rejects import Retried
 from ingest.rejects import retry_rejects as _retry_rejects
 from ingest.repair import Repairer
+from ingest.store import BatchResult
 from ingest.subscriber import Subscriber
 
 _log = structlog.get_logger("ingest")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 
 
-def run(settings: Settings, *, stop: threading.Event) -> None:
+def run(
+    settings: Settings,
+    *,
+    stop: threading.Event,
+    adapters: Sequence[Adapter] = (),
+    progress: Progress | None = None,
+) -> None:
     """Store what vehicles send until ``stop`` is set.
 
     Survives the database and the broker going away. May be killed at any instant: what was not committed was
     not acknowledged, and what was committed has no effect twice.
+
+    Args:
+        settings: Database, broker, slot, window.
+        stop: Ends the service.
+        adapters: Read topics that are not ours; their filters are subscribed to beside ours.
+        progress: Counts what is done.
 
     Raises:
         SchemaError: The database is of another version.
@@ -47,7 +62,9 @@ def run(settings: Settings, *, stop: threading.Event) -> None:
         share=settings.ingest_share,
         window=settings.ingest_window_messages,
         clock_us=_now_us,
+        filters=(UP_FILTER, *(f for adapter in adapters for f in adapter.filters)),
     )
+    progress = Progress() if progress is None else progress
     repairing = threading.Thread(
         target=_repair, args=(settings, pool, subscriber, stop), name="ingest-repair", daemon=True
     )
@@ -62,14 +79,15 @@ def run(settings: Settings, *, stop: threading.Event) -> None:
             slot=settings.ingest_slot,
             is_ready=lambda: subscriber.is_connected and is_storing.is_set(),
         ):
-            _receive(settings, build_intake(settings, pool), subscriber, stop, is_storing)
+            intake = build_intake(settings, pool, adapters)
+            _receive(settings, intake, subscriber, stop=stop, is_storing=is_storing, progress=progress)
     finally:
         subscriber.stop()
         repairing.join(timeout=10.0)
         pool.close()
 
 
-def build_intake(settings: Settings, pool: Pool) -> Intake:
+def build_intake(settings: Settings, pool: Pool, adapters: Sequence[Adapter] = ()) -> Intake:
     """Return the path from deliveries to rows that the service uses."""
     return Intake(
         pool,
@@ -78,6 +96,7 @@ def build_intake(settings: Settings, pool: Pool) -> Intake:
         can_decode=CanDecoders(),
         parse_can=parse_can_payload,
         clock_s=time.monotonic,
+        adapters=adapters,
     )
 
 
@@ -122,8 +141,10 @@ def _receive(
     settings: Settings,
     intake: Intake,
     subscriber: Subscriber,
+    *,
     stop: threading.Event,
     is_storing: threading.Event,
+    progress: Progress,
 ) -> None:
     """Receive and store until ``stop``; ``is_storing`` is cleared while the database takes nothing."""
     batcher: Batcher[Item] = Batcher(
@@ -141,9 +162,9 @@ def _receive(
                 return
             batcher.add(item, rows=item.row_count, now_s=time.monotonic())
         if batcher.is_due(time.monotonic()):
-            _flush(intake, subscriber, batcher.take(), storing)
+            _flush(intake, subscriber, batcher.take(), storing, progress)
     if len(batcher):
-        _flush(intake, subscriber, batcher.take(), storing)
+        _flush(intake, subscriber, batcher.take(), storing, progress)
 
 
 def _read(intake: Intake, delivery: Delivery, retry: _Retry) -> Item | None:
@@ -159,7 +180,9 @@ def _read(intake: Intake, delivery: Delivery, retry: _Retry) -> Item | None:
             return item
 
 
-def _flush(intake: Intake, subscriber: Subscriber, items: Sequence[Item], retry: _Retry) -> None:
+def _flush(
+    intake: Intake, subscriber: Subscriber, items: Sequence[Item], retry: _Retry, progress: Progress
+) -> None:
     """Commit, then acknowledge; a database that is away never costs a message."""
     started_s = time.monotonic()
     while True:
@@ -167,13 +190,38 @@ def _flush(intake: Intake, subscriber: Subscriber, items: Sequence[Item], retry:
             results = intake.store(items)
             break
         except DatabaseError as error:
+            progress.store_failures += 1
             if not retry.wait(error):
                 return
     retry.succeed()
     acknowledged = subscriber.acknowledge([item.delivery for item in items])
     took_s = time.monotonic() - started_s
+    _count(progress, items, results, took_s)
     for result in results:
         _log.info("stored", acknowledged=acknowledged, seconds=round(took_s, 3), **describe(result))
+
+
+def _count(progress: Progress, items: Sequence[Item], results: Sequence[BatchResult], took_s: float) -> None:
+    for result in results:
+        progress.duplicates += result.duplicate_count
+        progress.repaired += result.repaired_count
+        progress.late_rows += result.late_row_count
+        progress.conflicts += result.conflict_count
+        progress.rows.update(result.rows)
+        progress.rejects.update(result.rejects)
+        progress.masked.update(result.masked)
+    oldest_us = items[0].delivery.received_us
+    newest_us = max((result.newest_us for result in results), default=0)
+    progress.lag_s = max(0.0, (items[-1].delivery.received_us - newest_us) / 1e6) if newest_us else 0.0
+    progress.count_flush(
+        Flush(
+            messages=len(items),
+            rows=sum(result.row_count for result in results),
+            payload_bytes=sum(len(item.delivery.payload) for item in items),
+            seconds=took_s,
+            oldest_wait_s=max(0.0, (_now_us() - oldest_us) / 1e6),
+        )
+    )
 
 
 class _Retry:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
@@ -18,7 +19,7 @@ from data.db import CHANNEL_BATCHES, Connection, Pool, load_queries, notify, tra
 from data.errors import DatabaseError
 from data.locks import LOCK_BATCH_LOG
 from data.records import Family, Vin
-from ingest.assemble import Assembled
+from ingest.assemble import Assembled, FamilyBatch
 from ingest.messages import Message, Model, Reject, TroubleCode, Vehicle
 from ingest.store_rows import touched_vehicles, write_rows
 from ingest.streams import StreamPart, collect_streams
@@ -50,6 +51,9 @@ class BatchResult:
     conflict_count: int = 0
     late_row_count: int = 0  #: went through the staging table
     masked: Counter[str] = field(default_factory=Counter)
+    rows: Counter[str] = field(default_factory=Counter)  #: by family, inserted or changed
+    rejects: Counter[str] = field(default_factory=Counter)  #: by reason
+    newest_us: int = 0  #: newest live sample; 0: none
 
 
 def fetch_registry(pool: Pool) -> dict[tuple[str, Vin], Vehicle]:
@@ -83,12 +87,15 @@ def write_batch(connection: Connection, batch: Batch, *, slot: str) -> BatchResu
         reject_count=len(batch.rejects),
         conflict_count=batch.assembled.conflict_count,
         masked=Counter(batch.assembled.masked),
+        rejects=Counter(r.reason for r in batch.rejects),
+        newest_us=max((_newest_live_us(f) for f in batch.assembled.families.values()), default=0),
     )
     streams = collect_streams(batch.messages, batch.assembled.time_span)
     _write_streams(connection, streams, result)
     for family in sorted(batch.assembled.families):
         counts = write_rows(connection, batch.assembled.families[family])
         result.row_count += counts.row_count
+        result.rows[str(family)] += counts.row_count
         result.late_row_count += counts.late_row_count
         result.conflict_count += counts.conflict_count
     _write_events(connection, batch.messages)
@@ -96,6 +103,10 @@ def write_batch(connection: Connection, batch: Batch, *, slot: str) -> BatchResu
     _write_rejects(connection, batch.rejects)
     _write_log(connection, batch, result, slot)
     return result
+
+
+def _newest_live_us(batch: FamilyBatch) -> int:
+    return int(np.max(batch.rows.time_us, where=~batch.rows.is_hist, initial=0))
 
 
 def is_poison(error: BaseException) -> bool:

@@ -46,10 +46,18 @@ class Subscriber:
         share: Group of the shared subscription (MQTT 5); empty: a plain subscription.
         window: Messages that may be unacknowledged; also the length of the queue.
         clock_us: Now, microseconds since 1970 UTC; stamps what arrives.
+        filters: Topic filters to subscribe to; on MQTT 5 each within the group.
     """
 
     def __init__(
-        self, url: str, *, client_id: str, share: str, window: int, clock_us: Callable[[], int]
+        self,
+        url: str,
+        *,
+        client_id: str,
+        share: str,
+        window: int,
+        clock_us: Callable[[], int],
+        filters: Sequence[str] = (UP_FILTER,),
     ) -> None:
         parts = urlsplit(url)
         self._host = parts.hostname or "127.0.0.1"
@@ -61,6 +69,7 @@ class Subscriber:
         self._share = share
         self._window = window
         self._clock_us = clock_us
+        self._filters = tuple(filters)
         self._queue: queue.Queue[Delivery] = queue.Queue(maxsize=window)
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -218,12 +227,12 @@ class Subscriber:
             self._refuse(f"connection: {reason}")
             return
         if self._is_shared():
-            share = f"$share/{self._share}/{UP_FILTER}"
-            client.subscribe([(share, SubscribeOptions(qos=1)), (STATUS_FILTER, SubscribeOptions(qos=1))])
+            shared = [f"$share/{self._share}/{f}" for f in self._filters]
+            client.subscribe([(f, SubscribeOptions(qos=1)) for f in (*shared, STATUS_FILTER)])
         elif self._protocol == MQTTProtocolVersion.MQTTv5:
-            client.subscribe(UP_FILTER, options=SubscribeOptions(qos=1))
+            client.subscribe([(f, SubscribeOptions(qos=1)) for f in self._filters])
         else:
-            client.subscribe(UP_FILTER, qos=1)
+            client.subscribe([(f, 1) for f in self._filters])
         self.connection_count += 1
         _log.info(
             "broker connected",
@@ -272,6 +281,7 @@ class Subscriber:
         except UnicodeDecodeError:
             topic = "not UTF-8"
         delivery = Delivery(topic, bytes(message.payload), self._clock_us(), message.qos, message.mid, client)
+        delivery.is_retained = message.retain
         while not self._is_lost.is_set():
             try:
                 self._queue.put(delivery, timeout=0.5)
