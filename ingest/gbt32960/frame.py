@@ -6,25 +6,30 @@ The edition is told frame by frame from the start bytes, because fleets stay mix
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 import numpy as np
 
 from data.records import Family, FloatArray, VehicleEvent
 from ingest.errors import PayloadError
-from ingest.gbt32960_blocks import BLOCKS
-from ingest.gbt32960_contents import Contents, Cursor, Truncated
+from ingest.gbt32960.blocks import BLOCKS
+from ingest.gbt32960.contents import Contents, Cursor, Truncated
+from ingest.gbt32960.stream import (
+    CHINA,
+    EDITIONS,
+    FRAME_BYTES,
+    IS_COMMAND,
+    LOGIN,
+    LOGOUT,
+    REALTIME,
+    RESUPPLY,
+    checksum,
+)
 
-_EDITIONS = {b"##": 2016, b"$$": 2025}
-_HEADER_BYTES = 24
-_LARGEST_DATA = 65_531
-_CHINA = timezone(timedelta(hours=8))
-_IS_COMMAND = 0xFE
 _UNENCRYPTED = 0x01
 _SIGNATURE = 0xFF
-_LOGIN, _REALTIME, _RESUPPLY, _LOGOUT = 0x01, 0x02, 0x03, 0x04
 _IDENTIFIER = re.compile(rb"^[\x20-\x7e]*$")
 
 #: Columns of one family and the keys of its row; arrays have a first axis of 1.
@@ -59,20 +64,20 @@ def decode_frame(frame: bytes) -> GbtFrame:
         PayloadError: ``malformed`` (start bytes, identifier), ``wrong_length``, ``bad_checksum`` or
             ``bad_time``; the detail names field, value and rule.
     """
-    if len(frame) < _HEADER_BYTES + 1:
+    if len(frame) < FRAME_BYTES:
         raise PayloadError("wrong_length", f"frame: {len(frame)} bytes, must be at least 25")
-    edition = _EDITIONS.get(frame[:2])
+    edition = EDITIONS.get(frame[:2])
     if edition is None:
         raise PayloadError("malformed", f"start bytes: {frame[:2].hex()}, must be 2323 (2016) or 2424 (2025)")
     length = int.from_bytes(frame[22:24], "big")
-    if len(frame) != _HEADER_BYTES + length + 1:
+    if len(frame) != length + FRAME_BYTES:
         raise PayloadError(
             "wrong_length", f"frame: {len(frame)} bytes, the data length {length} makes {length + 25}"
         )
-    checksum = int(np.bitwise_xor.reduce(np.frombuffer(frame, dtype=np.uint8, offset=2)[:-1]))
-    if checksum != frame[-1]:
+    code = checksum(frame)
+    if code != frame[-1]:
         raise PayloadError(
-            "bad_checksum", f"BCC: {frame[-1]:02x}, bytes 2 to {len(frame) - 2} give {checksum:02x}"
+            "bad_checksum", f"BCC: {frame[-1]:02x}, bytes 2 to {len(frame) - 2} give {code:02x}"
         )
     identifier = frame[4:21].strip(b"\x00 ")
     if not _IDENTIFIER.match(identifier):
@@ -84,19 +89,19 @@ def decode_frame(frame: bytes) -> GbtFrame:
             **header,  # type: ignore[arg-type]  # the four fields above
             time_us=None,
             rejects=(("encrypted", f"encryption: {encryption:02x}, only 01 (none) can be read"),),
-            is_resupply=command == _RESUPPLY,
+            is_resupply=command == RESUPPLY,
         )
     contents = Contents()
     events: list[VehicleEvent] = []
     rejects: list[tuple[str, str]] = []
     time_us = None
-    if command in (_REALTIME, _RESUPPLY):
+    if command in (REALTIME, RESUPPLY):
         time_us = _read_time(data)
         rejects += _read_blocks(Cursor(data, 6), contents, edition=edition)
-        events += _alarm_events(contents, time_us, is_hist=command == _RESUPPLY)
-    elif command in (_LOGIN, _LOGOUT) and data:
+        events += _alarm_events(contents, time_us, is_hist=command == RESUPPLY)
+    elif command in (LOGIN, LOGOUT) and data:
         time_us = _read_time(data)
-        if response == _IS_COMMAND:
+        if response == IS_COMMAND:
             events.append(_life_cycle_event(command, time_us, data))
     return GbtFrame(
         **header,  # type: ignore[arg-type]  # the four fields above
@@ -107,50 +112,8 @@ def decode_frame(frame: bytes) -> GbtFrame:
         masked=dict(contents.masked),
         extra=contents.extra,
         oem_blocks=contents.oem_blocks,
-        is_resupply=command == _RESUPPLY,
+        is_resupply=command == RESUPPLY,
     )
-
-
-def split_frames(stream: bytes) -> Iterator[bytes]:
-    """Yield the frames of a byte stream whose length and checksum are right.
-
-    After a bad start, length or checksum the search goes on one byte further, not one frame further.
-    """
-    position = 0
-    while position + _HEADER_BYTES < len(stream):
-        if stream[position : position + 2] not in _EDITIONS:
-            starts = [s for start in _EDITIONS if (s := stream.find(start, position + 1)) >= 0]
-            if not starts:
-                return
-            position = min(starts)
-            continue
-        length = int.from_bytes(stream[position + 22 : position + 24], "big")
-        frame = stream[position : position + length + 25]
-        is_whole = length <= _LARGEST_DATA and len(frame) == length + 25
-        if is_whole and not np.bitwise_xor.reduce(np.frombuffer(frame, dtype=np.uint8, offset=2)):
-            yield frame
-            position += len(frame)
-        else:
-            position += 1
-
-
-def restamp_frame(frame: bytes, *, vin: str, time_us: int | None = None) -> bytes:
-    """Return a frame as another vehicle would send it at another time, with the checksum that belongs to it.
-
-    Args:
-        frame: A frame that ``decode_frame`` reads.
-        vin: Identifier to put in, at most 17 ASCII characters.
-        time_us: Time to put in where the command carries one, microseconds since 1970 UTC; whole seconds
-            count. None: the time stays.
-    """
-    changed = bytearray(frame)
-    changed[4:21] = vin.encode("ascii").ljust(17, b"\0")[:17]
-    if time_us is not None and frame[2] in (_LOGIN, _REALTIME, _RESUPPLY, _LOGOUT) and len(frame) >= 31:
-        moment = datetime.fromtimestamp(time_us // 1_000_000, _CHINA)
-        fields = (moment.year - 2000, moment.month, moment.day, moment.hour, moment.minute, moment.second)
-        changed[24:30] = bytes(fields)
-    changed[-1] = int(np.bitwise_xor.reduce(np.frombuffer(changed, dtype=np.uint8, offset=2)[:-1]))
-    return bytes(changed)
 
 
 def _read_time(data: bytes) -> int:
@@ -158,7 +121,7 @@ def _read_time(data: bytes) -> int:
         raise PayloadError("wrong_length", f"data unit: {len(data)} bytes, must begin with 6 bytes of time")
     year, month, day, hour, minute, second = data[:6]
     try:
-        moment = datetime(2000 + year, month, day, hour, minute, second, tzinfo=_CHINA)
+        moment = datetime(2000 + year, month, day, hour, minute, second, tzinfo=CHINA)
     except ValueError as error:
         raise PayloadError("bad_time", f"time: {data[:6].hex()}, {error}") from error
     return round(moment.timestamp()) * 1_000_000
@@ -230,12 +193,12 @@ def _life_cycle_event(command: int, time_us: int, data: bytes) -> VehicleEvent:
     details: dict[str, object] = {}
     if len(data) >= 8:
         details["serial"] = int.from_bytes(data[6:8], "big")
-    if command == _LOGIN and len(data) >= 28:
+    if command == LOGIN and len(data) >= 28:
         details["iccid"] = data[8:28].decode("ascii", errors="replace").strip("\x00 ")
     return VehicleEvent(
         vehicle_id=0,
         time_us=time_us,
-        kind="login" if command == _LOGIN else "logout",
+        kind="login" if command == LOGIN else "logout",
         source="gbt32960",
         data=details,
     )

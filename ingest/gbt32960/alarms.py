@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from ingest.gbt32960_contents import Contents, Cursor
+from ingest.gbt32960.contents import Contents, Cursor
 
 #: Alarm flag by bit, bit 0 the least significant (GB/T 32960.3-2016 table 18, 2025 adds 19-27).
 FLAGS = MappingProxyType(

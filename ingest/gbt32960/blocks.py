@@ -13,8 +13,8 @@ from types import MappingProxyType
 import numpy as np
 
 from ingest.coordinates import gcj02_to_wgs84
-from ingest.gbt32960_alarms import read_alarms
-from ingest.gbt32960_contents import Contents, Cursor
+from ingest.gbt32960.alarms import read_alarms
+from ingest.gbt32960.contents import Contents, Cursor
 
 Block = Callable[[Cursor, Contents], None]
 
