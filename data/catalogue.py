@@ -40,6 +40,9 @@ class Signal:
     scale: float  #: stored value = physical value x scale
     shape: Shape
     note: str
+    equal_low: float = float("-inf")  #: elements all equal outside of these are no measurement
+    equal_high: float = float("inf")
+    stuck_after_s: float | None = None  #: a value that stands still for so many seconds of driving is stuck
 
     @property
     def is_array(self) -> bool:
@@ -76,6 +79,8 @@ def parse_catalogue(text: str) -> Catalogue:
         alias = entry.get("alias", "?")
         try:
             low, high = (float(edge) for edge in entry["range"])
+            equal_low, equal_high = (float(edge) for edge in entry.get("equal", ("-inf", "inf")))
+            stuck_after_s = entry.get("stuck_after_s")
             signal = Signal(
                 alias=entry["alias"],
                 path=entry["path"],
@@ -91,6 +96,9 @@ def parse_catalogue(text: str) -> Catalogue:
                 scale=float(entry.get("scale", 1)),
                 shape=entry.get("shape", "scalar"),
                 note=entry.get("note", ""),
+                equal_low=equal_low,
+                equal_high=equal_high,
+                stuck_after_s=None if stuck_after_s is None else float(stuck_after_s),
             )
         except (KeyError, ValueError) as error:
             raise CatalogueError(f"catalogue signal {alias!r}: {error}") from error
