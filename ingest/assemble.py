@@ -14,7 +14,8 @@ from data.records import Family, FamilyRows, FloatArray, IntArray, Origin
 from ingest.errors import PayloadError
 from ingest.merge import group_rows, merge_column
 from ingest.messages import CanFrames, Message, Model, Part
-from ingest.quality import find_bad_times, mask_values
+from ingest.quality import check_family, find_bad_times
+from ingest.tally import Tally
 
 ORIGINS = tuple(Origin)
 
@@ -44,6 +45,7 @@ class Assembled:
 
     families: dict[Family, FamilyBatch] = field(default_factory=dict)
     masked: Counter[str] = field(default_factory=Counter)  #: ``what:reason`` -> values or samples left out
+    tally: Tally = field(default_factory=Tally)  #: the same by vehicle, but for what CAN decoders leave out
     conflict_count: int = 0  #: values of one batch that contradict an earlier one of the same key
     bad_messages: dict[int, PayloadError] = field(
         default_factory=dict
@@ -76,7 +78,9 @@ def assemble(
     meta = _Meta.of(messages)
     piles: dict[Family, _Pile] = {}
     for i, message in enumerate(messages):
-        result.masked.update(message.masked)
+        if message.masked:
+            result.masked.update(message.masked)
+            result.tally.add_masked(message.vehicle.vehicle_id, message.masked)
         for part in message.parts:
             pile = piles.setdefault(part.family, _Pile())
             pile.parts.append(part)
@@ -152,10 +156,10 @@ def _add_family(
     time_us = np.concatenate([p.time_us for p in pile.parts])
     sub_pack = np.repeat(np.array([p.sub_pack for p in pile.parts], np.int16), lengths)
     first_cell = np.repeat(np.array([p.first_cell for p in pile.parts], np.int16), lengths)
-    columns, widths = _stack_columns(pile.parts, lengths)
-    for alias in columns:
-        columns[alias], counts = mask_values(catalogue.signals[alias], columns[alias])
-        result.masked.update(counts)
+    stacked, widths = _stack_columns(pile.parts, lengths)
+    columns = check_family(
+        catalogue.signals, stacked, meta.vehicle_id[index], tally=result.tally, masked=result.masked
+    )
     has_value = np.zeros(len(index), bool)
     for column in columns.values():
         has_value |= ~np.isnan(column) if column.ndim == 1 else ~np.all(np.isnan(column), axis=1)
@@ -221,7 +225,7 @@ def _believable(
     ):
         if not bad.any():
             continue
-        result.masked[f"time:{reason}"] += int(np.count_nonzero(bad))
+        result.masked[f"time:{reason}"] += result.tally.add_hits(meta.vehicle_id[index], bad, "time", reason)
         owners, firsts = np.unique(index[bad], return_index=True)
         for owner, time in zip(owners.tolist(), time_us[bad][firsts].tolist(), strict=True):
             result.bad_messages.setdefault(
