@@ -114,6 +114,7 @@ GROUP BY signal, date_bin(%(stride)s, time, %(since)s) ORDER BY 2, 1;
 -- fetch_event_rows --
 SELECT time, kind, source, level, code, data, is_hist, sent, received FROM vehicle_events
 WHERE vehicle_id = %(vehicle_id)s AND (%(until)s::timestamptz IS NULL OR time < %(until)s)
+    AND kind NOT IN ('oem_block', 'signature')  -- bytes kept for whoever can read them
 ORDER BY time DESC LIMIT %(limit)s;
 
 -- fetch_streams --

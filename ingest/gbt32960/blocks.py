@@ -21,6 +21,8 @@ Block = Callable[[Cursor, Contents], None]
 _GEARS = {13: -1, 14: 127, 15: 126}  # reverse, drive, park; 0 neutral and 1-12 as they are
 _ALL_GEAR_BITS = 0x3F
 _BRAKE_ON = 0x65
+#: Cells are numbered from 1; the table's column ends here, and so does every pack.
+_HIGHEST_CELL = 32_767
 
 
 def _gear(raw: int, contents: Contents, *, edition: int) -> float:
@@ -131,6 +133,8 @@ def _cells(cursor: Cursor, contents: Contents, *, edition: int) -> None:
             values = np.where(is_outside, np.nan, values)
         if count and not values.any():  # all raw 0: a field nobody fills
             contents.masked["cell.voltage: unpopulated"] += count
+        elif count and not 1 <= first <= _HIGHEST_CELL:
+            contents.masked["cell.voltage: first cell out of range"] += count
         elif count:
             contents.cells.append((sub_pack, first, values))
 

@@ -6,8 +6,9 @@ The edition is told frame by frame from the start bytes, because fleets stay mix
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -15,21 +16,28 @@ import numpy as np
 from data.records import Family, FloatArray, VehicleEvent
 from ingest.errors import PayloadError
 from ingest.gbt32960.blocks import BLOCKS
+from ingest.gbt32960.commands import READERS, read_command
 from ingest.gbt32960.contents import Contents, Cursor, Truncated
+from ingest.gbt32960.signature import Signature, read_signature
 from ingest.gbt32960.stream import (
     CHINA,
     EDITIONS,
     FRAME_BYTES,
+    HEARTBEAT,
     IS_COMMAND,
-    LOGIN,
-    LOGOUT,
     REALTIME,
     RESUPPLY,
+    TIME_SYNC,
+    TIMED,
     checksum,
 )
 
 _UNENCRYPTED = 0x01
 _SIGNATURE = 0xFF
+#: Maker's bytes kept of one frame; a frame has at most 65,531 of them.
+_MOST_OEM_BYTES = 16_384
+#: Commands that carry nothing, and those of ``READERS`` and ``BLOCKS``: anything else is a reject.
+_KNOWN = frozenset({REALTIME, RESUPPLY, HEARTBEAT, TIME_SYNC, *READERS})
 _IDENTIFIER = re.compile(rb"^[\x20-\x7e]*$")
 
 #: Columns of one family and the keys of its row; arrays have a first axis of 1.
@@ -51,6 +59,7 @@ class GbtFrame:
     masked: Mapping[str, int] = field(default_factory=dict)  #: masked values by signal and reason
     extra: Mapping[str, float] = field(default_factory=dict)  #: signals outside the catalogue
     oem_blocks: Sequence[tuple[int, bytes]] = ()  #: maker's blocks: type 0x80-0xFE and body
+    signature: Signature | None = None  #: 2025 only; read, not verified
     is_resupply: bool = False  #: sent late out of the vehicle's store (command 03)
 
 
@@ -58,7 +67,8 @@ def decode_frame(frame: bytes) -> GbtFrame:
     """Return what one frame says.
 
     A block that cannot be read ends the frame: what came before it counts, the rest becomes a reject.
-    Encrypted data units and unknown commands give a frame with a reject.
+    Encrypted data units and unknown commands (among them the keys of encrypted links, 0B) give a frame with
+    a reject.
 
     Raises:
         PayloadError: ``malformed`` (start bytes, identifier), ``wrong_length``, ``bad_checksum`` or
@@ -94,25 +104,36 @@ def decode_frame(frame: bytes) -> GbtFrame:
     contents = Contents()
     events: list[VehicleEvent] = []
     rejects: list[tuple[str, str]] = []
-    time_us = None
+    time_us, signature = None, None
     if command in (REALTIME, RESUPPLY):
         time_us = _read_time(data)
-        rejects += _read_blocks(Cursor(data, 6), contents, edition=edition)
-        events += _alarm_events(contents, time_us, is_hist=command == RESUPPLY)
-    elif command in (LOGIN, LOGOUT) and data:
+        cursor = Cursor(data, 6)
+        rejects += _read_blocks(cursor, contents, edition=edition)
+        if cursor:  # stopped where the signature begins
+            signature, faults = _read_signature(cursor)
+            rejects += faults
+        events += _alarm_events(contents, time_us)
+        events += _kept_bytes(contents.oem_blocks, signature, time_us)
+    elif command in TIMED and data:
         time_us = _read_time(data)
-        if response == IS_COMMAND:
-            events.append(_life_cycle_event(command, time_us, data))
+    if command in READERS and response == IS_COMMAND and data and time_us is not None:
+        details, fault = read_command(command, data, 6, edition=edition)
+        events.append(_event(READERS[command][0], time_us, details))
+        rejects += [("bad_command", fault)] if fault else []
+    elif command not in _KNOWN and data:
+        rejects.append(("unknown_command", f"command {command:02x}: {len(data)} bytes not read"))
+    is_late = command == RESUPPLY
     return GbtFrame(
         **header,  # type: ignore[arg-type]  # the four fields above
         time_us=time_us,
         families=_rows(contents),
-        events=events,
+        events=[replace(event, is_hist=True) for event in events] if is_late else events,
         rejects=rejects,
         masked=dict(contents.masked),
         extra=contents.extra,
         oem_blocks=contents.oem_blocks,
-        is_resupply=command == RESUPPLY,
+        signature=signature,
+        is_resupply=is_late,
     )
 
 
@@ -133,6 +154,7 @@ def _read_blocks(cursor: Cursor, contents: Contents, *, edition: int) -> list[tu
         start = cursor.position
         kind = cursor.u(1)
         if kind == _SIGNATURE and edition == 2025:
+            cursor.position = start
             return []
         try:
             if kind in readers:
@@ -141,11 +163,13 @@ def _read_blocks(cursor: Cursor, contents: Contents, *, edition: int) -> list[tu
                 contents.oem_blocks.append((kind, cursor.take(cursor.count(2))))
             else:
                 left = len(cursor.data) - start
+                cursor.position = len(cursor.data)
                 return [
                     ("unknown_block", f"block type {kind:02x} at byte {24 + start}: {left} bytes not read")
                 ]
         except Truncated:
             left = len(cursor.data) - start
+            cursor.position = len(cursor.data)
             return [
                 ("truncated_block", f"block type {kind:02x} at byte {24 + start}: ends after {left} bytes")
             ]
@@ -154,7 +178,7 @@ def _read_blocks(cursor: Cursor, contents: Contents, *, edition: int) -> list[tu
 
 def _rows(contents: Contents) -> list[FrameRow]:
     drive = dict(contents.drive)
-    if len(contents.sub_packs) == 1:  # one string: its voltage and current are the pack's
+    if len({number for number, _, _ in contents.sub_packs}) == 1:  # one string: its values are the pack's
         _, volts, amperes = contents.sub_packs[0]
         for alias, value in (("pack.voltage", volts), ("pack.current", amperes)):
             if np.isnan(drive.get(alias, np.nan)):
@@ -173,32 +197,50 @@ def _rows(contents: Contents) -> list[FrameRow]:
     return rows
 
 
-def _alarm_events(contents: Contents, time_us: int, *, is_hist: bool) -> list[VehicleEvent]:
-    return [
-        VehicleEvent(
-            vehicle_id=0,
-            time_us=time_us,
-            kind="alarm",
-            source="gbt32960",
-            level=level,
-            code=code,
-            data=data,
-            is_hist=is_hist,
-        )
-        for level, code, data in contents.alarms
-    ]
+def _alarm_events(contents: Contents, time_us: int) -> list[VehicleEvent]:
+    return [_event("alarm", time_us, data, level=level, code=code) for level, code, data in contents.alarms]
 
 
-def _life_cycle_event(command: int, time_us: int, data: bytes) -> VehicleEvent:
-    details: dict[str, object] = {}
-    if len(data) >= 8:
-        details["serial"] = int.from_bytes(data[6:8], "big")
-    if command == LOGIN and len(data) >= 28:
-        details["iccid"] = data[8:28].decode("ascii", errors="replace").strip("\x00 ")
+def _kept_bytes(
+    blocks: Sequence[tuple[int, bytes]], signature: Signature | None, time_us: int
+) -> list[VehicleEvent]:
+    """Return the events that keep what is not read: the maker's blocks of a frame, and its signature.
+
+    Their codes are checksums of what they hold: the same frame sent again is the same event, two frames of
+    one second are two.
+    """
+    events = []
+    if blocks:
+        code = zlib.crc32(b"".join(bytes([kind]) + body for kind, body in blocks))
+        room, shown = _MOST_OEM_BYTES, []
+        for kind, body in blocks:
+            kept = body[:room]
+            room -= len(kept)
+            shown.append({"type": f"{kind:02X}", "bytes": len(body), "hex": kept.hex()})
+        events.append(_event("oem_block", time_us, {"blocks": shown}, code=f"{code:08X}"))
+    if signature is not None:
+        code = zlib.crc32(signature.r + signature.s)
+        events.append(_event("signature", time_us, signature.as_data(), code=f"{code:08X}"))
+    return events
+
+
+def _event(
+    kind: str, time_us: int, data: Mapping[str, object], *, level: int = 0, code: str = ""
+) -> VehicleEvent:
     return VehicleEvent(
-        vehicle_id=0,
-        time_us=time_us,
-        kind="login" if command == LOGIN else "logout",
-        source="gbt32960",
-        data=details,
+        vehicle_id=0, time_us=time_us, kind=kind, source="gbt32960", level=level, code=code, data=data
     )
+
+
+def _read_signature(cursor: Cursor) -> tuple[Signature | None, list[tuple[str, str]]]:
+    start = cursor.position
+    cursor.take(1)
+    try:
+        signature = read_signature(cursor)
+    except Truncated:
+        left = len(cursor.data) - start
+        return None, [("truncated_block", f"signature at byte {24 + start}: ends after {left} bytes")]
+    if cursor:
+        left = len(cursor.data) - cursor.position
+        return signature, [("unknown_block", f"{left} bytes after the signature: not read")]
+    return signature, []

@@ -1,4 +1,4 @@
-"""Frames of GB/T 32960.3 as bytes: header, checksum, finding them in a stream, answers (both editions, §6)."""
+"""Frames of GB/T 32960.3 as bytes: header, checksum, finding them in a stream, answers (§6)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IS_COMMAND = 0xFE
 LOGIN, REALTIME, RESUPPLY, LOGOUT, PLATFORM_LOGIN, PLATFORM_LOGOUT, HEARTBEAT, TIME_SYNC = range(1, 9)
 ACTIVATION, ACTIVATION_REPLY, KEY_EXCHANGE = 0x09, 0x0A, 0x0B
 #: Commands whose data unit begins with six bytes of time.
-TIMED = frozenset({LOGIN, REALTIME, RESUPPLY, LOGOUT, PLATFORM_LOGIN, PLATFORM_LOGOUT, ACTIVATION})
+TIMED = frozenset({*range(LOGIN, HEARTBEAT), ACTIVATION, ACTIVATION_REPLY, 0x80, 0x81, 0x82})
 _COMMANDS = frozenset({*range(0x01, 0x0C), 0x80, 0x81, 0x82, *range(0xC0, 0xFF)})
 _RESPONSES = frozenset({1, 2, 3, 4, 5, 6, 7, IS_COMMAND})
 _ENCRYPTIONS = frozenset({1, 2, 3, 4, 5, 0xFE, 0xFF})

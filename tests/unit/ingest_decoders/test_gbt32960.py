@@ -41,7 +41,12 @@ def test_login_carries_its_serial_number_and_card(gbt: Any) -> None:
 
     assert (frame.vin, frame.edition, frame.command) == (gbt.VIN, 2016, 1)
     assert frame.events[0].kind == "login"
-    assert frame.events[0].data == {"serial": 7, "iccid": "89860000000000000001"}
+    assert frame.events[0].data == {
+        "serial": 7,
+        "iccid": "89860000000000000001",
+        "sub_packs": 1,
+        "pack_codes": ["PK01"],
+    }
 
 
 def test_time_is_china_time(gbt: Any) -> None:
