@@ -145,7 +145,7 @@ CREATE TABLE trouble_codes (
 CREATE TABLE vehicle_events (
     vehicle_id  int NOT NULL,
     time        timestamptz NOT NULL,
-    kind        text NOT NULL,          -- 'alarm', 'dtc', 'impact', 'birth', 'online', 'offline', 'login', 'logout'
+    kind        text NOT NULL,          -- 'alarm', 'dtc', 'impact', 'birth', 'online', 'login', 'oem_block', …
     source      text NOT NULL DEFAULT '',   -- 'event', 'gbt32960', 'status'
     level       smallint NOT NULL DEFAULT 0 CHECK (level BETWEEN 0 AND 3),   -- GB/T 32960 alarm level
     code        text NOT NULL DEFAULT '',
