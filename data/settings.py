@@ -66,6 +66,55 @@ class Settings:
     repair_horizon_days: float = _setting(
         7.0, "Missing messages are given up after the vehicle's store", low=0.01, high=90.0
     )
+    rows_per_day_drive: int = _setting(
+        4_000_000, "Drive rows a day of the whole fleet; sizes the chunks", low=0, high=1_000_000_000_000
+    )
+    rows_per_day_tire: int = _setting(
+        400_000, "Tire rows a day of the whole fleet; sizes the chunks", low=0, high=1_000_000_000_000
+    )
+    rows_per_day_cell: int = _setting(
+        400_000, "Cell rows a day of the whole fleet; sizes the chunks", low=0, high=1_000_000_000_000
+    )
+    rows_per_day_signal: int = _setting(
+        400_000, "DBC signal rows a day of the whole fleet; sizes the chunks", low=0, high=1_000_000_000_000
+    )
+    database_memory_gb: float = _setting(
+        0.0, "Memory of the database's machine; 0: effective_cache_size / 0.75", low=0.0, high=100_000.0
+    )
+    lateness_days: float = _setting(
+        8.0,
+        "Age from which rows move to the columnstore; more than the vehicle's store of seven days",
+        low=1.0,
+        high=400.0,
+    )
+    retention_days_drive: int = _setting(
+        0, "Days that drive rows are kept, by sample time; 0: for ever", low=0, high=36_500
+    )
+    retention_days_tire: int = _setting(
+        0, "Days that tire rows are kept, by sample time; 0: for ever", low=0, high=36_500
+    )
+    retention_days_cell: int = _setting(
+        0, "Days that cell rows are kept, by sample time; 0: for ever", low=0, high=36_500
+    )
+    retention_days_signal: int = _setting(
+        0, "Days that DBC signal rows are kept, by sample time; 0: for ever", low=0, high=36_500
+    )
+    retention_days_event: int = _setting(
+        0, "Days that events and trouble codes are kept, by sample time; 0: for ever", low=0, high=36_500
+    )
+    retention_days_minute: int = _setting(
+        0, "Days that rollups of a minute are kept, by sample time; 0: for ever", low=0, high=36_500
+    )
+    retention_days_hour: int = _setting(
+        0, "Days that rollups of an hour are kept, by sample time; 0: for ever", low=0, high=36_500
+    )
+    retention_days_batch: int = _setting(
+        7, "Days that the commit log is kept, longer what a service has not read", low=1, high=36_500
+    )
+    retention_days_reject: int = _setting(90, "Days that rejects are kept", low=1, high=36_500)
+    retention_days_stream: int = _setting(
+        90, "Days that the message account of a finished boot is kept", low=14, high=36_500
+    )
     fresh_s: float = _setting(
         900.0, "A live warning needs a live sample not older than this", low=1.0, high=86_400.0
     )
