@@ -4,6 +4,9 @@ AnxinError
 ├── SettingsError       a setting is missing or wrong; names the setting
 ├── CatalogueError      the signal catalogue or a vehicle model contradicts itself
 ├── ReferenceDataError  a row of reference data breaks a rule; names file, row and field
+├── FleetError          a vehicle, owner or fleet file is not what the command needs; names it
+│   └── FleetFileError  a fleet file cannot be read at all; names the header
+├── ExpositionError     metrics and health cannot be served; names the setting
 ├── TopicError          a topic is not of the Anxin grammar
 ├── VinError            a vehicle identification number breaks ISO 3779
 ├── DatabaseError       the database refused or is away
@@ -33,6 +36,18 @@ class CatalogueError(AnxinError):
 
 class ReferenceDataError(AnxinError):
     """A row of reference data breaks a rule."""
+
+
+class FleetError(AnxinError):
+    """A vehicle or owner is not what the command needs."""
+
+
+class FleetFileError(FleetError):
+    """A fleet file cannot be read."""
+
+
+class ExpositionError(AnxinError):
+    """Metrics and health cannot be served."""
 
 
 class TopicError(AnxinError):

@@ -1,0 +1,102 @@
+-- Vehicles and their owners, brought in by file, taken out of service, sold on.
+
+-- fetch_known --
+-- The vehicles of a file as they are registered now, locked in VIN order.
+SELECT v.vin, v.vehicle_id, v.retired_at, v.owner_id, o.name AS owner_name, o.reference AS owner_ref
+FROM vehicles v LEFT JOIN owners o USING (owner_id)
+WHERE v.tenant_id = %(tenant_id)s AND v.vin = ANY(%(vins)s)
+ORDER BY v.vin FOR UPDATE OF v
+
+-- fetch_iccids --
+SELECT iccid, vin FROM vehicles WHERE tenant_id = %(tenant_id)s AND iccid = ANY(%(iccids)s)
+
+-- fetch_references --
+SELECT reference, owner_id, name FROM owners
+WHERE tenant_id = %(tenant_id)s AND reference = ANY(%(references)s)
+
+-- insert_vehicles --
+INSERT INTO vehicles (tenant_id, vin, model_id, plate, time_zone, iccid)
+SELECT %(tenant_id)s, vin, model_id, plate, coalesce(time_zone, 'Asia/Shanghai'), iccid
+FROM unnest(%(vins)s::text[], %(models)s::text[], %(plates)s::text[], %(time_zones)s::text[], %(iccids)s::text[])
+    AS g (vin, model_id, plate, time_zone, iccid)
+
+-- update_vehicles --
+-- What the file does not say stays; a row that would not change is not written.
+UPDATE vehicles v SET model_id = coalesce(g.model_id, v.model_id), plate = coalesce(g.plate, v.plate),
+    time_zone = coalesce(g.time_zone, v.time_zone), iccid = coalesce(g.iccid, v.iccid)
+FROM unnest(%(vins)s::text[], %(models)s::text[], %(plates)s::text[], %(time_zones)s::text[], %(iccids)s::text[])
+    AS g (vin, model_id, plate, time_zone, iccid)
+WHERE v.tenant_id = %(tenant_id)s AND v.vin = g.vin
+    AND (v.model_id, v.plate, v.time_zone, v.iccid) IS DISTINCT FROM (coalesce(g.model_id, v.model_id),
+        coalesce(g.plate, v.plate), coalesce(g.time_zone, v.time_zone), coalesce(g.iccid, v.iccid))
+RETURNING v.vin
+
+-- next_owner_ids --
+SELECT nextval(pg_get_serial_sequence('owners', 'owner_id'))::int FROM generate_series(1, %(count)s)
+
+-- insert_owners --
+INSERT INTO owners (owner_id, tenant_id, name, reference) OVERRIDING SYSTEM VALUE
+SELECT owner_id, %(tenant_id)s, name, reference
+FROM unnest(%(owner_ids)s::int[], %(names)s::text[], %(references)s::text[]) AS g (owner_id, name, reference)
+
+-- give_owners --
+UPDATE vehicles v SET owner_id = g.owner_id
+FROM unnest(%(vins)s::text[], %(owner_ids)s::int[]) AS g (vin, owner_id)
+WHERE v.tenant_id = %(tenant_id)s AND v.vin = g.vin
+
+-- update_owners --
+UPDATE owners o SET name = coalesce(g.name, o.name), reference = coalesce(g.reference, o.reference),
+    locale = coalesce(g.locale, o.locale), home_lat = coalesce(g.lat, o.home_lat),
+    home_lon = coalesce(g.lon, o.home_lon)
+FROM unnest(%(owner_ids)s::int[], %(names)s::text[], %(references)s::text[], %(locales)s::text[],
+        %(lats)s::double precision[], %(lons)s::double precision[]) AS g (owner_id, name, reference, locale, lat, lon)
+WHERE o.owner_id = g.owner_id
+    AND (o.name, o.reference, o.locale, o.home_lat, o.home_lon) IS DISTINCT FROM (coalesce(g.name, o.name),
+        coalesce(g.reference, o.reference), coalesce(g.locale, o.locale), coalesce(g.lat, o.home_lat),
+        coalesce(g.lon, o.home_lon))
+RETURNING o.owner_id
+
+-- export_fleet --
+SELECT v.vin, v.model_id AS model, v.plate, v.time_zone, v.iccid, o.reference AS owner_ref, o.name AS owner_name,
+    o.locale, o.home_lat, o.home_lon
+FROM vehicles v JOIN tenants t USING (tenant_id) LEFT JOIN owners o USING (owner_id)
+WHERE t.name = %(tenant)s AND v.retired_at IS NULL ORDER BY v.vin
+
+-- lock_vehicle --
+SELECT v.vehicle_id, v.tenant_id, v.vin, v.owner_id, v.owner_since, v.retired_at, o.name AS owner_name
+FROM vehicles v JOIN tenants t USING (tenant_id) LEFT JOIN owners o USING (owner_id)
+WHERE t.name = %(tenant)s AND v.vin = %(vin)s FOR UPDATE OF v
+
+-- set_retired --
+UPDATE vehicles SET retired_at = %(retired_at)s WHERE vehicle_id = %(vehicle_id)s
+
+-- close_streams --
+UPDATE message_streams SET is_online = false WHERE vehicle_id = %(vehicle_id)s AND is_online
+
+-- fetch_open_orders --
+SELECT order_id FROM repair_orders WHERE vehicle_id = %(vehicle_id)s
+    AND state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid') ORDER BY order_id
+
+-- insert_former_owner --
+INSERT INTO former_owners (vehicle_id, owner_id, since, until)
+VALUES (%(vehicle_id)s, %(owner_id)s, %(since)s, %(now)s)
+
+-- set_owner --
+UPDATE vehicles SET owner_id = %(owner_id)s, owner_since = %(now)s WHERE vehicle_id = %(vehicle_id)s
+
+-- forget_position --
+-- The newest readings are kept by signal, not by time: where the vehicle last was is the former owner's.
+UPDATE vehicle_latest SET readings = readings - '{latitude,longitude,altitude,heading}'::text[]
+WHERE vehicle_id = %(vehicle_id)s
+
+-- withhold_pushes --
+-- What waits for the devices of the former owner and is about this vehicle is not sent any more.
+UPDATE deliveries d SET state = 'failed', last_error = 'the vehicle has another owner now'
+FROM warnings w, push_subscriptions p
+WHERE d.warning_id = w.warning_id AND w.vehicle_id = %(vehicle_id)s AND d.state = 'pending'
+    AND d.channel = 'webpush' AND p.endpoint = d.address AND p.owner_id = %(owner_id)s
+RETURNING d.delivery_id
+
+-- insert_audit --
+INSERT INTO audit_events (tenant_id, at, actor, action, subject, data)
+VALUES (%(tenant_id)s, %(at)s, %(actor)s, %(action)s, %(subject)s, %(data)s)
