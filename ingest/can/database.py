@@ -78,11 +78,7 @@ def compile_database(
     Raises:
         CatalogueError: The DBC cannot be read, or the map names what does not exist; names the entry.
     """
-    try:
-        database = cantools.database.can.Database(strict=False)
-        database.add_dbc_string(_complete_sections(dbc_text))
-    except Exception as error:  # cantools raises parser errors of several unrelated classes
-        raise CatalogueError(f"DBC: {str(error).splitlines()[0] if str(error) else error!r}") from error
+    database = parse_dbc(dbc_text)
     unused = set(signal_map)
     compiled: dict[int, CompiledMessage] = {}
     for message in database.messages:
@@ -119,6 +115,20 @@ def compile_database(
     if unused:
         raise CatalogueError(f"signal map {min(unused)!r}: the DBC has no such Message.Signal")
     return compiled
+
+
+def parse_dbc(dbc_text: str) -> cantools.database.can.Database:
+    """Return a DBC as cantools reads it; sections BS_ and BU_ may be missing.
+
+    Raises:
+        CatalogueError: It cannot be read.
+    """
+    try:
+        database = cantools.database.can.Database(strict=False)
+        database.add_dbc_string(_complete_sections(dbc_text))
+    except Exception as error:  # cantools raises parser errors of several unrelated classes
+        raise CatalogueError(f"DBC: {str(error).splitlines()[0] if str(error) else error!r}") from error
+    return database
 
 
 def _complete_sections(text: str) -> str:
