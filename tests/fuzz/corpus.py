@@ -1,0 +1,98 @@
+"""Sound messages of every kind, from the simulators' encoders: where fuzzing begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import cbor2
+import numpy as np
+
+from data.records import Family, FamilyRows
+from simulators.encode import Envelope, birth_payload, event_payload, status_payload, tele_payload
+from simulators.encode_can import CanEncoder, can_payload
+from simulators.encode_gbt import gbt_payload, realtime_frame
+from simulators.vehicle_models import model_named
+
+MODEL = "anxin-sedan-96-ncm"
+TENANT, VIN = "demo", "LKFUZZ00000000001"
+#: A vehicle that only ever sends sound messages.
+GOOD_VIN = "LKFUZZ00000000002"
+UP = f"anxin/v1/{TENANT}/{VIN}/up"
+#: When everything below was measured; received a second later.
+NOW_MS = 1_767_225_600_000
+#: Topics that a fuzzed payload may come on: the first is chosen by a byte of the fuzzer's input.
+TOPICS = tuple(f"{UP}/{kind}" for kind in ("tele", "can/main", "gbt32960", "event", "birth", "status"))
+
+
+@cache
+def sound_messages(vin: str = VIN) -> tuple[tuple[str, bytes], ...]:
+    """Return topic and payload of sound messages of one vehicle in every format."""
+    drive = {
+        "speed": [50.5, 51.0],
+        "odometer": [1234.5, 1234.6],
+        "soc": [80.0, 80.0],
+        "pack.voltage": [350.0, 351.5],
+    }
+    rows = [
+        _rows(Family.DRIVE, drive),
+        _rows(
+            Family.TIRE, {"tire.pressure": [[240.0, 241, 242, 243]] * 2, "tire.temperature": [[25.0] * 4] * 2}
+        ),
+        _rows(Family.CELL, {"cell.voltage": [[3.7] * 96] * 2, "cell.temperature": [[25.0, 26.0] * 12] * 2}),
+    ]
+    together = {alias: np.asarray(v) for family in rows for alias, v in family.columns.items()}
+    model = model_named(MODEL)
+    frames = CanEncoder(model.dbc, model.signal_map).frames(rows[0].time_us, together)
+    fd = np.zeros(
+        2, np.dtype([("us", "<u4"), ("id", "<u4"), ("flags", "u1"), ("length", "u1"), ("data", "u1", 64)])
+    )
+    fd["id"], fd["length"], fd["data"] = [0x100, 0x80000200], [8, 64], 17
+    codes = [{"ecu": "BMS", "code": "P0A7F", "status": 9}]
+    old, new = (realtime_frame(vin, NOW_MS * 1000, together, 0, edition=e) for e in ("2016", "2025"))  # type: ignore[arg-type]
+    alarm = realtime_frame(vin, NOW_MS * 1000, together, 1, is_resupply=True, alarm_level=3, alarm_flags=0x41)
+    messages = (
+        (TOPICS[0], tele_payload(_head(0), rows)),
+        (TOPICS[0], tele_payload(_head(1), rows, encoding="json")),
+        (TOPICS[0], tele_payload(_head(2), rows[:1], encoding="json")),
+        (TOPICS[1], can_payload(_head(3), NOW_MS, frames)),
+        (TOPICS[1], cbor2.dumps({**_head(4).fields(), "t0": NOW_MS, "fd": fd.tobytes()})),
+        (TOPICS[2], gbt_payload(_head(5), old)),
+        (TOPICS[2], gbt_payload(_head(6), new)),
+        (TOPICS[2], old),
+        (TOPICS[2], new),
+        (TOPICS[2], alarm),
+        (
+            TOPICS[3],
+            event_payload(_head(7), time_ms=NOW_MS, kind="alarm", level=3, codes=codes, data={"a": [1, "b"]}),
+        ),
+        (TOPICS[3], cbor2.dumps(json.loads(event_payload(_head(8), time_ms=NOW_MS, kind="impact")))),
+        (
+            TOPICS[4],
+            birth_payload(
+                _head(9), model=MODEL, firmware="1.2", time_zone="Asia/Shanghai", previous=("b0", 4)
+            ),
+        ),
+        (TOPICS[5], status_payload("b1", is_online=True, seq=9)),
+        (TOPICS[5], status_payload("b1", is_online=False)),
+    )
+    return tuple((topic.replace(VIN, vin), payload) for topic, payload in messages)
+
+
+def _head(seq: int) -> Envelope:
+    return Envelope(boot="b1", seq=seq, sent_ms=NOW_MS, is_hist=False, origin="simulated")
+
+
+def _rows(family: Family, columns: Mapping[str, Sequence[Any]]) -> FamilyRows:
+    zeros = np.zeros(2, np.int64)
+    return FamilyRows(
+        family=family,
+        vehicle_id=np.zeros(2, np.int32),
+        time_us=np.array([NOW_MS, NOW_MS + 1000]) * 1000,
+        sent_us=zeros,
+        received_us=zeros,
+        is_hist=np.zeros(2, bool),
+        columns={alias: np.asarray(values, float) for alias, values in columns.items()},
+    )
