@@ -41,7 +41,8 @@ class Decoder:
 
     Args:
         catalogue: Shapes and families of the native aliases.
-        find_vehicle: (tenant, VIN) -> the registered vehicle, or None.
+        find_vehicle: (tenant, VIN) -> the registered vehicle in service, or None.
+        is_retired: (tenant, VIN) that was not found -> whether it is registered, but out of service.
         parse_can: Reads the records of a CAN payload.
         future_s: How far a vehicle's clock may be ahead, seconds.
         adapters: Read topics that are not ours; asked in order.
@@ -55,9 +56,11 @@ class Decoder:
         parse_can: CanParser,
         future_s: float,
         adapters: Sequence[Adapter] = (),
+        is_retired: Callable[[str, Vin], bool] = lambda _tenant, _vin: False,
     ) -> None:
         self._catalogue = catalogue
         self._find_vehicle = find_vehicle
+        self._is_retired = is_retired
         self._parse_can = parse_can
         self._future_us = round(future_s * 1e6)
         self._adapters = tuple(adapters)
@@ -78,8 +81,7 @@ class Decoder:
             return self._account_only(delivery, parse_sender(delivery.topic)), reject
         vehicle = self._find_vehicle(topic.tenant, topic.vin)
         if vehicle is None:
-            why = PayloadError("unknown_vehicle", "vin of the topic: must be registered for its tenant")
-            return None, _reject(delivery, topic, why)
+            return None, _reject(delivery, topic, self._refusal("topic", topic.tenant, topic.vin))
         message = Message(vehicle=vehicle, received_us=delivery.received_us)
         try:
             problems = self._read(topic, delivery, message)
@@ -96,7 +98,7 @@ class Decoder:
             return None, _reject(delivery, None, error)
         vehicle = self._find_vehicle(adapted.tenant, adapted.vin)
         if vehicle is None:
-            why = PayloadError("unknown_vehicle", "vin of the adapter: must be registered for its tenant")
+            why = self._refusal("adapter", adapted.tenant, adapted.vin)
             reject = replace(_reject(delivery, None, why), tenant=adapted.tenant, vin=adapted.vin)
             return None, reject
         message = Message(vehicle=vehicle, received_us=delivery.received_us)
@@ -104,6 +106,11 @@ class Decoder:
         message.parts, message.masked = list(adapted.parts), dict(adapted.masked)
         message.extra, message.extra_time_us = adapted.extra, adapted.sent_us
         return message, None
+
+    def _refusal(self, source: str, tenant: str, vin: Vin) -> PayloadError:
+        if self._is_retired(tenant, vin):
+            return PayloadError("retired_vehicle", f"vin of the {source}: must be of a vehicle in service")
+        return PayloadError("unknown_vehicle", f"vin of the {source}: must be registered for its tenant")
 
     def _account_only(self, delivery: Delivery, sender: tuple[str, Vin] | None) -> Message | None:
         """Return a message of a kind unknown here: its number has come, its content stays a reject."""

@@ -69,6 +69,7 @@ class Intake:
         self._decoder = Decoder(
             catalogue=load_catalogue(),
             find_vehicle=self._find_vehicle,
+            is_retired=lambda tenant, vin: (tenant, vin) in self._registry,
             parse_can=parse_can,
             future_s=future_s,
             adapters=adapters,
@@ -156,7 +157,7 @@ class Intake:
         if age_s >= _LONGEST_REFRESH_S or (found is None and age_s >= _SHORTEST_REFRESH_S):
             self.refresh()
             found = self._registry.get((tenant, vin))
-        return found
+        return None if found is None or found.is_retired else found
 
 
 def describe(result: BatchResult) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from data.records import Family, IntArray, Origin, VehicleEvent, Vin
 
 #: Reasons whose cause can go away: the message may be read after the vehicle or its DBC has been added.
-RETRYABLE = frozenset({"unknown_vehicle", "missing_dbc", "bad_dbc"})
+RETRYABLE = frozenset({"unknown_vehicle", "retired_vehicle", "missing_dbc", "bad_dbc"})
 
 
 @dataclass(slots=True)  # not frozen: that makes each of them four times as dear
@@ -52,6 +52,7 @@ class Vehicle:
 
     vehicle_id: int
     model: Model
+    is_retired: bool = False  #: out of service: nothing is taken from it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

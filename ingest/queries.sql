@@ -1,7 +1,7 @@
 -- SQL of ingest. Names in braces are filled from the signal catalogue by ingest/tables.py.
 
 -- fetch_vehicles --
-SELECT t.name AS tenant, v.vin, v.vehicle_id, v.model_id
+SELECT t.name AS tenant, v.vin, v.vehicle_id, v.model_id, v.retired_at IS NOT NULL AS is_retired
 FROM vehicles v JOIN tenants t USING (tenant_id)
 
 -- fetch_models --
@@ -184,6 +184,10 @@ WHERE s.vehicle_id = b.vehicle_id AND s.boot = b.boot
 UPDATE message_streams SET given_up = given_up + missing, missing = '{}', resend_count = 0, resend_requested_at = NULL
 WHERE missing <> '{}' AND last_received < %(before)s
 
+-- count_holes --
+SELECT count(*), coalesce(sum((SELECT sum(upper(r) - lower(r)) FROM unnest(missing) AS r)), 0)::bigint
+FROM message_streams WHERE missing <> '{}'
+
 -- count_rejects --
 SELECT reason, is_retryable, count(*)::int AS rejects, sum(seen_count)::bigint AS messages,
     min(received) AS first_received, max(received) AS last_received
@@ -200,7 +204,16 @@ ORDER BY reject_id DESC LIMIT %(limit)s
 SELECT reject_id, topic, payload, (extract(epoch FROM received) * 1000000)::bigint AS received_us, seen_count
 FROM rejects
 WHERE is_retryable AND reject_id > %(after)s
+    AND (%(vins)s::text[] IS NULL OR (tenant = %(tenant)s AND vin = ANY(%(vins)s)))
 ORDER BY reject_id LIMIT %(limit)s
+
+-- find_welcome --
+-- Vehicles that were unknown or out of service when they spoke, and are welcome now.
+SELECT t.name, array_agg(v.vin ORDER BY v.vin)
+FROM tenants t JOIN vehicles v USING (tenant_id)
+WHERE v.retired_at IS NULL AND EXISTS (SELECT FROM rejects r WHERE r.is_retryable AND r.tenant = t.name
+    AND r.vin = v.vin AND r.reason IN ('unknown_vehicle', 'retired_vehicle'))
+GROUP BY t.name
 
 -- delete_rejects --
 -- Unless it was rejected again meanwhile, by storing it or by another process.
@@ -210,4 +223,8 @@ WHERE r.reject_id = b.reject_id AND r.seen_count = b.seen_count
 RETURNING r.reject_id
 
 -- mark_retried --
-UPDATE rejects SET retried_at = %(now)s WHERE reject_id = ANY(%(reject_ids)s)
+UPDATE rejects r SET retried_at = %(now)s, reason = coalesce(b.reason, r.reason),
+    detail = coalesce(b.detail, r.detail), is_retryable = coalesce(b.is_retryable, r.is_retryable)
+FROM unnest(%(reject_ids)s::bigint[], %(reasons)s::text[], %(details)s::text[], %(is_retryable)s::boolean[])
+    AS b (reject_id, reason, detail, is_retryable)
+WHERE r.reject_id = b.reject_id

@@ -24,9 +24,9 @@ from ingest.messages import Adapter, Delivery
 from ingest.progress import Flush, Progress
 from ingest.rejects import Retried
 from ingest.rejects import retry_rejects as _retry_rejects
-from ingest.repair import Repairer
 from ingest.store import BatchResult
 from ingest.subscriber import Subscriber
+from ingest.upkeep import Upkeep
 
 _log = structlog.get_logger("ingest")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
@@ -65,12 +65,19 @@ def run(
         filters=(UP_FILTER, *(f for adapter in adapters for f in adapter.filters)),
     )
     progress = Progress() if progress is None else progress
-    repairing = threading.Thread(
-        target=_repair, args=(settings, pool, subscriber, stop), name="ingest-repair", daemon=True
+    upkeep = Upkeep(
+        settings,
+        pool,
+        build_intake(settings, pool, adapters),
+        publish=subscriber.publish,
+        is_connected=lambda: subscriber.is_connected,
+        stop=stop,
+        rng=np.random.default_rng(),
+        clock=lambda: datetime.now(UTC),
     )
     try:
         subscriber.start()
-        repairing.start()
+        upkeep.start()
         is_storing = threading.Event()
         is_storing.set()
         with Heartbeat(
@@ -83,7 +90,7 @@ def run(
             _receive(settings, intake, subscriber, stop=stop, is_storing=is_storing, progress=progress)
     finally:
         subscriber.stop()
-        repairing.join(timeout=10.0)
+        upkeep.join(timeout_s=10.0)
         pool.close()
 
 
@@ -249,32 +256,6 @@ class _Retry:
         if self._is_told:
             self._pause_s, self._is_told = _FIRST_PAUSE_S, False
             self._is_well.set()
-
-
-def _repair(settings: Settings, pool: Pool, subscriber: Subscriber, stop: threading.Event) -> None:
-    repairer = Repairer(
-        pool,
-        subscriber.publish,
-        interval_s=settings.repair_interval_s,
-        limit=settings.repair_messages_per_request,
-        horizon_days=settings.repair_horizon_days,
-        rng=np.random.default_rng(),
-    )
-    while not stop.wait(settings.repair_interval_s / 2):
-        if not subscriber.is_connected:
-            continue
-        try:
-            counts = repairer.run_round(datetime.now(UTC))
-        except DatabaseError as error:
-            _log.warning("gap repair failed, trying again", error=str(error))
-            continue
-        if counts.asked_messages or counts.given_up_streams:
-            _log.info(
-                "asked for missing messages",
-                streams=counts.asked_streams,
-                messages=counts.asked_messages,
-                given_up_streams=counts.given_up_streams,
-            )
 
 
 def _now_us() -> int:

@@ -62,7 +62,9 @@ def fetch_registry(pool: Pool) -> dict[tuple[str, Vin], Vehicle]:
         cursor = connection.cursor(row_factory=dict_row)
         models = {row["model_id"]: Model(**row) for row in cursor.execute(_Q["fetch_models"])}
         return {
-            (row["tenant"], Vin(row["vin"])): Vehicle(row["vehicle_id"], models[row["model_id"]])
+            (row["tenant"], Vin(row["vin"])): Vehicle(
+                row["vehicle_id"], models[row["model_id"]], row["is_retired"]
+            )
             for row in cursor.execute(_Q["fetch_vehicles"])
         }
 

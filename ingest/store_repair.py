@@ -12,6 +12,7 @@ from data.db import Pool, load_queries, transaction
 from data.locks import LOCK_REPAIR
 from data.records import Vin
 from ingest.gaps import Gap, Plan, format_multirange, parse_multirange
+from ingest.messages import Reject
 
 _Q = load_queries("ingest")
 
@@ -62,6 +63,13 @@ def repair_round(
         return plan
 
 
+def count_holes(pool: Pool) -> tuple[int, int]:
+    """Return how many streams have holes, and how many messages are missing in all."""
+    with transaction(pool) as connection:
+        row = connection.execute(_Q["count_holes"]).fetchone()
+        return (0, 0) if row is None else (int(row[0]), int(row[1]))
+
+
 def count_rejects(pool: Pool) -> list[dict[str, Any]]:
     """Return how many messages were rejected, by reason.
 
@@ -78,20 +86,39 @@ def list_rejects(pool: Pool, *, reason: str | None = None, limit: int = 100) -> 
         return cursor.execute(_Q["list_rejects"], {"reason": reason, "limit": limit}).fetchall()
 
 
-def fetch_retryable(pool: Pool, *, after: int, limit: int) -> list[tuple[int, str, bytes, int, int]]:
-    """Return (id, topic, payload, received in microseconds, times seen) of rejects worth reading again."""
+def find_welcome(pool: Pool) -> dict[str, list[Vin]]:
+    """Return by tenant the vehicles that have rejects from before they were registered, or while retired."""
     with transaction(pool) as connection:
-        rows = connection.execute(_Q["fetch_retryable"], {"after": after, "limit": limit})
+        return {tenant: [Vin(v) for v in vins] for tenant, vins in connection.execute(_Q["find_welcome"])}
+
+
+def fetch_retryable(
+    pool: Pool, *, after: int, limit: int, tenant: str | None = None, vins: Sequence[str] | None = None
+) -> list[tuple[int, str, bytes, int, int]]:
+    """Return (id, topic, payload, received in microseconds, times seen) of rejects worth reading again.
+
+    With ``vins`` only those of these vehicles of the tenant.
+    """
+    with transaction(pool) as connection:
+        wanted = {
+            "after": after,
+            "limit": limit,
+            "tenant": tenant,
+            "vins": None if vins is None else list(vins),
+        }
+        rows = connection.execute(_Q["fetch_retryable"], wanted)
         return [(row[0], row[1], bytes(row[2]), row[3], row[4]) for row in rows]
 
 
-def close_retried(pool: Pool, *, tried: Mapping[int, int], failed: Sequence[int], now: datetime) -> int:
+def close_retried(
+    pool: Pool, *, tried: Mapping[int, int], failed: Mapping[int, Reject | None], now: datetime
+) -> int:
     """Forget rejects that have been stored after all, and note those that were tried again in vain.
 
     Args:
         pool: The database.
         tried: Reject id -> times seen before its message was given to the database.
-        failed: Ids of rejects that still cannot be read.
+        failed: Reject id -> why it still cannot be read, None where that is stored already.
         now: Timezone-aware.
 
     Returns:
@@ -100,6 +127,18 @@ def close_retried(pool: Pool, *, tried: Mapping[int, int], failed: Sequence[int]
     with transaction(pool) as connection:
         keys = {"reject_ids": list(tried), "seen_counts": list(tried.values())}
         gone = {row[0] for row in connection.execute(_Q["delete_rejects"], keys)}
-        kept = [*failed, *(tried.keys() - gone)]
-        connection.execute(_Q["mark_retried"], {"reject_ids": kept, "now": now})
+        kept: dict[int, Reject | None] = {**failed, **dict.fromkeys(tried.keys() - gone)}
+        told = [
+            reject and (reject.reason, reject.detail[:1000].replace("\0", "\\0")) for reject in kept.values()
+        ]
+        connection.execute(
+            _Q["mark_retried"],
+            {
+                "reject_ids": list(kept),
+                "reasons": [text and text[0] for text in told],
+                "details": [text and text[1] for text in told],
+                "is_retryable": [None if reject is None else reject.is_retryable for reject in kept.values()],
+                "now": now,
+            },
+        )
     return len(gone)
