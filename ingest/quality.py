@@ -126,21 +126,3 @@ class _Sieve:
         if not self._is_copy:
             self._values, self._is_copy = self._values.copy(), True
         self._values[hit] = np.nan
-
-
-def mask_values(
-    signal: Signal, values: npt.NDArray[np.floating]
-) -> tuple[npt.NDArray[np.floating], dict[str, int]]:
-    """Return one column with what cannot be measured as NaN, and counts by ``alias:reason``.
-
-    Args:
-        signal: Its range, sentinels and SQL type.
-        values: Shape (n,) or (n, k), catalogue unit, NaN missing.
-    """
-    masked: Counter[str] = Counter()
-    nobody = np.zeros(len(values), np.int32)
-    given = np.asarray(values, np.float64)
-    checked = check_family(
-        {signal.alias: signal}, {signal.alias: given}, nobody, tally=Tally(), masked=masked
-    )
-    return checked[signal.alias], dict(masked)

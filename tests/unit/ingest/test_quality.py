@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 
 from data.catalogue import load_catalogue
 from data.records import FloatArray
-from ingest.quality import EARLIEST_US, check_family, find_bad_times, mask_values
+from ingest.quality import EARLIEST_US, check_family, find_bad_times
 from ingest.tally import Finding, Tally
 
 SIGNALS = load_catalogue().signals
@@ -17,22 +17,23 @@ NAN = np.nan
 
 
 def test_values_out_of_range_are_missing_and_both_ends_are_in_range() -> None:
-    values, counts = mask_values(SIGNALS["soc"], np.array([-0.1, 0, 100, 100.1, NAN, np.inf]))
+    checked, tally = check({"soc": np.array([-0.1, 0, 100, 100.1, NAN, np.inf])}, [1] * 6)
 
-    assert_array_equal([NAN, 0, 100, NAN, NAN, NAN], values)
-    assert counts == {"soc:range": 3}
+    assert_array_equal([NAN, 0, 100, NAN, NAN, NAN], checked["soc"])
+    assert tally.counts == {Finding(1, "soc", 0, "range"): 3}
 
 
 def test_four_wheels_at_255_are_a_sentinel_and_one_wheel_is_a_pressure() -> None:
-    values, counts = mask_values(SIGNALS["tire.pressure"], np.array([[255.0] * 4, [255, 250, 250, NAN]]))
+    checked, tally = check({"tire.pressure": np.array([[255.0] * 4, [255, 250, 250, NAN]])}, [1, 1])
 
-    assert_array_equal([[NAN] * 4, [255, 250, 250, NAN]], values)
-    assert counts == {"tire.pressure:sentinel": 4}
+    assert_array_equal([[NAN] * 4, [255, 250, 250, NAN]], checked["tire.pressure"])
+    assert {finding.reason for finding in tally.counts} == {"sentinel"}
+    assert sum(tally.counts.values()) == 4
 
 
 def test_masking_never_writes_to_its_input() -> None:
     given = np.array([-5.0])
-    mask_values(SIGNALS["speed"], given)
+    check({"speed": given}, [1])
 
     assert given.tolist() == [-5.0]
 
