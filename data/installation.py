@@ -109,7 +109,7 @@ class Installation:
             self._broker.start()
             mqtt_urls = {role: self._broker.url(role) for role in ROLES}
             broker = self._broker.kind
-        applied = migrate(database_url)
+        applied = migrate(database_url, settings)
         logger.info("servers ready", action="servers", broker=broker, migrations=applied)
         self.endpoints = Endpoints(database_url=database_url, mqtt_urls=mqtt_urls, broker=broker)
         return self.endpoints

@@ -8,6 +8,7 @@ from typing import Final
 LOCK_MIGRATE: Final = 0x616E7801  #: one migration at a time
 LOCK_BATCH_LOG: Final = 0x616E7802  #: batch_id order is commit order
 LOCK_REPAIR: Final = 0x616E7803  #: one ingest process asks for missing messages
+LOCK_MAINTAIN: Final = 0x616E7804  #: one process rolls up and clears away
 
 # Two keys: pg_advisory_lock(key, number).
 LOCK_VEHICLE: Final = 0x616E7810  #: vehicle_id: one router decides for a vehicle

@@ -1,4 +1,4 @@
-"""Bring the schema up to date: numbered migrations in order, then hypertables where TimescaleDB is."""
+"""Bring the schema up to date: numbered migrations in order, then rollups and what TimescaleDB offers."""
 
 from __future__ import annotations
 
@@ -7,23 +7,14 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import LiteralString
 
-from psycopg import sql
-
 from data.db import Connection, connect, wrap_errors
 from data.errors import SchemaError
 from data.locks import LOCK_MIGRATE
+from data.policies import ensure_policies
+from data.settings import Settings
+from data.telemetry import find_edition
 
 _FILE = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
-
-#: Telemetry tables and the span of one chunk: a day where fleets write all day, a week where rows are rare.
-HYPERTABLES: dict[str, str] = {
-    "drive_readings": "1 day",
-    "tire_readings": "1 day",
-    "cell_readings": "1 day",
-    "signal_readings": "1 day",
-    "trouble_codes": "7 days",
-    "vehicle_events": "7 days",
-}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,10 +42,11 @@ def list_migrations() -> tuple[Migration, ...]:
     return tuple(found)
 
 
-def migrate(url: str) -> list[str]:
+def migrate(url: str, settings: Settings | None = None) -> list[str]:
     """Apply what is missing and return the names of the applied migrations.
 
-    Safe to run from many processes at once: one applies, the others wait and find nothing to do.
+    Safe to run from many processes at once: one applies, the others wait and find nothing to do. Chunk
+    spans and policies then follow ``settings``, those of an empty environment by default.
 
     Raises:
         SchemaError: The database has been migrated by a newer Anxin.
@@ -74,8 +66,8 @@ def migrate(url: str) -> list[str]:
                 (migration.number, migration.name),
             )
             applied.append(migration.name)
-        if has_timescaledb(connection):
-            _create_hypertables(connection)
+        has_timescaledb(connection)
+        ensure_policies(connection, settings or Settings(), find_edition(connection))
     return applied
 
 
@@ -117,13 +109,3 @@ def _applied(connection: Connection) -> int:
             f"schema is at {done}, newer than this Anxin ({len(list_migrations())}): update Anxin"
         )
     return done
-
-
-def _create_hypertables(connection: Connection) -> None:
-    for table, span in HYPERTABLES.items():
-        connection.execute(
-            sql.SQL(
-                "SELECT create_hypertable({table}, by_range('time', interval {span}),"
-                " create_default_indexes => false, if_not_exists => true, migrate_data => true)"
-            ).format(table=sql.Literal(table), span=sql.Literal(span))
-        )

@@ -215,8 +215,28 @@ CREATE TABLE ingest_batches (
 
 CREATE INDEX ingest_batches_of_time ON ingest_batches (committed_at);
 
+-- Spans whose rollups (drive_minutes, drive_hours, tire_…, signal_…: made by rollups.py from the catalogue) are
+-- behind the readings. Filled from the commit log and paid by 'anxin maintain'; plots read readings from there on.
+CREATE TABLE rollup_debts (
+    vehicle_id  int NOT NULL,
+    family      text NOT NULL,
+    time_from   timestamptz NOT NULL,
+    time_to     timestamptz NOT NULL,
+    noted_at    timestamptz NOT NULL,
+    PRIMARY KEY (vehicle_id, family)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+
+-- Big tables that only grow: vacuumed and analysed in small steps. Small rows that change all the time: room for
+-- the next version in the same page (HOT).
+ALTER TABLE drive_readings SET (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+ALTER TABLE tire_readings SET (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+ALTER TABLE cell_readings SET (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+ALTER TABLE signal_readings SET (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+ALTER TABLE vehicle_latest SET (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
+ALTER TABLE message_streams SET (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
+
 CREATE TABLE service_cursors (
-    service     text NOT NULL,          -- 'watch', 'score'
+    service     text NOT NULL,          -- 'watch', 'score', 'maintain', ...
     partition   int NOT NULL,
     batch_id    bigint NOT NULL,
     updated_at  timestamptz NOT NULL DEFAULT now(),
@@ -225,7 +245,7 @@ CREATE TABLE service_cursors (
 
 -- Who is alive: each service process writes its row every few seconds.
 CREATE TABLE service_beats (
-    service     text NOT NULL,          -- 'ingest', 'watch', 'score', 'route', 'notify', 'api'
+    service     text NOT NULL,          -- 'ingest', 'watch', 'score', 'route', 'notify', 'api', 'maintain'
     slot        text NOT NULL,          -- tells processes of one service apart
     pid         int NOT NULL,
     started_at  timestamptz NOT NULL,
