@@ -33,6 +33,7 @@ CREATE TABLE vehicle_models (
     grid_s          real NOT NULL DEFAULT 1 CHECK (grid_s > 0),  -- CAN signals are resampled to this
     dbc             text,                           -- the text of the bus database
     signal_map      jsonb NOT NULL DEFAULT '{}',    -- {"Message.Signal": {"alias", "index"?, "scale"?, "offset"?}}
+    coordinates     text NOT NULL DEFAULT 'wgs84' CHECK (coordinates IN ('wgs84', 'gcj02')),  -- of the positions it sends
     CHECK (cardinality(wheels) = cardinality(placard_kpa))
 );
 
@@ -191,6 +192,27 @@ CREATE TABLE message_streams (
     PRIMARY KEY (vehicle_id, boot)
 );
 CREATE INDEX message_streams_with_gaps ON message_streams (vehicle_id) WHERE missing <> '{}';
+
+-- What the quality checks of ingest found: values masked as missing, and values kept that look wrong.
+CREATE TABLE quality_counts (
+    vehicle_id      int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
+    day             date NOT NULL,          -- of receipt, UTC
+    signal          text NOT NULL,          -- catalogue alias or field of the decoder; 'time' and 'clock'
+    element         smallint NOT NULL,      -- wheel, cell or probe from 1; 0: a scalar
+    reason          text NOT NULL,          -- 'range', 'sentinel', 'all_equal', 'stuck', 'held', 'offset', ...
+    count           bigint NOT NULL,
+    first_received  timestamptz NOT NULL,
+    last_received   timestamptz NOT NULL,
+    PRIMARY KEY (vehicle_id, day, signal, element, reason)
+);
+
+-- How far each vehicle's clock is ahead (+) or behind (-), by its promptest messages.
+CREATE TABLE vehicle_clocks (
+    vehicle_id      int PRIMARY KEY REFERENCES vehicles ON DELETE CASCADE,
+    offset_s        double precision NOT NULL,
+    is_off          boolean NOT NULL,       -- further than ANXIN_INGEST_CLOCK_LIMIT_S
+    observed_at     timestamptz NOT NULL
+);
 
 -- Written last in the ingest transaction, under pg_advisory_xact_lock(LOCK_BATCH_LOG), so that batch_id order is
 -- commit order and a reader's cursor never skips a batch.
