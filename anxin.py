@@ -191,6 +191,14 @@ def api(supervised: Supervised = False) -> None:
 
 
 @app.command()
+def maintain(supervised: Supervised = False) -> None:
+    """Keep rollups up to date and delete what is past its retention; any number agree on one."""
+    from data.service import run_maintain
+
+    _serve(run_maintain, None, is_supervised=supervised)
+
+
+@app.command()
 def up(
     home: Annotated[Path | None, typer.Option(help="Where servers, keys and logs live.")] = None,
     port: Port = None,
@@ -266,8 +274,9 @@ def migrate(
     """Bring the database schema up to date."""
     from data.migrate import migrate as apply
 
-    url = _running().database_url
-    applied = apply(url)
+    settings = _running()
+    url = settings.database_url
+    applied = apply(url, settings)
     logins = _prepare(url) if reference else {}
     console.print(f"applied: {', '.join(applied)}" if applied else "the schema is up to date")
     for login, password in logins.items():

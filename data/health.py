@@ -22,7 +22,7 @@ _SHOWN_REASONS = 8
 _LOW_DISK_BYTES = 2 * 2**30
 #: A service beats every few seconds; after this long it is dead or stuck.
 _SILENT_AFTER_S = 30.0
-_SERVICES = ("ingest", "watch", "score", "route", "notify", "api")
+_SERVICES = ("ingest", "watch", "score", "route", "notify", "api", "maintain")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

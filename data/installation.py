@@ -32,6 +32,7 @@ SERVICES: Mapping[str, str | None] = {
     "route": None,
     "notify": "notify",
     "api": None,
+    "maintain": None,
 }
 _RUN_FILE = "run.json"
 

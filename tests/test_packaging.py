@@ -14,7 +14,7 @@ import yaml
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FOLDERS = ("alerts", "api", "data", "ingest", "models", "simulators")
-SERVICES = {"migrate", "ingest", "watch", "score", "route", "notify", "api"}
+SERVICES = {"migrate", "ingest", "watch", "score", "route", "notify", "api", "maintain"}
 
 
 def test_no_other_distribution_ships_our_folders() -> None:
