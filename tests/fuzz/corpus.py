@@ -10,7 +10,7 @@ from typing import Any
 import cbor2
 import numpy as np
 
-from data.records import Family, FamilyRows
+from data.records import Family, FamilyRows, IntArray
 from simulators.encode import Envelope, birth_payload, event_payload, status_payload, tele_payload
 from simulators.encode_can import CanEncoder, can_payload
 from simulators.encode_gbt import gbt_payload, realtime_frame
@@ -81,18 +81,30 @@ def sound_messages(vin: str = VIN) -> tuple[tuple[str, bytes], ...]:
     return tuple((topic.replace(VIN, vin), payload) for topic, payload in messages)
 
 
+def drive_and_tires(from_ms: int, count: int) -> list[FamilyRows]:
+    """Return samples 100 ms apart: four scalars, four tires."""
+    times = from_ms + 100 * np.arange(count)
+    values = np.arange(count, dtype=float)
+    drive = {"speed": values, "odometer": values, "soc": values, "pack.voltage": 300 + values}
+    tires = {"tire.pressure": 240 + np.add.outer(values, np.arange(4.0))}
+    return [_rows(Family.DRIVE, drive, times), _rows(Family.TIRE, tires, times)]
+
+
 def _head(seq: int) -> Envelope:
     return Envelope(boot="b1", seq=seq, sent_ms=NOW_MS, is_hist=False, origin="simulated")
 
 
-def _rows(family: Family, columns: Mapping[str, Sequence[Any]]) -> FamilyRows:
-    zeros = np.zeros(2, np.int64)
+def _rows(
+    family: Family, columns: Mapping[str, Any], time_ms: Sequence[int] | IntArray = (NOW_MS, NOW_MS + 1000)
+) -> FamilyRows:
+    n = len(time_ms)
+    zeros = np.zeros(n, np.int64)
     return FamilyRows(
         family=family,
-        vehicle_id=np.zeros(2, np.int32),
-        time_us=np.array([NOW_MS, NOW_MS + 1000]) * 1000,
+        vehicle_id=np.zeros(n, np.int32),
+        time_us=np.asarray(time_ms, np.int64) * 1000,
         sent_us=zeros,
         received_us=zeros,
-        is_hist=np.zeros(2, bool),
+        is_hist=np.zeros(n, bool),
         columns={alias: np.asarray(values, float) for alias, values in columns.items()},
     )

@@ -1,0 +1,304 @@
+"""A million fuzzed payloads in process, and fifty thousand through a real broker and database.
+
+Nothing crashes, nothing leaks, everything is accounted for, and sound messages beside them keep their pace.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import random
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as mqtt
+import psutil
+import psycopg
+import pytest
+import structlog
+
+from data.broker import find_mosquitto
+from data.reference import VehicleRegistration, register_vehicles
+from ingest.subscriber import RETAINED_S
+from simulators.encode import Envelope, tele_payload
+from tests.chaos.installation import until
+from tests.chaos.servers import IngestProcess, Servers, serving
+from tests.fuzz.corpus import GOOD_VIN, MODEL, NOW_MS, TOPICS, UP, VIN, drive_and_tires, sound_messages
+from tests.fuzz.mutation import mutate_payload, mutate_topic
+from tests.fuzz.reading import Reader
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
+
+MILLION, BATCH = 1_000_000, 1000
+GUIDED = 100_000
+THROUGH_BROKER = 50_000
+GOOD = 10_000
+MB = 1 << 20
+ROOT = Path(__file__).resolve().parents[2]
+Published = tuple[str, bytes]
+_log = structlog.get_logger("tests")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> list[Published]:
+    """What a coverage-guided run finds worth keeping; the run itself must end well."""
+    if find_spec("atheris") is None:
+        pytest.skip("atheris is not installed")
+    directory = tmp_path_factory.mktemp("corpus")
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz.fuzz_payloads",
+        "--runs",
+        str(GUIDED),
+        "--corpus",
+        str(directory),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    inputs = [path.read_bytes() for path in sorted(directory.iterdir())]
+    return [(TOPICS[data[0] % len(TOPICS)], data[1:]) for data in inputs if data]
+
+
+def test_a_million_fuzzed_payloads_crash_nothing_and_leak_nothing(corpus: list[Published]) -> None:
+    rng = random.Random(7)  # noqa: S311 - no secret
+    reader, process = Reader(), psutil.Process()
+    fuzzed = fuzzed_messages(rng, [*5 * sound_messages(), *corpus])
+    slowest_s, warm_mb, took_s = 0.0, 0.0, 0.0
+    for number in range(MILLION // BATCH):
+        batch = list(itertools.islice(fuzzed, BATCH))
+        began = time.perf_counter()
+        reader.read(batch)
+        took_s += time.perf_counter() - began
+        slowest_s = max(slowest_s, time.perf_counter() - began)
+        if number == 100:
+            warm_mb = _rss_mb(process)
+    reader.account.check()
+    final_mb = _rss_mb(process)
+    account = reader.account
+    _log.info(
+        "fuzzed in process",
+        payloads=account.messages,
+        guided=GUIDED,
+        corpus=len(corpus),
+        read=account.read,
+        rejected=account.rejected,
+        reasons=len(account.reasons),
+        payloads_per_s=round(account.messages / took_s),
+        slowest_batch_s=round(slowest_s, 2),
+        rss_mb=(round(warm_mb), round(final_mb)),
+    )
+    assert account.messages == MILLION
+    assert min(account.read, account.rejected) > MILLION // 10  # mutations go deep as well as wide
+    assert slowest_s < 5.0
+    assert final_mb < 1.1 * warm_mb + 10
+
+
+def test_sound_messages_keep_their_pace_beside_bad_ones_in_process() -> None:
+    """One bad payload to each sound one: what is the rate of the sound ones?"""
+    rng = random.Random(11)  # noqa: S311 - no secret
+    reader = Reader()
+    sound = [m for m in sound_messages(GOOD_VIN) if "/tele" in m[0] or "/can" in m[0] or "/gbt" in m[0]]
+    good = list(itertools.islice(itertools.cycle(sound), 200))
+    alone_s = beside_s = 0.0
+    for number in range(42):
+        bad = list(itertools.islice(fuzzed_messages(rng), len(good)))
+        mixed = [message for pair in zip(good, bad, strict=True) for message in pair]
+        times = [time.perf_counter()]
+        for batch in (good, mixed):
+            reader.read(batch)
+            times.append(time.perf_counter())
+        if number >= 2:  # warm
+            alone_s += times[1] - times[0]
+            beside_s += times[2] - times[1]
+    _log.info("beside bad ones, in process", of_pace_alone=round(alone_s / beside_s, 2))
+    assert alone_s / beside_s > 0.5
+
+
+def test_fuzzed_payloads_through_broker_and_database_are_all_accounted_for(server_home: Path) -> None:
+    if find_mosquitto() is None:
+        pytest.skip("mosquitto is not installed")
+    with serving(server_home / f"fuzz-{uuid.uuid4().hex[:8]}") as servers:
+        _register(servers)
+        ingest = servers.add_ingest("a")
+        publisher = Publisher(servers.broker.url("simulator"))
+        rng = random.Random(3)  # noqa: S311 - no secret
+        until(lambda: _is_ready(servers), 40, what="ingest connected")
+        time.sleep(RETAINED_S + 2)  # until then every status comes by two subscriptions
+        warm = sound_tele(GOOD // 5)
+        count = _drain(servers, publisher, [*warm, *itertools.islice(publishable(rng), 5000)], 0).count
+        warm_mb = ingest.rss_bytes() / MB
+        alone = _drain(servers, publisher, sound_tele(GOOD, boot="alone"), count)
+        bad = list(itertools.islice(publishable(rng), THROUGH_BROKER))
+        mixed = list(_spread(sound_tele(GOOD, boot="mixed"), bad[:GOOD]))
+        beside = _drain(servers, publisher, mixed, alone.count)
+        rest = _drain(servers, publisher, bad[GOOD:], beside.count)
+        final_mb = ingest.rss_bytes() / MB
+        publisher.close()
+        pace = alone.took_s / beside.took_s
+        with psycopg.connect(servers.database_url) as connection:
+            accounts = connection.execute(
+                "SELECT sum(message_count), sum(reject_count),"
+                " (SELECT sum(seen_count) FROM rejects), (SELECT count(*) FROM rejects),"
+                " (SELECT count(*) FROM rejects WHERE reason = '' OR detail = ''),"
+                " (SELECT count(*) FROM rejects WHERE reason IN ('decoder_failed', 'refused'))"
+                " FROM ingest_batches"
+            ).fetchone()
+            streams = connection.execute(
+                "SELECT boot, received_count, missing::text"
+                " FROM message_streams JOIN vehicles USING (vehicle_id) WHERE vin = %s ORDER BY boot",
+                (GOOD_VIN,),
+            ).fetchall()
+            rows = connection.execute(
+                "SELECT count(*) FROM drive_readings JOIN vehicles USING (vehicle_id) WHERE vin = %s",
+                (GOOD_VIN,),
+            ).fetchone()
+            failures = connection.execute(
+                "SELECT reason, detail, count(*), min(topic) FROM rejects"
+                " WHERE reason IN ('decoder_failed', 'refused') GROUP BY 1, 2 LIMIT 20"
+            ).fetchall()
+        _log.info(
+            "fuzzed through broker and database",
+            published=rest.count,
+            rejects=accounts and int(accounts[3]),
+            good_messages_per_s=(round(GOOD / alone.took_s), round(GOOD / beside.took_s)),
+            of_pace_alone=round(pace, 2),
+            bad_messages_per_s=round((THROUGH_BROKER - GOOD) / rest.took_s),
+            rss_mb=(round(warm_mb), round(final_mb)),
+        )
+        assert failures == []
+        assert accounts is not None
+        assert accounts[0] == rest.count
+        assert accounts[1] == accounts[2] >= THROUGH_BROKER // 10
+        assert accounts[4] == 0
+        good = {("alone", GOOD, "{}"), ("mixed", GOOD, "{}"), ("warm", GOOD // 5, "{}")}
+        assert set(streams) == good
+        assert rows == ((2 * GOOD + GOOD // 5) * SAMPLES,)
+        assert pace > 0.5
+        assert final_mb < 1.15 * warm_mb + 20
+        assert ingest.is_running
+
+
+SAMPLES = 10
+
+
+def sound_tele(count: int, boot: str = "warm") -> list[Published]:
+    """Return tele messages of the good vehicle, each of so many samples of drive and tires."""
+    topic = UP.replace(VIN, GOOD_VIN) + "/tele"
+    offset_ms = {"warm": 0, "alone": 1, "mixed": 2}[boot] * 86_400_000
+    found = []
+    for seq in range(count):
+        head = Envelope(boot=boot, seq=seq, sent_ms=NOW_MS, is_hist=True, origin="simulated")
+        rows = drive_and_tires(NOW_MS - 10 * 86_400_000 + offset_ms + seq * SAMPLES * 100, SAMPLES)
+        found.append((topic, tele_payload(head, rows)))
+    return found
+
+
+def fuzzed_messages(rng: random.Random, begin: Sequence[Published] = ()) -> Iterator[Published]:
+    """Yield mutations of sound messages, or of those given, without end."""
+    known = begin or sound_messages()
+    while True:
+        topic, payload = rng.choice(known)
+        yield mutate_topic(topic, rng), mutate_payload(payload, rng)
+
+
+def publishable(rng: random.Random) -> Iterator[Published]:
+    """Yield mutations that a broker takes from a vehicle and hands to ingest."""
+    for topic, payload in fuzzed_messages(rng):
+        rest = topic.removeprefix("anxin/v1/")
+        levels = rest.split("/")
+        if rest != topic and len(levels) >= 4 and levels[2] == "up" and not set(topic) & set("\0+#\x7f"):
+            yield topic, payload
+
+
+@dataclass
+class Drained:
+    """How long ingest took, and how many messages it has taken in all."""
+
+    took_s: float
+    count: int
+
+
+class Publisher:
+    """One connection that sends whatever it is given."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, client_id="fuzz", protocol=mqtt.MQTTv311, clean_session=True
+        )
+        self._client.username_pw_set(parts.username or "", parts.password)
+        self._client.max_inflight_messages_set(1000)
+        self._client.connect("127.0.0.1", parts.port or 1883)
+        self._client.loop_start()
+
+    def publish(self, messages: Sequence[Published]) -> None:
+        """Publish and wait until the broker has all of it."""
+        infos = [self._client.publish(topic, payload, qos=1) for topic, payload in messages]
+        for info in infos[-1100:]:
+            info.wait_for_publish(60)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def _drain(servers: Servers, publisher: Publisher, messages: Sequence[Published], before: int) -> Drained:
+    """Fill the broker's queue while ingest stands still, then time how long it takes to empty it."""
+    ingest: IngestProcess = servers.ingests["a"]
+    assert ingest.process is not None
+    process = psutil.Process(ingest.process.pid)
+    wanted = before + len(messages)
+    process.suspend()
+    try:
+        publisher.publish(messages)
+    finally:
+        process.resume()
+    began = time.perf_counter()
+    until(
+        lambda: _count(servers) >= wanted,
+        240,
+        pause_s=0.05,
+        what=f"{wanted} messages stored\n{servers.logs()}",
+    )
+    took_s = time.perf_counter() - began
+    assert _count(servers) == wanted
+    return Drained(took_s, wanted)
+
+
+def _count(servers: Servers) -> int:
+    with psycopg.connect(servers.database_url) as connection:
+        row = connection.execute("SELECT coalesce(sum(message_count), 0) FROM ingest_batches").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _is_ready(servers: Servers) -> bool:
+    with psycopg.connect(servers.database_url) as connection:
+        ready = "SELECT count(*) FROM service_beats WHERE service = 'ingest' AND is_ready"
+        return connection.execute(ready).fetchone() == (1,)
+
+
+def _spread(good: Sequence[Published], bad: Sequence[Published]) -> Iterator[Published]:
+    for pair in zip(good, bad, strict=True):
+        yield from pair
+
+
+def _register(servers: Servers) -> None:
+    with psycopg.connect(servers.database_url) as connection:
+        register_vehicles(
+            connection,
+            tenant="demo",
+            vehicles=[VehicleRegistration(vin=v, model_id=MODEL, owner_name="o") for v in (VIN, GOOD_VIN)],
+        )
+
+
+def _rss_mb(process: psutil.Process) -> float:
+    gc.collect()
+    return float(process.memory_info().rss) / MB
