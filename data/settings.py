@@ -50,7 +50,13 @@ class Settings:
         pattern=r"[A-Za-z0-9._-]{0,64}",
     )
     ingest_window_messages: int = _setting(
-        2000, "Messages in flight before the broker waits", low=1, high=65535
+        20_000, "Messages in flight before the broker waits", low=1, high=65535
+    )
+    ingest_window_bytes: int = _setting(
+        64 * 2**20,
+        "Payload bytes in flight before the broker waits; memory stays below some times this",
+        low=65_536,
+        high=2**34,
     )
     ingest_flush_rows: int = _setting(50_000, "Rows that make a batch", low=1, high=5_000_000)
     ingest_flush_after_s: float = _setting(0.25, "Longest wait for a batch to fill", low=0.01, high=60.0)
@@ -137,10 +143,21 @@ class Settings:
         "Map tiles in WGS-84 as https://host/{z}/{x}/{y}.png; empty: the bundled outline only",
         schemes=("https", "http"),
     )
+    metrics_host: str = _setting("127.0.0.1", "Address that metrics and health of a service are served on")
+    metrics_port: int = _setting(
+        0,
+        "Port of metrics and health of a service; 0: none, and under anxin up free ports, listed in run.json",
+        low=0,
+        high=65_535 - 16,
+    )
     log_level: str = _setting(
         "info", "Least severe log event shown", choices=("debug", "info", "warning", "error")
     )
-    log_json: bool = _setting(False, "Logs as JSON, one object a line")
+    log_format: str = _setting(
+        "auto",
+        "Logs as text or as JSON, one object a line; auto: text on a terminal, JSON elsewhere",
+        choices=("auto", "text", "json"),
+    )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

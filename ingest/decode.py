@@ -78,7 +78,7 @@ class Decoder:
             topic = parse_up(delivery.topic)
         except (TopicError, VinError) as error:
             reject = _reject(delivery, None, PayloadError("bad_topic", str(error)))
-            return self._account_only(delivery, parse_sender(delivery.topic)), reject
+            return self.account_only(delivery), reject
         vehicle = self._find_vehicle(topic.tenant, topic.vin)
         if vehicle is None:
             return None, _reject(delivery, topic, self._refusal("topic", topic.tenant, topic.vin))
@@ -105,6 +105,7 @@ class Decoder:
         message.envelope = Envelope(boot=None, seq=None, sent_us=adapted.sent_us, is_hist=adapted.is_hist)
         message.parts, message.masked = list(adapted.parts), dict(adapted.masked)
         message.extra, message.extra_time_us = adapted.extra, adapted.sent_us
+        message.coordinates = adapted.coordinates
         return message, None
 
     def _refusal(self, source: str, tenant: str, vin: Vin) -> PayloadError:
@@ -112,8 +113,9 @@ class Decoder:
             return PayloadError("retired_vehicle", f"vin of the {source}: must be of a vehicle in service")
         return PayloadError("unknown_vehicle", f"vin of the {source}: must be registered for its tenant")
 
-    def _account_only(self, delivery: Delivery, sender: tuple[str, Vin] | None) -> Message | None:
-        """Return a message of a kind unknown here: its number has come, its content stays a reject."""
+    def account_only(self, delivery: Delivery) -> Message | None:
+        """Return a message whose content stays a reject: its number has come; None where it has none."""
+        sender = parse_sender(delivery.topic)
         vehicle = self._find_vehicle(*sender) if sender is not None else None
         envelope = native.parse_envelope(delivery.payload) if vehicle is not None else None
         if vehicle is None or envelope is None:
@@ -189,6 +191,8 @@ class Decoder:
         message.masked = {reason.replace(": ", ":"): count for reason, count in frame.masked.items()}
         message.events = [self._event(message, event) for event in frame.events]
         message.extra, message.extra_time_us = frame.extra, time_us
+        if frame_bytes[:2] == b"$$":  # edition 2025 names the datum; the decoder has converted
+            message.coordinates = "wgs84"
         if not frame.rejects:
             return None
         return PayloadError(frame.rejects[0][0], "; ".join(detail for _, detail in frame.rejects)[:1000])

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from data.catalogue import load_catalogue
 from data.db import Pool
 from data.errors import DatabaseError
@@ -16,12 +18,14 @@ from ingest.errors import PayloadError
 from ingest.messages import Adapter, Delivery, Message, Reject, Vehicle
 from ingest.store import Batch, BatchResult, fetch_registry, is_poison, store_batch
 
+_log = structlog.get_logger("ingest")
+
 #: The registry is read again at most this often for the sake of an unknown vehicle, and at least this often.
 _SHORTEST_REFRESH_S = 2.0
 _LONGEST_REFRESH_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
     """One delivery and what was read from it."""
 
@@ -33,6 +37,14 @@ class Item:
     def row_count(self) -> int:
         """Return about how many rows it makes."""
         return 1 if self.message is None else self.message.row_count
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch that is read but for what only the database can tell."""
+
+    items: Sequence[Item]
+    batch: Batch | None  #: None: preparing failed; storing finds the culprit
 
 
 class Intake:
@@ -96,7 +108,36 @@ class Intake:
             raise
         except Exception as error:
             why = PayloadError("decoder_failed", f"{type(error).__name__}: {error}"[:500])
-            return Item(delivery, None, reject_delivery(delivery, why))
+            return Item(delivery, self._decoder.account_only(delivery), reject_delivery(delivery, why))
+
+    def read_all(self, deliveries: Sequence[Delivery]) -> list[Item]:
+        """Return what each delivery says, in order.
+
+        Raises:
+            DatabaseAway: As ``read``; read all of them again.
+        """
+        return [self.read(delivery) for delivery in deliveries]
+
+    def prepare(self, items: Sequence[Item]) -> Prepared:
+        """Return a batch made ready for the database, without asking it."""
+        try:
+            return Prepared(items, self._build_batch(items))
+        except Exception as error:
+            _log.warning("batch not ready, looking for the message at fault", error=str(error)[:300])
+            return Prepared(items, None)
+
+    def store_prepared(self, prepared: Prepared) -> list[BatchResult]:
+        """Commit a prepared batch; see ``store``."""
+        if prepared.batch is None:
+            return self.store(prepared.items)
+        try:
+            return [store_batch(self._pool, prepared.batch, slot=self._slot)]
+        except DatabaseError as error:
+            if not is_poison(error):
+                raise
+        except Exception as error:
+            _log.warning("batch refused, looking for the message at fault", error=str(error)[:300])
+        return self.store(prepared.items)
 
     def store(self, items: Sequence[Item]) -> list[BatchResult]:
         """Commit a batch; one refused for its data is halved until the culprit stands alone.
@@ -106,7 +147,7 @@ class Intake:
             DatabaseError: The database refuses everything (permissions, schema): try again later too.
         """
         try:
-            return [self._store_once(items)]
+            return [store_batch(self._pool, self._build_batch(items), slot=self._slot)]
         except DatabaseError as error:
             if not is_poison(error):
                 raise
@@ -118,7 +159,7 @@ class Intake:
             return self.store(items[:middle]) + self.store(items[middle:])
         return [self._store_reject(items[0].delivery, reason)]
 
-    def _store_once(self, items: Sequence[Item]) -> BatchResult:
+    def _build_batch(self, items: Sequence[Item]) -> Batch:
         owners = [i for i, item in enumerate(items) if item.message is not None]
         messages = [message for item in items if (message := item.message) is not None]
         assembled = assemble(
@@ -128,8 +169,7 @@ class Intake:
         rejects += [
             reject_delivery(items[owners[i]].delivery, error) for i, error in assembled.bad_messages.items()
         ]
-        batch = Batch(messages=messages, assembled=assembled, rejects=rejects, delivery_count=len(items))
-        return store_batch(self._pool, batch, slot=self._slot)
+        return Batch(messages=messages, assembled=assembled, rejects=rejects, delivery_count=len(items))
 
     def _store_reject(self, delivery: Delivery, error: Exception) -> BatchResult:
         """Put the message aside, but account for it; its vehicle may also have gone meanwhile."""

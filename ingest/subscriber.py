@@ -1,30 +1,27 @@
-"""The only paho import of ingest: deliveries in, acknowledgements out on the connection that delivered.
+"""Keeps ingest subscribed: deliveries in, acknowledgements out on the connection that delivered.
 
 MQTT 5 where the broker speaks it (shared subscription, session expiry, receive maximum), else MQTT 3.1.1
-with a plain persistent subscription. Every connection is a client object of its own under one stable client
-id: the broker keeps the session, and an acknowledgement of an older connection never reaches a newer one.
+with a plain persistent subscription. Every connection is a link of its own under one stable client id: the
+broker keeps the session, and an acknowledgement of an older connection never reaches a newer one.
 """
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
 
-import paho.mqtt.client as mqtt
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from data.topics import PREFIX, UP_FILTER, Up
+from ingest import mqtt_packets as packets
 from ingest.messages import Delivery
-from ingest.mqtt_version import speaks_mqtt5
+from ingest.mqtt_link import MqttLink
+from ingest.mqtt_packets import Control, MqttError
+from ingest.mqtt_version import VersionProbe
 
 #: The broker keeps our session, and what it queued, as long as vehicles keep their messages.
 SESSION_EXPIRY_S = 7 * 86_400
@@ -33,6 +30,8 @@ RETAINED_S = 20.0
 STATUS_FILTER = f"{PREFIX}/+/+/up/{Up.STATUS}"
 _KEEPALIVE_S = 30
 _LONGEST_PAUSE_S = 15.0
+_TAKEN_OVER = 0x8E
+_SUBSCRIBE_ID, _UNSUBSCRIBE_ID, _FIRST_PUBLISH_ID, _LAST_ID = 1, 2, 10, 65_535
 
 _log = structlog.get_logger("ingest")
 
@@ -44,7 +43,9 @@ class Subscriber:
         url: ``mqtt[s]://user:password@host:port``.
         client_id: Stable: the broker keeps the session under it.
         share: Group of the shared subscription (MQTT 5); empty: a plain subscription.
-        window: Messages that may be unacknowledged; also the length of the queue.
+        window: Messages that may be unacknowledged.
+        window_bytes: Bytes of payload that may be unacknowledged before the socket is left unread; the
+            broker then keeps the rest. One message may exceed it.
         clock_us: Now, microseconds since 1970 UTC; stamps what arrives.
         filters: Topic filters to subscribe to; on MQTT 5 each within the group.
     """
@@ -57,6 +58,7 @@ class Subscriber:
         share: str,
         window: int,
         clock_us: Callable[[], int],
+        window_bytes: int = 64 * 2**20,
         filters: Sequence[str] = (UP_FILTER,),
     ) -> None:
         parts = urlsplit(url)
@@ -67,17 +69,22 @@ class Subscriber:
         self._password = unquote(parts.password) if parts.password else None
         self._client_id = client_id
         self._share = share
-        self._window = window
+        self._window, self._window_bytes = window, window_bytes
         self._clock_us = clock_us
         self._filters = tuple(filters)
-        self._queue: queue.Queue[Delivery] = queue.Queue(maxsize=window)
+        self._probe = VersionProbe(
+            self._host, self._port, is_tls=self._is_tls, client_id=f"{client_id[:64]}-probe"
+        )
+        self._arrived: deque[Delivery] = deque()
+        self._lock = threading.Condition()
+        self._link: MqttLink | None = None
+        self._next_id = _FIRST_PUBLISH_ID
+        self._keepalive_s = _KEEPALIVE_S
         self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._client: mqtt.Client | None = None
         self._is_connected = threading.Event()
-        self._is_lost = threading.Event()
-        self._protocol = MQTTProtocolVersion.MQTTv5
         self._thread = threading.Thread(target=self._run, name="ingest-subscriber", daemon=True)
+        self.waiting_messages = 0  #: handed over or to be handed over, not acknowledged
+        self.waiting_bytes = 0  #: of their payloads
         self.connection_count = 0  #: connections made so far
         self.refusal: str | None = None  #: why the broker refuses us, as long as it does
 
@@ -88,203 +95,199 @@ class Subscriber:
     def stop(self) -> None:
         """Leave the broker; the session stays there."""
         self._stop.set()
-        self._is_lost.set()
+        with self._lock:
+            if self._link is not None:
+                self._link.wake()
         if self._thread.is_alive():
             self._thread.join(timeout=10.0)
 
     @property
     def is_connected(self) -> bool:
-        """Tell whether the broker has accepted the present connection."""
+        """Tell whether the broker has accepted the present connection and its subscription."""
         return self._is_connected.is_set()
 
     def wait_connected(self, timeout_s: float) -> bool:
         """Wait for a connection; tell whether there is one."""
         return self._is_connected.wait(timeout_s)
 
-    def receive(self, timeout_s: float) -> Delivery | None:
-        """Return the next delivery, or None when none came in time."""
-        try:
-            return self._queue.get(timeout=timeout_s) if timeout_s > 0 else self._queue.get_nowait()
-        except queue.Empty:
-            return None
+    def receive(self, timeout_s: float, *, limit: int) -> list[Delivery]:
+        """Return up to ``limit`` deliveries that wait, or those that come first within ``timeout_s``."""
+        with self._lock:
+            if not self._arrived and timeout_s > 0:
+                self._lock.wait(timeout_s)
+            if len(self._arrived) <= limit:
+                taken, self._arrived = list(self._arrived), deque()
+                return taken
+            return [self._arrived.popleft() for _ in range(limit)]
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> int:
         """Acknowledge in the given order; return how many could be, being of the present connection."""
-        done = 0
         with self._lock:
-            client = self._client
-            for delivery in deliveries:
-                if client is not None and delivery.connection is client and delivery.qos > 0:
-                    done += client.ack(delivery.mid, delivery.qos) == MQTTErrorCode.MQTT_ERR_SUCCESS
-        return done
+            link = self._link
+            was_full = self._is_full()
+            self.waiting_messages -= len(deliveries)
+            self.waiting_bytes -= sum([len(d.payload) for d in deliveries])
+        mids = [d.mid for d in deliveries if d.qos and d.connection is link]
+        if link is None or (mids and not link.send(packets.encode_acknowledgements(mids))):
+            return 0
+        if was_full:
+            link.wake()
+        return len(mids)
 
     def publish(self, topic: str, payload: bytes) -> bool:
         """Publish at QoS 1 without waiting; tell whether there was a connection to try it on."""
         with self._lock:
-            if self._client is None or not self._is_connected.is_set():
+            link = self._link
+            if link is None or not self._is_connected.is_set():
                 return False
-            return self._client.publish(topic, payload, qos=1).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+            self._next_id = _FIRST_PUBLISH_ID if self._next_id >= _LAST_ID else self._next_id + 1
+            return link.send(packets.encode_publish(topic, payload, self._next_id, is_v5=link.is_v5))
+
+    def _is_full(self) -> bool:
+        return self.waiting_messages >= self._window or self.waiting_bytes >= self._window_bytes
 
     def _run(self) -> None:
         pause_s, is_told = 0.2, False
         while not self._stop.is_set():
-            self._is_lost.clear()
+            count = self.connection_count
             try:
-                self._choose_protocol()
-                client = self._build_client()
-                self._connect(client)
-            except OSError as error:
-                if not is_told:
-                    _log.warning("broker away", error=str(error)[:200])
+                with self._connected() as link:
+                    self._serve(link)
+            except (OSError, MqttError) as error:
+                was_served = self.connection_count > count
+                if was_served or not is_told:
+                    _log.warning(
+                        "broker connection lost" if was_served else "broker away", error=str(error)[:200]
+                    )
                 is_told = True
-            else:
-                was_accepted = self._serve(client)
-                pause_s = 0.2 if was_accepted else pause_s
-                if was_accepted and not self._stop.is_set():
-                    _log.warning("broker connection lost")
-                is_told = is_told and not was_accepted
+            if self.connection_count > count and self.refusal is None:
+                pause_s, is_told = 0.2, False
             self._stop.wait(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    def _serve(self, client: mqtt.Client) -> bool:
-        """Serve one connection until it is lost; tell whether the broker had accepted it."""
-        with self._lock:
-            self._client = client
-        client.loop_start()
-        accepted = self._wait_accepted()
-        if accepted:
-            self._watch(client)
-        with self._lock:
-            self._client = None
-        self._is_connected.clear()
-        client.disconnect()
-        client.loop_stop()
-        return accepted and self.refusal is None
+    @contextmanager
+    def _connected(self) -> Iterator[MqttLink]:
+        link = MqttLink(self._host, self._port, is_tls=self._is_tls, is_v5=self._probe.speaks_mqtt5())
+        try:
+            with self._lock:
+                self._link = link
+            yield link
+        finally:
+            with self._lock:
+                self._link = None
+            self._is_connected.clear()
+            link.close()
 
-    def _wait_accepted(self) -> bool:
-        deadline = time.monotonic() + _KEEPALIVE_S
-        while time.monotonic() < deadline and not self._is_lost.is_set():
-            if self._is_connected.wait(0.05):
-                return True
-        return self._is_connected.is_set()
+    def _serve(self, link: MqttLink) -> None:
+        """Serve one connection until it is lost, refused or no longer wanted.
 
-    def _watch(self, client: mqtt.Client) -> None:
-        is_shared = self._is_shared()
-        if not self._is_lost.wait(RETAINED_S) and is_shared:
-            client.unsubscribe(STATUS_FILTER)
-        self._is_lost.wait()
-
-    def _is_shared(self) -> bool:
-        return bool(self._share) and self._protocol == MQTTProtocolVersion.MQTTv5
-
-    def _build_client(self) -> mqtt.Client:
-        is_v5 = self._protocol == MQTTProtocolVersion.MQTTv5
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            protocol=self._protocol,
-            manual_ack=True,
-            reconnect_on_failure=False,
-            clean_session=None if is_v5 else False,
+        Raises:
+            OSError: Lost.
+            MqttError: The peer does not speak MQTT.
+        """
+        link.send(
+            packets.encode_connect(
+                self._client_id,
+                is_v5=link.is_v5,
+                keepalive_s=_KEEPALIVE_S,
+                user=self._user,
+                password=self._password,
+                session_expiry_s=SESSION_EXPIRY_S,
+                receive_maximum=self._window,
+            )
         )
-        if self._user is not None:
-            client.username_pw_set(self._user, self._password)
-        if self._is_tls:
-            client.tls_set()
-        client.on_connect = self._on_connect
-        client.on_subscribe = self._on_subscribe
-        client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
-        return client
+        self._keepalive_s = _KEEPALIVE_S
+        is_over, unsubscribe_s = False, time.monotonic() + RETAINED_S
+        while not self._stop.is_set() and not is_over:
+            with self._lock:
+                is_full = self._is_full()
+            if is_full:
+                link.wait_only(0.5)
+                link.heard_s = time.monotonic()  # we did not listen
+            else:
+                deliveries, controls = link.receive(0.5, self._clock_us)
+                for control in controls:
+                    is_over = not self._handle(link, control)
+                    if is_over:
+                        break
+                if deliveries:
+                    self._hand_over(deliveries)
+            self._keep_alive(link)
+            if time.monotonic() >= unsubscribe_s:
+                unsubscribe_s = float("inf")
+                if self._is_shared(link):
+                    link.send(packets.encode_unsubscribe(_UNSUBSCRIBE_ID, [STATUS_FILTER], is_v5=True))
+        link.send(packets.DISCONNECT)
 
-    def _choose_protocol(self) -> None:
-        is_new = speaks_mqtt5(
-            self._host,
-            self._port,
-            is_tls=self._is_tls,
-            client_id=f"{self._client_id[:64]}-probe",
-        )
-        self._protocol = MQTTProtocolVersion.MQTTv5 if is_new else MQTTProtocolVersion.MQTTv311
+    def _hand_over(self, deliveries: list[Delivery]) -> None:
+        size = sum([len(d.payload) for d in deliveries])
+        with self._lock:
+            self._arrived.extend(deliveries)
+            self.waiting_messages += len(deliveries)
+            self.waiting_bytes += size
+            self._lock.notify()
 
-    def _connect(self, client: mqtt.Client) -> None:
-        if self._protocol == MQTTProtocolVersion.MQTTv5:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho
-            properties.SessionExpiryInterval = SESSION_EXPIRY_S
-            properties.ReceiveMaximum = self._window
-            client.connect(self._host, self._port, _KEEPALIVE_S, clean_start=False, properties=properties)
+    def _keep_alive(self, link: MqttLink) -> None:
+        now_s = time.monotonic()
+        if now_s - link.heard_s > 1.5 * self._keepalive_s:
+            raise TimeoutError(f"the broker has been silent for {now_s - link.heard_s:.0f} s")
+        if now_s - min(link.sent_s, link.heard_s) > self._keepalive_s / 2 and now_s - link.pinged_s > 5:
+            link.pinged_s = now_s
+            link.send(packets.PINGREQ)
+
+    def _is_shared(self, link: MqttLink) -> bool:
+        return bool(self._share) and link.is_v5
+
+    def _handle(self, link: MqttLink, control: Control) -> bool:
+        """Handle anything but a delivery; tell whether the connection is still of use."""
+        if control.kind == packets.CONNACK:
+            return self._on_connack(link, control)
+        if control.kind == packets.SUBACK:
+            return self._on_suback(link, control)
+        if control.kind == packets.CLOSED:
+            code = control.reason(0)
+            if code == _TAKEN_OVER:
+                return self._refuse(f"session taken over: another process has client id {self._client_id}")
+            raise ConnectionResetError(f"the broker said goodbye: {packets.REASONS.get(code, hex(code))}")
+        return True
+
+    def _on_connack(self, link: MqttLink, control: Control) -> bool:
+        code = control.reason(1)
+        if code:
+            return self._refuse(f"connection: {packets.REASONS.get(code, hex(code))}")
+        limits = packets.read_properties(control.body, 2)[0] if link.is_v5 else {}
+        self._keepalive_s = limits.get(packets.SERVER_KEEP_ALIVE, _KEEPALIVE_S) or _KEEPALIVE_S
+        if limits.get(packets.SESSION_EXPIRY, SESSION_EXPIRY_S) < SESSION_EXPIRY_S:
+            _log.warning("broker keeps the session for less", seconds=limits[packets.SESSION_EXPIRY])
+        if self._is_shared(link):
+            if limits.get(packets.SHARED_AVAILABLE, 1) == 0:
+                return self._refuse("subscription: shared subscriptions not supported")
+            filters = [f"$share/{self._share}/{f}" for f in self._filters] + [STATUS_FILTER]
         else:
-            client.connect(self._host, self._port, _KEEPALIVE_S)
-
-    def _on_connect(
-        self,
-        client: mqtt.Client,
-        _userdata: Any,
-        flags: mqtt.ConnectFlags,
-        reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        if reason.is_failure:
-            self._refuse(f"connection: {reason}")
-            return
-        if self._is_shared():
-            shared = [f"$share/{self._share}/{f}" for f in self._filters]
-            client.subscribe([(f, SubscribeOptions(qos=1)) for f in (*shared, STATUS_FILTER)])
-        elif self._protocol == MQTTProtocolVersion.MQTTv5:
-            client.subscribe([(f, SubscribeOptions(qos=1)) for f in self._filters])
-        else:
-            client.subscribe([(f, 1) for f in self._filters])
-        self.connection_count += 1
+            filters = list(self._filters)
+        link.send(packets.encode_subscribe(_SUBSCRIBE_ID, filters, is_v5=link.is_v5))
         _log.info(
             "broker connected",
-            protocol=self._protocol.name,
-            is_shared=self._is_shared(),
-            session_present=flags.session_present,
+            protocol="MQTTv5" if link.is_v5 else "MQTTv311",
+            is_shared=self._is_shared(link),
+            session_present=bool(control.reason(0) & 1),
         )
-        self._is_connected.set()
+        return True
 
-    def _on_subscribe(
-        self,
-        _client: mqtt.Client,
-        _userdata: Any,
-        _mid: int,
-        reasons: list[ReasonCode],
-        _properties: Properties | None,
-    ) -> None:
-        failed = [str(reason) for reason in reasons if reason.is_failure]
+    def _on_suback(self, link: MqttLink, control: Control) -> bool:
+        at = packets.read_properties(control.body, 2)[1] if link.is_v5 else 2
+        failed = [code for code in control.body[at:] if code >= 0x80]
         if failed:
-            self._refuse(f"subscription: {failed[0]}")
-        else:
-            self.refusal = None
+            return self._refuse(f"subscription: {packets.REASONS.get(failed[0], hex(failed[0]))}")
+        self.refusal = None
+        self.connection_count += 1
+        self._is_connected.set()
+        return True
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str) -> bool:
         """Leave a broker that will not serve us; tell of it once."""
         if self.refusal != why:
             _log.error("broker refused", reason=why)
         self.refusal = why
         self._is_connected.clear()
-        self._is_lost.set()
-
-    def _on_disconnect(
-        self,
-        client: mqtt.Client,
-        _userdata: Any,
-        _flags: mqtt.DisconnectFlags,
-        _reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        if client is self._client:
-            self._is_lost.set()
-
-    def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = "not UTF-8"
-        delivery = Delivery(topic, bytes(message.payload), self._clock_us(), message.qos, message.mid, client)
-        delivery.is_retained = message.retain
-        while not self._is_lost.is_set():
-            try:
-                self._queue.put(delivery, timeout=0.5)
-            except queue.Full:
-                continue
-            return
+        return False
