@@ -18,7 +18,7 @@ FROM python:3.13-slim
 RUN useradd --system --uid 10001 --create-home anxin && install -d -o anxin -m 700 /var/lib/anxin
 COPY --from=build /opt/anxin /opt/anxin
 USER anxin
-ENV ANXIN_LOG_JSON=1 ANXIN_HTTP_HOST=0.0.0.0 ANXIN_HOME=/var/lib/anxin
+ENV ANXIN_LOG_FORMAT=json ANXIN_HTTP_HOST=0.0.0.0 ANXIN_HOME=/var/lib/anxin
 EXPOSE 8737
 ENTRYPOINT ["/opt/anxin/bin/anxin"]
 CMD ["--help"]

@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -60,25 +59,10 @@ def _fail(message: str, *, code: int) -> None:
 
 
 def _settings(*, least_level: int = 0) -> Settings:
+    from data.logs import configure_logs
+
     settings = Settings.from_env(os.environ)
-    level = max(least_level, {"debug": 10, "info": 20, "warning": 30, "error": 40}[settings.log_level])
-    rendered: Any = (
-        structlog.processors.JSONRenderer()
-        if settings.log_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            rendered,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
+    configure_logs(settings, least_level=least_level)
     return settings
 
 

@@ -221,7 +221,7 @@ def test_every_bad_message_is_kept_with_its_reason_and_every_good_one_is_stored(
             vehicles=[VehicleRegistration(vin=STRANGER, model_id=MODEL, owner_name="Wang")],
         )
     retried = command(installed, "rejects", "--retry")
-    assert retried["retried"]["stored"] == 1
+    assert retried["retried"]["stored"] <= 1  # the service may have been first
     assert ask(pool, "SELECT count(*) FROM drive_readings WHERE speed = 77") == 1
     assert "unknown_vehicle" not in {row["reason"] for row in retried["counts"]}
 

@@ -79,7 +79,8 @@ def test_the_readme_lists_every_command_and_no_other() -> None:
         ("ANXIN_HTTP_PORT", "70000", "must be from 1 to 65535"),
         ("ANXIN_INGEST_FLUSH_AFTER_S", "soon", "must be a number"),
         ("ANXIN_BROKER", "emqx", "must be one of auto, mosquitto, amqtt"),
-        ("ANXIN_LOG_JSON", "perhaps", "must be 1, 0"),
+        ("ANXIN_LOG_FORMAT", "xml", "must be one of auto, text, json"),
+        ("ANXIN_PUSH_ALLOW_LOOPBACK", "perhaps", "must be 1, 0"),
     ],
 )
 @pytest.mark.parametrize("command", ["check", "ingest", "demo"])

@@ -45,7 +45,12 @@ def test_the_table_in_the_readme_is_the_settings() -> None:
         ("ANXIN_BROKER", "rabbit", "ANXIN_BROKER='rabbit': must be one of auto, mosquitto, amqtt"),
         ("ANXIN_INGEST_SHARE", "in/gest", "ANXIN_INGEST_SHARE='in/gest': must be letters, digits"),
         ("ANXIN_INGEST_SLOT", "", "ANXIN_INGEST_SLOT='': must be letters, digits"),
-        ("ANXIN_LOG_JSON", "maybe", "ANXIN_LOG_JSON='maybe': must be 1, 0, true, false, yes or no"),
+        (
+            "ANXIN_PUSH_ALLOW_LOOPBACK",
+            "maybe",
+            "ANXIN_PUSH_ALLOW_LOOPBACK='maybe': must be 1, 0, true, false, yes or no",
+        ),
+        ("ANXIN_LOG_FORMAT", "xml", "ANXIN_LOG_FORMAT='xml': must be one of auto, text, json"),
         ("ANXIN_DATABASE_URL", "mysql://h/d", "ANXIN_DATABASE_URL: must be a URL of the form postgresql://"),
         ("ANXIN_MQTT_URL", "mqtt://", "ANXIN_MQTT_URL: must be a URL of the form mqtt://"),
         ("ANXIN_MQTT_URL", "mqtt://h:99999", "ANXIN_MQTT_URL: must be a URL of the form mqtt://"),
