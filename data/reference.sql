@@ -7,14 +7,15 @@ RETURNING tenant_id;
 
 -- upsert_vehicle_model --
 INSERT INTO vehicle_models (model_id, name, chemistry, cell_count, probe_count, capacity_ah, energy_kwh, wheels,
-                            placard_kpa, grid_s, dbc, signal_map)
+                            placard_kpa, grid_s, dbc, signal_map, coordinates)
 VALUES (%(model_id)s, %(name)s, %(chemistry)s, %(cell_count)s, %(probe_count)s, %(capacity_ah)s, %(energy_kwh)s,
-        %(wheels)s, %(placard_kpa)s, %(grid_s)s, %(dbc)s, %(signal_map)s)
+        %(wheels)s, %(placard_kpa)s, %(grid_s)s, %(dbc)s, %(signal_map)s,
+        %(coordinates)s)
 ON CONFLICT (model_id) DO UPDATE SET
     name = excluded.name, chemistry = excluded.chemistry, cell_count = excluded.cell_count,
     probe_count = excluded.probe_count, capacity_ah = excluded.capacity_ah, energy_kwh = excluded.energy_kwh,
     wheels = excluded.wheels, placard_kpa = excluded.placard_kpa, grid_s = excluded.grid_s,
-    dbc = excluded.dbc, signal_map = excluded.signal_map;
+    dbc = excluded.dbc, signal_map = excluded.signal_map, coordinates = excluded.coordinates;
 
 -- upsert_station --
 INSERT INTO stations (tenant_id, code, name_en, name_zh, city, address, lat, lon, time_zone, has_hv_certificate,

@@ -158,6 +158,7 @@ class ModelRow(Struct, forbid_unknown_fields=True):
     grid_s: Annotated[float, Meta(gt=0)] = 1.0
     dbc: str | None = None
     signal_map: dict[str, dict[str, Any]] = {}
+    coordinates: Literal["wgs84", "gcj02"] = "wgs84"
 
 
 class ModelsFile(Struct, forbid_unknown_fields=True):

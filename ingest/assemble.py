@@ -15,6 +15,9 @@ from ingest.errors import PayloadError
 from ingest.merge import group_rows, merge_column
 from ingest.messages import CanFrames, Message, Model, Part
 from ingest.quality import check_family, find_bad_times
+from ingest.quality_clocks import ClockTold
+from ingest.quality_positions import convert_positions
+from ingest.quality_watch import QualityWatch
 from ingest.tally import Tally
 
 ORIGINS = tuple(Origin)
@@ -46,6 +49,7 @@ class Assembled:
     families: dict[Family, FamilyBatch] = field(default_factory=dict)
     masked: Counter[str] = field(default_factory=Counter)  #: ``what:reason`` -> values or samples left out
     tally: Tally = field(default_factory=Tally)  #: the same by vehicle, but for what CAN decoders leave out
+    clocks: list[ClockTold] = field(default_factory=list)  #: estimates of vehicles' clocks to be stored
     conflict_count: int = 0  #: values of one batch that contradict an earlier one of the same key
     bad_messages: dict[int, PayloadError] = field(
         default_factory=dict
@@ -64,7 +68,12 @@ class _Pile:
 
 
 def assemble(
-    messages: Sequence[Message], *, catalogue: Catalogue, future_s: float, can_decode: CanDecode
+    messages: Sequence[Message],
+    *,
+    catalogue: Catalogue,
+    future_s: float,
+    can_decode: CanDecode,
+    watch: QualityWatch | None = None,
 ) -> Assembled:
     """Return the rows of a batch.
 
@@ -73,6 +82,7 @@ def assemble(
         catalogue: Ranges, sentinels, families.
         future_s: How far a vehicle's clock may be ahead, seconds.
         can_decode: Decodes the raw frames of one vehicle model.
+        watch: Follows the vehicles from batch to batch; None: nothing is followed.
     """
     result = Assembled()
     meta = _Meta.of(messages)
@@ -90,6 +100,11 @@ def assemble(
         pile = piles[family]
         _add_family(family, pile, meta, result, catalogue=catalogue, future_s=future_s)
     _add_signals(messages, extra, meta, future_s, result)
+    if watch is not None and messages:
+        result.clocks = watch.observe_messages(
+            meta.vehicle_id, meta.sent_us, meta.received_us, meta.has_clock & ~meta.is_hist, result.tally
+        )
+        watch.observe_rows({family: batch.rows for family, batch in result.families.items()}, result.tally)
     return result
 
 
@@ -102,6 +117,8 @@ class _Meta:
     received_us: IntArray
     is_hist: npt.NDArray[np.bool_]
     origin: npt.NDArray[np.int8]
+    is_gcj02: npt.NDArray[np.bool_]
+    has_clock: npt.NDArray[np.bool_]  #: the vehicle told when it sent
 
     @classmethod
     def of(cls, messages: Sequence[Message]) -> _Meta:
@@ -113,6 +130,8 @@ class _Meta:
             received,
             np.array([bool(h and h.is_hist) for h in heads], bool),
             np.array([ORIGINS.index(h.origin) if h else 0 for h in heads], np.int8),
+            np.array([(m.coordinates or m.vehicle.model.coordinates) == "gcj02" for m in messages], bool),
+            np.array([h is not None for h in heads], bool),
         )
 
 
@@ -176,6 +195,11 @@ def _add_family(
         result.conflict_count += conflicts
     first = grouping.first
     owner = index[first]
+    if family is Family.DRIVE and meta.is_gcj02.any():
+        is_gcj02 = meta.is_gcj02[owner]
+        merged = convert_positions(
+            merged, vehicle_id[first], is_gcj02, tally=result.tally, masked=result.masked
+        )
     rows = FamilyRows(
         family=family,
         vehicle_id=vehicle_id[first],

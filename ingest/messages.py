@@ -40,6 +40,9 @@ class Model:
     grid_s: float
     dbc: str | None
     signal_map: Mapping[str, Mapping[str, Any]]
+    coordinates: str = (
+        "wgs84"  #: of the positions its vehicles send where the message does not tell; or ``gcj02``
+    )
 
     def width(self, shape: str) -> int:
         """Return how many elements an array signal of this shape has."""
@@ -88,6 +91,7 @@ class Adapted:
     is_hist: bool = False
     masked: Mapping[str, int] = field(default_factory=dict)  #: ``what:reason`` -> values left out
     extra: Mapping[str, float] = field(default_factory=dict)  #: signal name -> value at ``sent_us``
+    coordinates: str | None = None  #: of its positions; None: as the vehicle model says
 
 
 class Adapter(Protocol):
@@ -162,6 +166,7 @@ class Message:
     extra_time_us: int = 0
     status: Status | None = None
     birth: Birth | None = None
+    coordinates: str | None = None  #: of its positions; None: as the vehicle model says
     masked: dict[str, int] = field(default_factory=dict)
 
     @property

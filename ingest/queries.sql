@@ -5,7 +5,7 @@ SELECT t.name AS tenant, v.vin, v.vehicle_id, v.model_id, v.retired_at IS NOT NU
 FROM vehicles v JOIN tenants t USING (tenant_id)
 
 -- fetch_models --
-SELECT model_id, cell_count, probe_count, cardinality(wheels) AS wheel_count, grid_s, dbc, signal_map
+SELECT model_id, cell_count, probe_count, cardinality(wheels) AS wheel_count, grid_s, dbc, signal_map, coordinates
 FROM vehicle_models
 
 -- create_stage --

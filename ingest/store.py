@@ -21,6 +21,7 @@ from data.locks import LOCK_BATCH_LOG
 from data.records import Family, Vin
 from ingest.assemble import Assembled, FamilyBatch
 from ingest.messages import Message, Model, Reject, TroubleCode, Vehicle
+from ingest.store_quality import write_quality
 from ingest.store_rows import touched_vehicles, write_rows
 from ingest.streams import StreamPart, collect_streams
 
@@ -103,6 +104,8 @@ def write_batch(connection: Connection, batch: Batch, *, slot: str) -> BatchResu
     _write_events(connection, batch.messages)
     _write_births(connection, batch.messages)
     _write_rejects(connection, batch.rejects)
+    newest_us = max((m.received_us for m in batch.messages), default=0)
+    write_quality(connection, batch.assembled.tally, batch.assembled.clocks, received_us=newest_us)
     _write_log(connection, batch, result, slot)
     return result
 
