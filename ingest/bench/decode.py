@@ -180,10 +180,11 @@ def _select_branches(
 
 
 def _values_by_frame(decoded: CanDecoded, frames: int) -> list[dict[str, float]]:
-    _, time_us, names, values = decoded.extra
+    extra = decoded.extra
     found: list[dict[str, float]] = [{} for _ in range(frames)]
-    for frame, name, value in zip((time_us // _GRID_US).tolist(), names, values.tolist(), strict=True):
-        found[frame][name] = value
+    rows = (extra.time_us // _GRID_US).tolist()
+    for frame, signal, value in zip(rows, extra.signal.tolist(), extra.value.tolist(), strict=True):
+        found[frame][extra.names[signal]] = value
     return found
 
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import cantools.database
-import numpy as np
+from cantools.database.conversion import BaseConversion
 
 from data.catalogue import Signal, load_catalogue
 from data.errors import CatalogueError
-from ingest.can.bits import FrameBits, bytes_needed, to_float, to_signed
 
 EXTENDED = 0x8000_0000
 _MAP_KEYS = frozenset({"alias", "index", "scale", "offset", "missing"})
@@ -42,17 +41,20 @@ class CompiledSignal:
     is_float: bool
     scale: float
     offset: float
+    exact: tuple[float, float] | None  #: scale and offset, where doubles would round twice: see the decoder
     needed: int  #: bytes a frame must have
     multiplexer: int  #: position of its multiplexer in the message's signals, -1: always there
     multiplexer_values: tuple[int, ...]
     target: Target | None
 
-    def raw(self, bits: FrameBits) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
-        """Return the signal before scale and offset, shape (n,): uint64, int64 or float64."""
-        unsigned = bits.unsigned(self.start, self.length, is_big_endian=self.is_big_endian)
-        if self.is_float:
-            return to_float(unsigned, self.length)
-        return to_signed(unsigned, self.length) if self.is_signed else unsigned
+    @property
+    def first(self) -> int:
+        """Return the first bit as it lies in the frame, counted from the end that ``start`` belongs to.
+
+        Little endian: the least significant bit, counted from the first byte's least significant bit. Big
+        endian: the most significant bit, counted from the first byte's most significant bit.
+        """
+        return _first_bit(self.start, is_big_endian=self.is_big_endian)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class CompiledMessage:
 
     name: str
     can_id: int  #: bit 31 set on extended identifiers
+    is_j1939: bool  #: the DBC declares its frame format to be J1939's
     signals: tuple[CompiledSignal, ...]
 
 
@@ -105,13 +108,19 @@ def compile_database(
                     is_float=signal.is_float,
                     scale=float(signal.scale),
                     offset=float(signal.offset),
-                    needed=bytes_needed(signal.start, signal.length, is_big_endian=is_big_endian),
+                    exact=_exact(signal),
+                    needed=(_first_bit(signal.start, is_big_endian=is_big_endian) + signal.length + 7) // 8,
                     multiplexer=position[signal.multiplexer_signal] if signal.multiplexer_signal else -1,
                     multiplexer_values=tuple(signal.multiplexer_ids or ()),
                     target=_target(name, entry, signal.choices, array_lengths) if entry is not None else None,
                 )
             )
-        compiled[can_id] = CompiledMessage(name=message.name, can_id=can_id, signals=tuple(signals))
+        compiled[can_id] = CompiledMessage(
+            name=message.name,
+            can_id=can_id,
+            is_j1939=message.protocol == "j1939",
+            signals=tuple(signals),
+        )
     if unused:
         raise CatalogueError(f"signal map {min(unused)!r}: the DBC has no such Message.Signal")
     return compiled
@@ -129,6 +138,22 @@ def parse_dbc(dbc_text: str) -> cantools.database.can.Database:
     except Exception as error:  # cantools raises parser errors of several unrelated classes
         raise CatalogueError(f"DBC: {str(error).splitlines()[0] if str(error) else error!r}") from error
     return database
+
+
+def _first_bit(start: int, *, is_big_endian: bool) -> int:
+    return 8 * (start // 8) + 7 - start % 8 if is_big_endian else start
+
+
+def _exact(signal: Any) -> tuple[float, float] | None:
+    """Return scale and offset as cantools has them, where its integers can leave what a double can count."""
+    conversion = BaseConversion.factory(
+        scale=signal.scale, offset=signal.offset, choices=None, is_float=signal.is_float
+    )
+    scale, offset = conversion.scale, conversion.offset
+    if signal.is_float or not isinstance(scale, int) or (scale, offset) == (1, 0):
+        return None
+    largest = abs(scale) * 2**signal.length + (abs(offset) if isinstance(offset, int) else 0)
+    return (scale, offset) if largest > 2**53 else None
 
 
 def _complete_sections(text: str) -> str:

@@ -1,36 +1,41 @@
 """CAN frames to catalogue columns: mixed frames of many vehicles in, gridded columns out.
 
-Loops run over messages and signals only; every frame of a message is decoded at once. Values are those that
-cantools gives with ``decode_choices=False``: integers by scale and offset, two's complement, IEEE floats,
-both byte orders, (nested) multiplexing.
+There is no loop over frames and none over messages, so small batches are fast, too. Values are those that
+cantools gives with ``decode_choices=False`` and ``allow_truncated=True``: integers by scale and offset, two's
+complement, IEEE floats of 16, 32 and 64 bits, both byte orders, (nested) multiplexing by value and by range.
+Two rules go with that:
+
+- A value is the double nearest to cantools' number, which for integers may have more digits than a double.
+- Multiplexers select by their raw value. An unknown one selects nothing, where cantools refuses the frame.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from data.catalogue import Signal, load_catalogue
-from data.records import BoolArray, Family, FloatArray, IntArray
-from ingest.can.bits import FrameBits
-from ingest.can.database import CompiledMessage, CompiledSignal, Target, compile_database
+from data.records import BoolArray, IntArray
+from ingest.can.columns import ExtraSignals, FamilyColumns, Pairs, extra_signals, family_columns
+from ingest.can.database import EXTENDED, CompiledMessage, compile_database
+from ingest.can.entries import Entries, follow_multiplexers, sort_frames
 from ingest.can.grid import Grid, VehicleIndex, build_grid, grid_microseconds
-
-FamilyColumns = tuple[Family, VehicleIndex, IntArray, dict[str, FloatArray]]
-ExtraSignals = tuple[VehicleIndex, IntArray, npt.NDArray[np.object_], FloatArray]
+from ingest.can.identifiers import IdentifierIndex, Identifiers, Normalise, mask_j1939
+from ingest.can.kernel import FrameWords, Segments, read_values
+from ingest.can.layout import Layout, build_layout
+from ingest.can.targets import build_targets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanDecoded:
     """What a batch of frames says; times are those of the grid cells' starts."""
 
-    families: list[FamilyColumns]  #: family, vehicle index (m,), time (m,), alias to (m,) or (m, k)
-    extra: ExtraSignals  #: unmapped signals: vehicle index, time, ``Message.Signal``, value, each (m,)
+    families: list[FamilyColumns]
+    extra: ExtraSignals
     unknown_ids: dict[int, int]  #: frames by identifier that the DBC does not have
     masked: dict[str, int]  #: values left out, by signal and reason
     counts: dict[str, int]  #: values decoded, before the grid, by alias or ``Message.Signal``
@@ -38,6 +43,9 @@ class CanDecoded:
 
 class CanDecoder:
     """Decoder for one vehicle model: its DBC, its signal map and its grid.
+
+    Messages that the DBC declares to be J1939's (``VFrameFormat "J1939PG"``) are found by their parameter
+    group, whoever sends them; an identifier that the DBC has as it is comes first.
 
     Args:
         dbc_text: The DBC file's text.
@@ -47,6 +55,8 @@ class CanDecoder:
         probe_count: Elements of per-probe arrays.
         wheel_count: Elements of per-wheel arrays.
         keep_unmapped: Hand out signals that the map does not name.
+        normalise: Brings identifiers, shape (n,), to the form in which extended ones of the DBC and of the
+            frames are compared; None: ``mask_j1939`` for the messages that the DBC declares to be J1939's.
 
     Raises:
         CatalogueError: The DBC cannot be read, the map contradicts it or the catalogue, or the grid is not
@@ -63,23 +73,47 @@ class CanDecoder:
         probe_count: int,
         wheel_count: int,
         keep_unmapped: bool = True,
+        normalise: Normalise | None = None,
     ) -> None:
-        self._array_lengths = {"cell": cell_count, "probe": probe_count, "wheel": wheel_count}
-        self._messages = compile_database(dbc_text, signal_map, array_lengths=self._array_lengths)
+        array_lengths = {"cell": cell_count, "probe": probe_count, "wheel": wheel_count}
+        self._messages = compile_database(dbc_text, signal_map, array_lengths=array_lengths)
         self._grid_us = grid_microseconds(grid_s)
-        self._keep_unmapped = keep_unmapped
+        self._layout = build_layout(list(self._messages.values()))
+        self._targets = build_targets(self._layout, array_lengths)
+        self._is_unmapped = (
+            ~self._layout.is_mapped if keep_unmapped else np.zeros_like(self._layout.is_mapped)
+        )
+        self._exact = IdentifierIndex(self._messages)
+        self._normalise = normalise or mask_j1939
+        loose = [
+            position
+            for position, message in enumerate(self._messages.values())
+            if message.can_id & EXTENDED and (normalise is not None or message.is_j1939)
+        ]
+        self._loose_position = np.array(loose, dtype=np.int64)
+        identifiers = np.array(list(self._messages), dtype=np.uint32)[self._loose_position]
+        self._loose = IdentifierIndex(self._normalise(identifiers).tolist())
 
     @property
     def messages(self) -> Mapping[int, CompiledMessage]:
         """Return the compiled messages by identifier (bit 31 = extended)."""
         return self._messages
 
+    def match(self, can_id: Identifiers) -> npt.NDArray[np.int64]:
+        """Return the message of each identifier: its position in ``messages``, -1 for none; shape (n,)."""
+        found = self._exact.find(can_id)
+        if self._loose_position.size:
+            left = np.flatnonzero((found < 0) & (can_id >= EXTENDED))
+            position = self._loose.find(self._normalise(can_id[left]))
+            found[left] = np.where(position < 0, -1, self._loose_position.take(position))
+        return found
+
     def decode(
         self,
         vehicle_index: VehicleIndex,
         time_us: IntArray,
-        can_id: npt.NDArray[np.uint32],
-        length: npt.NDArray[np.uint8],
+        can_id: Identifiers,
+        length: npt.NDArray[np.integer],
         data: npt.NDArray[np.uint8],
     ) -> CanDecoded:
         """Return the signals of a batch of frames, in any order.
@@ -91,178 +125,102 @@ class CanDecoder:
             vehicle_index: Shape (n,), any number that tells vehicles apart.
             time_us: Shape (n,), microseconds since 1970 UTC.
             can_id: Shape (n,), bit 31 set on extended identifiers.
-            length: Shape (n,), bytes.
-            data: Shape (n, 8) or (n, 64).
+            length: Shape (n,), bytes that count.
+            data: Shape (n, width): 8, 64 for CAN FD, or the longest message of a transport protocol.
         """
-        batch = _Batch(
-            build_grid(vehicle_index, time_us, self._grid_us),
-            array_lengths=self._array_lengths,
-            keep_unmapped=self._keep_unmapped,
+        grid = build_grid(vehicle_index, time_us, self._grid_us)
+        message = self.match(can_id)
+        length_of: IntArray = np.minimum(length, data.shape[1]).astype(np.int64)
+        entries = follow_multiplexers(
+            sort_frames(message, grid.order, self._layout), self._layout, data, length_of
         )
-        if not time_us.size:
-            return batch.finish()
-        by_id = batch.grid.order[np.argsort(can_id[batch.grid.order], kind="stable")]
-        ids, starts = np.unique(can_id[by_id], return_index=True)
-        for identifier, rows in zip(ids.tolist(), np.split(by_id, starts[1:]), strict=True):
-            message = self._messages.get(identifier)
-            if message is None:
-                batch.unknown_ids[identifier] = rows.size
-            else:
-                batch.add(message, data[rows], length[rows], batch.grid.row[rows])
-        return batch.finish()
-
-
-class _Batch:
-    """Columns while they are being filled."""
-
-    def __init__(self, grid: Grid, *, array_lengths: Mapping[str, int], keep_unmapped: bool) -> None:
-        self.grid = grid
-        self.unknown_ids: dict[int, int] = {}
-        self._array_lengths = array_lengths
-        self._keep_unmapped = keep_unmapped
-        self._columns: dict[str, FloatArray] = {}
-        self._extra: list[tuple[str, IntArray, FloatArray]] = []
-        self._masked: Counter[str] = Counter()
-        self._counts: Counter[str] = Counter()
-
-    def add(
-        self,
-        message: CompiledMessage,
-        data: npt.NDArray[np.uint8],
-        length: npt.NDArray[np.uint8],
-        row: IntArray,
-    ) -> None:
-        """Decode the frames of one message, which come in order of grid cell and time."""
-        bits = FrameBits(data)
-        shortest = int(length.min())
-        starts = np.flatnonzero(np.concatenate(([True], row[1:] != row[:-1])))
-        raws: dict[int, tuple[npt.NDArray[Any], BoolArray | None]] = {}
-        depended = {signal.multiplexer for signal in message.signals}
-        for position, signal in enumerate(message.signals):
-            is_there: BoolArray | None = None
-            if signal.multiplexer >= 0:
-                selector, selector_is_there = raws[signal.multiplexer]
-                is_there = np.isin(selector, signal.multiplexer_values)
-                if selector_is_there is not None:
-                    is_there = is_there & selector_is_there
-            if shortest < signal.needed:
-                fits = length >= signal.needed
-                lost = int((~fits if is_there is None else is_there & ~fits).sum())
-                if lost:
-                    self._masked[f"{signal.name}: frame too short"] += lost
-                is_there = fits if is_there is None else is_there & fits
-            is_wanted = signal.target is not None or self._keep_unmapped
-            if not is_wanted and position not in depended:
-                continue
-            raw = signal.raw(bits)
-            if position in depended:
-                raws[position] = (raw, is_there)
-            if is_wanted:
-                self._keep(signal, raw, is_there, row, starts)
-
-    def _keep(
-        self,
-        signal: CompiledSignal,
-        raw: npt.NDArray[Any],
-        is_there: BoolArray | None,
-        row: IntArray,
-        starts: IntArray,
-    ) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):  # IEEE floats off the bus may be anything
-            values = raw * signal.scale + signal.offset
-        name = signal.name
-        target = signal.target
-        if target is not None:
-            name = target.signal.alias
-            bad = _is_missing(values, target, abs(signal.scale) / 2)
-            values = values * target.scale + target.offset
-            bad |= ~((values >= target.signal.low) & (values <= target.signal.high))
-            if target.signal.sentinel_rule == "any":
-                bad |= np.isin(values, target.signal.sentinels)
-        else:
-            bad = ~np.isfinite(values)
-        if bad.any():
-            hit = bad if is_there is None else bad & is_there
-            if hit.any():
-                self._masked[f"{name}: out of range"] += int(hit.sum())
-            is_there = ~bad if is_there is None else is_there & ~bad
-        self._counts[name] += values.size if is_there is None else int(is_there.sum())
-        if is_there is None:
-            last = np.concatenate((starts[1:], [values.size])) - 1
-        else:
-            seen = np.where(is_there, np.arange(values.size), -1)
-            last = np.maximum.reduceat(seen, starts)
-            last = last[last >= 0]
-            if not last.size:
-                return
-        if target is None:
-            self._extra.append((signal.name, row[last], values[last]))
-        else:
-            column = self._column(target.signal)
-            slot = column if column.ndim == 1 else column[:, target.index]
-            slot[row[last]] = values[last]
-
-    def _column(self, signal: Signal) -> FloatArray:
-        if signal.alias not in self._columns:
-            rows = self.grid.time_us.size
-            shape = (rows, self._array_lengths[signal.shape]) if signal.is_array else (rows,)
-            self._columns[signal.alias] = np.full(shape, np.nan)
-        return self._columns[signal.alias]
-
-    def finish(self) -> CanDecoded:
-        """Return the columns by family and what was left out."""
-        catalogue = load_catalogue()
-        families: list[FamilyColumns] = []
-        for family in (Family.DRIVE, Family.TIRE, Family.CELL):
-            columns = {
-                signal.alias: self._without_sentinel_rows(signal, self._columns[signal.alias])
-                for signal in catalogue.of_family(family)
-                if signal.alias in self._columns
-            }
-            if not columns:
-                continue
-            has_value = np.zeros(self.grid.time_us.size, dtype=np.bool_)
-            for values in columns.values():
-                has_value |= np.isfinite(values) if values.ndim == 1 else np.isfinite(values).any(axis=1)
-            if has_value.any():
-                kept = {alias: values[has_value] for alias, values in columns.items()}
-                families.append(
-                    (family, self.grid.vehicle_index[has_value], self.grid.time_us[has_value], kept)
-                )
+        batch = _Batch(self._layout, grid, entries, length_of, FrameWords(data, entries.frame))
+        families = self._mapped(batch)
+        extra = self._unmapped(batch)
+        unknown, frames = np.unique(can_id[message < 0], return_counts=True)
         return CanDecoded(
             families=families,
-            extra=self._extra_columns(),
-            unknown_ids=self.unknown_ids,
-            masked=dict(self._masked),
-            counts={name: count for name, count in self._counts.items() if count},
+            extra=extra,
+            unknown_ids=dict(zip(unknown.tolist(), frames.tolist(), strict=True)),
+            masked=dict(batch.masked),
+            counts=dict(batch.counts),
         )
 
-    def _without_sentinel_rows(self, signal: Signal, values: FloatArray) -> FloatArray:
-        if signal.sentinel_rule != "all" or not signal.sentinels:
-            return values
-        hit: BoolArray = np.isin(values, signal.sentinels)
-        if values.ndim == 2:
-            hit &= hit.all(axis=1, keepdims=True)
-        if not hit.any():
-            return values
-        self._masked[f"{signal.alias}: sentinel"] += int(hit.sum())
-        return np.where(hit, np.nan, values)
-
-    def _extra_columns(self) -> ExtraSignals:
-        if not self._extra:
-            return np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.object_), np.empty(0)
-        rows = np.concatenate([rows for _, rows, _ in self._extra])
-        names = np.array([name for name, _, _ in self._extra], dtype=np.object_)
-        return (
-            self.grid.vehicle_index[rows],
-            self.grid.time_us[rows],
-            np.repeat(names, [rows.size for _, rows, _ in self._extra]),
-            np.concatenate([values for _, _, values in self._extra]),
+    def _mapped(self, batch: _Batch) -> list[FamilyColumns]:
+        segments, fits = batch.segments(self._layout.is_mapped)
+        if not segments.pair_count:
+            return []
+        entry = segments.entries()
+        values, is_bad = self._targets.convert(
+            segments, read_values(batch.words, self._layout, segments, entry)
         )
+        names = [self._targets.signals[c].alias for c in self._targets.column[segments.signal].tolist()]
+        is_good = batch.count(segments, names, is_bad, fits)
+        pairs = Pairs(segments, entry, values, is_good)
+        return family_columns(self._targets, batch.grid, batch.entries, pairs, batch.masked)
+
+    def _unmapped(self, batch: _Batch) -> ExtraSignals:
+        segments, fits = batch.segments(self._is_unmapped)
+        entry = segments.entries()
+        values = read_values(batch.words, self._layout, segments, entry)
+        names = [self._layout.names[signal] for signal in segments.signal.tolist()]
+        is_good = batch.count(segments, names, ~np.isfinite(values), fits)
+        pairs = Pairs(segments, entry, values, is_good)
+        return extra_signals(self._layout.names, batch.grid, batch.entries, pairs)
 
 
-def _is_missing(values: FloatArray, target: Target, tolerance: float) -> BoolArray:
-    bad = np.zeros(values.shape, dtype=np.bool_)
-    for value in target.missing:
-        bad |= np.abs(values - value) < tolerance
-    return bad
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The frames of one call and what has been counted of them."""
+
+    layout: Layout
+    grid: Grid
+    entries: Entries
+    length: IntArray
+    words: FrameWords
+    masked: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def segments(self, wanted: BoolArray) -> tuple[Segments, BoolArray | None]:
+        """Return the segments of wanted signals and which pairs fit into their frames; None: all do."""
+        entries, layout = self.entries, self.layout
+        signal, at = entries.rows(layout.node_start, wanted)
+        if not signal.size:
+            return Segments.of(layout, signal, signal, signal), None
+        length = self.length.take(entries.frame)
+        is_short = layout.needed[signal] > np.minimum.reduceat(length, entries.start)[at]
+        if not is_short.any():
+            return Segments.of(layout, signal, entries.start[at], entries.count[at]), None
+        beyond = layout.needed[signal] > 8 * self.words.words_per_frame  # no frame can have it
+        for number, count in zip(signal[beyond].tolist(), entries.count[at[beyond]].tolist(), strict=True):
+            self.masked[f"{layout.names[number]}: frame too short"] += count
+        signal, at = signal[~beyond], at[~beyond]
+        segments = Segments.of(layout, signal, entries.start[at], entries.count[at])
+        fits = length.take(segments.entries()) >= np.repeat(layout.needed[segments.signal], segments.count)
+        self._add(
+            self.masked, segments, ~fits, [f"{layout.names[s]}: frame too short" for s in segments.signal]
+        )
+        return segments, fits
+
+    def count(
+        self, segments: Segments, names: list[str], is_bad: BoolArray, fits: BoolArray | None
+    ) -> BoolArray | None:
+        """Count values by name, good and bad, and return which are good; None: all are."""
+        if fits is None and not is_bad.any():
+            for name, number in zip(names, segments.count.tolist(), strict=True):
+                self.counts[name] += number
+            return None
+        is_there = np.ones(is_bad.size, dtype=np.bool_) if fits is None else fits
+        self._add(self.masked, segments, is_bad & is_there, [f"{name}: out of range" for name in names])
+        is_good: BoolArray = is_there & ~is_bad
+        self._add(self.counts, segments, is_good, names)
+        return is_good
+
+    def _add(self, counter: Counter[str], segments: Segments, hit: BoolArray, names: list[str]) -> None:
+        if not hit.size:
+            return
+        for name, number in zip(
+            names, np.add.reduceat(hit, segments.begin, dtype=np.int64).tolist(), strict=True
+        ):
+            if number:
+                counter[name] += number

@@ -21,6 +21,7 @@ class Grid:
     time_us: IntArray  #: shape (g,)
     row: IntArray  #: grid cell of each frame, shape (n,)
     order: IntArray  #: frames in order of vehicle and time, shape (n,)
+    last_frame: IntArray  #: the last frame of each grid cell, shape (g,)
 
 
 def grid_microseconds(grid_s: float) -> int:
@@ -42,4 +43,5 @@ def build_grid(vehicle_index: VehicleIndex, time_us: IntArray, grid_us: int) -> 
     is_new[1:] = (vehicles[1:] != vehicles[:-1]) | (cells[1:] != cells[:-1])
     row = np.empty(order.size, dtype=np.int64)
     row[order] = np.cumsum(is_new) - 1
-    return Grid(vehicles[is_new].astype(np.int32), cells[is_new] * grid_us, row, order)
+    ends = np.flatnonzero(np.append(is_new[1:], order.size > 0))
+    return Grid(vehicles[is_new].astype(np.int32), cells[is_new] * grid_us, row, order, order[ends])

@@ -42,16 +42,16 @@ class CanDecoders:
             index.astype(np.int32), frames.time_us, frames.can_id, frames.length, frames.data
         )
         parts = [
-            (Part(family, time_us, columns), np.asarray(owner, np.int64))
-            for family, owner, time_us, columns in decoded.families
+            (Part(found.family, found.time_us, found.columns), index[found.last_frame])
+            for found in decoded.families
         ]
-        owner, time_us, names, values = decoded.extra
+        extra = decoded.extra
+        names = np.array(extra.names, dtype=np.str_)[extra.signal]
         masked = {f"can.{reason}": count for reason, count in decoded.masked.items()}
         for number, (can_id, count) in enumerate(sorted(decoded.unknown_ids.items())):
             name = f"can.{can_id:X}:unknown_id" if number < _NAMED_IDS else "can:unknown_id"
             masked[name] = masked.get(name, 0) + count
-        extra = (np.asarray(owner, np.int64), time_us, np.asarray(names, np.str_), values)
-        return parts, extra, masked
+        return parts, (index[extra.last_frame], extra.time_us, names, extra.value), masked
 
     def _decoder(self, model: Model, dbc: str) -> CanDecoder:
         wanted = json.dumps([dbc, dict(model.signal_map), model.grid_s], default=str, sort_keys=True)

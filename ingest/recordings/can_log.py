@@ -110,8 +110,8 @@ def _decode(
     skipped.update(result.masked)
     skipped["frame: unknown id"] += sum(result.unknown_ids.values())
     batches = [
-        build_rows(family, time_us, columns, decoded=Counter())
-        for family, _, time_us, columns in result.families
+        build_rows(found.family, found.time_us, found.columns, decoded=Counter())
+        for found in result.families
     ]
     return [batch for batch in batches if batch is not None]
 

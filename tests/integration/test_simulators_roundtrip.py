@@ -97,7 +97,7 @@ def test_can_frames_come_back_within_their_resolution(
 
     assert not decoded.unknown_ids
     assert not decoded.masked
-    found = {alias: values for _, _, _, part in decoded.families for alias, values in part.items()}
+    found = {alias: values for part in decoded.families for alias, values in part.columns.items()}
     assert set(columns) == set(found)
     for alias, values in found.items():
         step = {"tire.age": 10.0, "tire.temperature": 1.0, "brake": 0.5}.get(alias, 0.25)

@@ -114,10 +114,12 @@ def check_against_cantools(
     decoder = make_decoder(text)
     n = can_id.size
     result = decoder.decode(np.zeros(n, np.int32), np.arange(n, dtype=np.int64) * 1000, can_id, length, data)
-    _, time_us, names, values = result.extra
+    extra = result.extra
     ours: dict[int, dict[str, float]] = {}
-    for time, name, value in zip(time_us.tolist(), names.tolist(), values.tolist(), strict=True):
-        ours.setdefault(time // 1000, {})[name] = value
+    for time, signal, value in zip(
+        extra.time_us.tolist(), extra.signal.tolist(), extra.value.tolist(), strict=True
+    ):
+        ours.setdefault(time // 1000, {})[extra.names[signal]] = value
     compared = 0
     for i, identifier in enumerate(can_id.tolist()):
         message = messages.get(identifier)

@@ -92,9 +92,9 @@ def test_one_value_off_by_the_last_bit_is_not_equal(monkeypatch: pytest.MonkeyPa
     class SlightlyWrong(CanDecoder):
         def decode(self, *args: Any) -> CanDecoded:
             decoded = super().decode(*args)
-            vehicle_index, time_us, names, values = decoded.extra
-            values[-1] = np.nextafter(values[-1], np.inf)
-            return replace(decoded, extra=(vehicle_index, time_us, names, values))
+            value = decoded.extra.value.copy()
+            value[-1] = np.nextafter(value[-1], np.inf)
+            return replace(decoded, extra=replace(decoded.extra, value=value))
 
     monkeypatch.setattr(bench, "CanDecoder", SlightlyWrong)
 

@@ -65,6 +65,15 @@ def decode(decoder: CanDecoder, *frames: tuple[int, int, int, bytes], width: int
     )
 
 
+def extra_rows(decoded: CanDecoded) -> list[tuple[int, int, str, float]]:
+    """Return vehicle, time, name and value of signals without a map."""
+    extra = decoded.extra
+    names = [extra.names[signal] for signal in extra.signal.tolist()]
+    return list(
+        zip(extra.vehicle_index.tolist(), extra.time_us.tolist(), names, extra.value.tolist(), strict=True)
+    )
+
+
 def body(speed: int, current: int = 0, state: int = 0) -> bytes:
     return struct.pack("<H", speed) + struct.pack(">h", current) + bytes([state, 0, 0, 0])
 
@@ -76,8 +85,13 @@ def test_dbc_without_bs_and_bu_sections_loads_as_it_is() -> None:
 def test_both_byte_orders_signs_and_scales_reach_catalogue_units() -> None:
     result = decode(make_decoder(), (0, 5 * SECOND, 256, body(468, -483)))
 
-    ((family, vehicle, time_us, columns),) = result.families
-    assert (family, vehicle.tolist(), time_us.tolist()) == (Family.DRIVE, [0], [5 * SECOND])
+    (drive,) = result.families
+    columns = drive.columns
+    assert (drive.family, drive.vehicle_index.tolist(), drive.time_us.tolist()) == (
+        Family.DRIVE,
+        [0],
+        [5 * SECOND],
+    )
     assert columns["speed"].tolist() == pytest.approx([46.8])
     assert columns["pack.current"].tolist() == pytest.approx([48.3])
 
@@ -91,9 +105,10 @@ def test_last_value_of_each_grid_cell_counts_whatever_the_order_of_arrival() -> 
         (1, 1_200_000, 256, body(90)),
     ]
 
-    ((_, vehicle, time_us, columns),) = decode(make_decoder(), *frames).families
+    (drive,) = decode(make_decoder(), *frames).families
 
-    assert list(zip(vehicle.tolist(), time_us.tolist(), columns["speed"].round(3).tolist(), strict=True)) == [
+    speed = drive.columns["speed"].round(3).tolist()
+    assert list(zip(drive.vehicle_index.tolist(), drive.time_us.tolist(), speed, strict=True)) == [
         (0, SECOND, 2.0),
         (0, 2 * SECOND, 4.0),
         (1, SECOND, 3.0),
@@ -105,15 +120,9 @@ def test_wheels_are_gathered_into_one_row_and_unmapped_signals_handed_out() -> N
         make_decoder(), (0, SECOND, TIRES_ID, bytes([50, 51, 52, 53])), (0, SECOND, 256, body(0, state=1))
     )
 
-    tire = next(columns for family, _, _, columns in result.families if family is Family.TIRE)
+    tire = next(found.columns for found in result.families if found.family is Family.TIRE)
     np.testing.assert_array_equal([[250, 255, 260, 265]], tire["tire.pressure"])
-    vehicle, time_us, names, values = result.extra
-    assert (vehicle.tolist(), time_us.tolist(), names.tolist(), values.tolist()) == (
-        [0],
-        [SECOND],
-        ["Body.State"],
-        [1.0],
-    )
+    assert extra_rows(result) == [(0, SECOND, "Body.State", 1.0)]
     assert result.counts == {"tire.pressure": 4, "speed": 1, "pack.current": 1, "Body.State": 1}
 
 
@@ -122,9 +131,9 @@ def test_sentinel_on_every_wheel_is_missing_and_on_one_wheel_a_pressure() -> Non
         make_decoder(), (0, SECOND, TIRES_ID, bytes([51] * 4)), (1, SECOND, TIRES_ID, bytes([51, 50, 51, 51]))
     )
 
-    ((_, vehicle, _, columns),) = result.families
-    assert vehicle.tolist() == [1]
-    np.testing.assert_array_equal([[255, 250, 255, 255]], columns["tire.pressure"])
+    (tire,) = result.families
+    assert tire.vehicle_index.tolist() == [1]
+    np.testing.assert_array_equal([[255, 250, 255, 255]], tire.columns["tire.pressure"])
     assert result.masked == {"tire.pressure: sentinel": 4}
 
 
@@ -157,7 +166,7 @@ def test_values_that_mean_not_available_are_missing() -> None:
 def test_batch_without_frames_gives_nothing() -> None:
     result = decode(make_decoder())
 
-    assert (result.families, result.unknown_ids, result.counts, result.extra[0].size) == ([], {}, {}, 0)
+    assert (result.families, result.unknown_ids, result.counts, result.extra.value.size) == ([], {}, {}, 0)
 
 
 @pytest.mark.parametrize(
@@ -275,10 +284,7 @@ def test_values_equal_those_of_cantools(message: Any, random: Any, frame_count: 
         decoder, *((0, 1000 * i, identifier, p) for i, p in enumerate(payloads)), width=8 if size <= 8 else 64
     )
 
-    _, time_us, names, values = result.extra
-    ours = {
-        (t // 1000, n): v for t, n, v in zip(time_us.tolist(), names.tolist(), values.tolist(), strict=True)
-    }
+    ours = {(time_us // 1000, name): value for _, time_us, name, value in extra_rows(result)}
     for i, payload in enumerate(payloads):
         try:
             theirs = reference.decode_message(identifier & 0x1FFFFFFF, payload, decode_choices=False)

@@ -1,0 +1,198 @@
+"""Values of pairs to gridded columns: the last value of a grid cell counts, whichever message brought it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.catalogue import Signal
+from data.records import BoolArray, Family, FloatArray, IntArray
+from ingest.can.entries import Entries
+from ingest.can.grid import Grid, VehicleIndex
+from ingest.can.kernel import Segments
+from ingest.can.targets import Targets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyColumns:
+    """Rows of one family, in order of vehicle and time."""
+
+    family: Family
+    vehicle_index: VehicleIndex  #: (m,)
+    time_us: IntArray  #: (m,), the grid cell's start
+    last_frame: IntArray  #: (m,), the last frame of the grid cell, of whatever message
+    columns: dict[str, FloatArray]  #: alias to (m,) or (m, elements); NaN where there is no value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraSignals:
+    """Values of signals that no map names, by signal; within a signal in order of vehicle and time."""
+
+    names: tuple[str, ...]  #: ``Message.Signal`` of every signal of the DBC
+    signal: IntArray  #: (p,), index into ``names``
+    vehicle_index: VehicleIndex  #: (p,)
+    time_us: IntArray  #: (p,), the grid cell's start
+    last_frame: IntArray  #: (p,), the last frame of the grid cell, of whatever message
+    value: FloatArray  #: (p,), finite
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Values of signals in entries, by segment."""
+
+    segments: Segments
+    entry: IntArray  #: (p,)
+    values: FloatArray  #: (p,)
+    is_good: BoolArray | None  #: (p,), which of them count; None: all
+
+
+def extra_signals(names: tuple[str, ...], grid: Grid, entries: Entries, pairs: Pairs) -> ExtraSignals:
+    """Return the last good value of each signal and grid cell.
+
+    Args:
+        names: Of all signals.
+        grid: Of the batch.
+        entries: Of the batch.
+        pairs: Of signals that are not mapped.
+    """
+    signal = np.repeat(pairs.segments.signal, pairs.segments.count)
+    entry, values = pairs.entry, pairs.values
+    if pairs.is_good is not None:
+        signal, entry, values = signal[pairs.is_good], entry[pairs.is_good], values[pairs.is_good]
+    entry_row = grid.row.take(entries.frame)
+    if signal.size:
+        row = entry_row.take(entry)
+        is_last = np.append((row[1:] != row[:-1]) | (signal[1:] != signal[:-1]), True)
+        if not is_last.all():
+            signal, entry, values = signal[is_last], entry[is_last], values[is_last]
+    return ExtraSignals(
+        names=names,
+        signal=signal,
+        vehicle_index=grid.vehicle_index.take(entry_row).take(entry),
+        time_us=grid.time_us.take(entry_row).take(entry),
+        last_frame=grid.last_frame.take(entry_row).take(entry),
+        value=values,
+    )
+
+
+def family_columns(
+    targets: Targets, grid: Grid, entries: Entries, pairs: Pairs, masked: Counter[str]
+) -> list[FamilyColumns]:
+    """Return the columns of mapped signals, family by family; sentinels of whole arrays are masked.
+
+    Args:
+        targets: What the signals are mapped to.
+        grid: Of the batch.
+        entries: Of the batch.
+        pairs: Of mapped signals, values in the catalogue's unit.
+        masked: Sentinels are counted here.
+    """
+    segments = pairs.segments
+    frame = entries.frame.take(pairs.entry)
+    chosen = _in_time_order(targets, grid, segments, frame)
+    if pairs.is_good is not None:
+        chosen = np.flatnonzero(pairs.is_good) if chosen is None else chosen[pairs.is_good[chosen]]
+    found = _Cells(
+        np.repeat(targets.column[segments.signal], segments.count),
+        np.repeat(targets.index[segments.signal], segments.count),
+        grid.row.take(frame),
+        pairs.values,
+    )
+    if chosen is not None:
+        found = found.only(chosen)
+    present = np.bincount(found.column, minlength=len(targets.signals)) > 0
+    batches: list[FamilyColumns] = []
+    for family in (Family.DRIVE, Family.TIRE, Family.CELL):
+        is_member = present & np.array(
+            [signal.family is family for signal in targets.signals], dtype=np.bool_
+        )
+        if not is_member.any():
+            continue
+        cells = found.only(np.flatnonzero(is_member.take(found.column)))
+        rows, columns = _place(targets, np.flatnonzero(is_member).tolist(), grid.time_us.size, cells, masked)
+        if rows.size:
+            batches.append(
+                FamilyColumns(
+                    family=family,
+                    vehicle_index=grid.vehicle_index[rows],
+                    time_us=grid.time_us[rows],
+                    last_frame=grid.last_frame[rows],
+                    columns=columns,
+                )
+            )
+    return batches
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Where values go: column and element of it, and grid cell; later ones overwrite earlier ones."""
+
+    column: IntArray
+    index: IntArray
+    row: IntArray
+    value: FloatArray
+
+    def only(self, chosen: IntArray) -> _Cells:
+        """Return some of them, in this order."""
+        return _Cells(
+            self.column.take(chosen),
+            self.index.take(chosen),
+            self.row.take(chosen),
+            self.value.take(chosen),
+        )
+
+
+def _in_time_order(targets: Targets, grid: Grid, segments: Segments, frame: IntArray) -> IntArray | None:
+    """Return all pairs by time where two segments feed one element, None where none do."""
+    widest = max(1, *targets.widths) if targets.widths else 1
+    place = targets.column[segments.signal] * widest + targets.index[segments.signal]
+    if np.unique(place).size == place.size:
+        return None
+    rank = np.empty(grid.order.size, dtype=np.int64)
+    rank[grid.order] = np.arange(grid.order.size)
+    return np.argsort(rank.take(frame), kind="stable")
+
+
+def _place(
+    targets: Targets, numbers: list[int], row_count: int, cells: _Cells, masked: Counter[str]
+) -> tuple[IntArray, dict[str, FloatArray]]:
+    """Return the rows that any of some columns has a value in, and the columns with only these rows."""
+    touched = np.zeros(row_count, dtype=np.bool_)
+    touched[cells.row] = True
+    rows = np.flatnonzero(touched)
+    row = (np.cumsum(touched) - 1).take(cells.row)
+    widths = np.array([max(1, width) for width in targets.widths], dtype=np.int64)
+    begin = np.zeros(widths.size, dtype=np.int64)
+    begin[numbers] = np.cumsum(widths[numbers]) - widths[numbers]
+    block = np.full(int(widths[numbers].sum()) * rows.size, np.nan)
+    block[begin.take(cells.column) * rows.size + row * widths.take(cells.column) + cells.index] = cells.value
+    columns: dict[str, FloatArray] = {}
+    has_sentinel = False
+    for number in numbers:
+        signal, width = targets.signals[number], targets.widths[number]
+        part = block[begin[number] * rows.size : (begin[number] + widths[number]) * rows.size]
+        part = part.reshape(rows.size, width) if width else part
+        hit = _sentinels(signal, part)
+        if hit is not None:
+            has_sentinel = True
+            masked[f"{signal.alias}: sentinel"] += int(hit.sum())
+            part = np.where(hit, np.nan, part)
+        columns[signal.alias] = part
+    if has_sentinel:
+        is_there = np.zeros(rows.size, dtype=np.bool_)
+        for part in columns.values():
+            is_there |= ~np.isnan(part) if part.ndim == 1 else ~np.isnan(part).all(axis=1)
+        rows, columns = rows[is_there], {alias: part[is_there] for alias, part in columns.items()}
+    return rows, columns
+
+
+def _sentinels(signal: Signal, values: FloatArray) -> BoolArray | None:
+    """Return where all elements of a row are sentinels, None where no row is."""
+    if signal.sentinel_rule != "all" or not signal.sentinels:
+        return None
+    hit: BoolArray = np.isin(values, signal.sentinels)
+    if values.ndim == 2:
+        hit &= hit.all(axis=1, keepdims=True)
+    return hit if hit.any() else None
