@@ -118,8 +118,12 @@ class CanFrames:
 
     time_us: IntArray  #: shape (n,)
     can_id: npt.NDArray[np.uint32]  #: shape (n,), bit 31 set: extended
-    length: npt.NDArray[np.uint8]  #: shape (n,)
-    data: npt.NDArray[np.uint8]  #: shape (n, 8) or (n, 64)
+    length: npt.NDArray[np.integer]  #: shape (n,)
+    data: npt.NDArray[np.uint8]  #: shape (n, 8) or (n, 64); wider where payloads take the place of frames
+
+    def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> CanFrames:
+        """Return some of the frames."""
+        return CanFrames(self.time_us[rows], self.can_id[rows], self.length[rows], self.data[rows])
 
 
 @dataclass(frozen=True, slots=True)
