@@ -63,6 +63,9 @@ class Settings:
     ingest_future_s: float = _setting(
         300.0, "Samples further in the future are refused", low=0.0, high=86_400.0
     )
+    ingest_clock_limit_s: float = _setting(
+        30.0, "A vehicle's clock that is further off is reported", low=1.0, high=86_400.0
+    )
     repair_interval_s: float = _setting(
         10.0, "Pause between two requests for the same missing messages", low=0.5, high=86_400.0
     )

@@ -16,6 +16,7 @@ from ingest.assemble import CanDecode, assemble
 from ingest.decode import CanParser, Decoder, reject_delivery
 from ingest.errors import PayloadError
 from ingest.messages import Adapter, Delivery, Message, Reject, Vehicle
+from ingest.quality_watch import QualityWatch
 from ingest.store import Batch, BatchResult, fetch_registry, is_poison, store_batch
 
 _log = structlog.get_logger("ingest")
@@ -58,6 +59,7 @@ class Intake:
         parse_can: Reads the records of a CAN payload.
         clock_s: Monotonic seconds.
         adapters: Read topics that are not ours.
+        watch: Follows the vehicles of prepared batches over time.
     """
 
     def __init__(
@@ -70,11 +72,13 @@ class Intake:
         parse_can: CanParser,
         clock_s: Callable[[], float],
         adapters: Sequence[Adapter] = (),
+        watch: QualityWatch | None = None,
     ) -> None:
         self._pool = pool
         self._slot = slot
         self._future_s = future_s
         self._can_decode = can_decode
+        self._watch = watch
         self._clock_s = clock_s
         self._registry: dict[tuple[str, Vin], Vehicle] = {}
         self._refreshed_s = -_LONGEST_REFRESH_S
@@ -121,7 +125,7 @@ class Intake:
     def prepare(self, items: Sequence[Item]) -> Prepared:
         """Return a batch made ready for the database, without asking it."""
         try:
-            return Prepared(items, self._build_batch(items))
+            return Prepared(items, self._build_batch(items, self._watch))
         except Exception as error:
             _log.warning("batch not ready, looking for the message at fault", error=str(error)[:300])
             return Prepared(items, None)
@@ -159,11 +163,15 @@ class Intake:
             return self.store(items[:middle]) + self.store(items[middle:])
         return [self._store_reject(items[0].delivery, reason)]
 
-    def _build_batch(self, items: Sequence[Item]) -> Batch:
+    def _build_batch(self, items: Sequence[Item], watch: QualityWatch | None = None) -> Batch:
         owners = [i for i, item in enumerate(items) if item.message is not None]
         messages = [message for item in items if (message := item.message) is not None]
         assembled = assemble(
-            messages, catalogue=load_catalogue(), future_s=self._future_s, can_decode=self._can_decode
+            messages,
+            catalogue=load_catalogue(),
+            future_s=self._future_s,
+            can_decode=self._can_decode,
+            watch=watch,
         )
         rejects = [item.reject for item in items if item.reject is not None]
         rejects += [

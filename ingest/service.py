@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 import structlog
 
+from data.catalogue import load_catalogue
 from data.db import Pool, open_pool
 from data.errors import DatabaseAway
 from data.heartbeat import Heartbeat
@@ -22,6 +23,7 @@ from ingest.intake import Intake
 from ingest.messages import Adapter
 from ingest.pipeline import Clock, Pipeline
 from ingest.progress import Progress
+from ingest.quality_watch import QualityWatch
 from ingest.rejects import Retried
 from ingest.rejects import retry_rejects as _retry_rejects
 from ingest.subscriber import Subscriber
@@ -109,6 +111,7 @@ def build_intake(settings: Settings, pool: Pool, adapters: Sequence[Adapter] = (
         parse_can=parse_can_payload,
         clock_s=time.monotonic,
         adapters=adapters,
+        watch=QualityWatch(load_catalogue(), clock_limit_s=settings.ingest_clock_limit_s),
     )
 
 
