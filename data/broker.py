@@ -41,6 +41,7 @@ ROLES: Mapping[str, Access] = MappingProxyType(
     {
         "ingest": Access(read=(f"{PREFIX}/+/+/up/#", "$SYS/#"), write=(f"{PREFIX}/+/+/down/resend",)),
         "notify": Access(read=("$SYS/#",), write=(f"{PREFIX}/+/+/down/warning",)),
+        "gateway": Access(write=(f"{PREFIX}/+/+/up/#",)),
         "simulator": Access(read=(f"{PREFIX}/+/+/down/#",), write=(f"{PREFIX}/+/+/up/#",)),
     }
 )

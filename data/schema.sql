@@ -683,6 +683,15 @@ CREATE TABLE api_keys (
     CHECK ((role = 'station') = (station_id IS NOT NULL))
 );
 
+-- Platforms that forward the frames of a tenant's vehicles over one TCP link (GB/T 32960.3 commands 05 and 06).
+CREATE TABLE gateway_platforms (
+    name        text PRIMARY KEY CHECK (name ~ '^[a-zA-Z0-9_-]{1,12}$'),   -- as their login frame gives it
+    tenant_id   int NOT NULL REFERENCES tenants,
+    secret_hash text NOT NULL,              -- argon2id
+    created_at  timestamptz NOT NULL,
+    revoked_at  timestamptz
+);
+
 CREATE TABLE login_sessions (
     token_hash  bytea PRIMARY KEY,          -- SHA-256 of a 256-bit random token
     user_id     int NOT NULL REFERENCES users ON DELETE CASCADE,

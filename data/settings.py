@@ -25,8 +25,8 @@ class Settings:
     )
     mqtt_url: str = _setting(
         "",
-        "Broker as mqtt[s]://user:password@host:port; {role} in it stands for ingest, notify or simulator;"
-        " empty: the embedded broker",
+        "Broker as mqtt[s]://user:password@host:port; {role} in it stands for ingest, notify, gateway or"
+        " simulator; empty: the embedded broker",
         schemes=("mqtt", "mqtts"),
     )
     home: str = _setting("", "Where the embedded servers and keys live; empty: ~/.local/share/anxin")
@@ -123,6 +123,26 @@ class Settings:
     retention_days_reject: int = _setting(90, "Days that rejects are kept", low=1, high=36_500)
     retention_days_stream: int = _setting(
         90, "Days that the message account of a finished boot is kept", low=14, high=36_500
+    )
+    gateway_host: str = _setting("127.0.0.1", "Address the GB/T 32960 gateway listens on")
+    gateway_port: int = _setting(
+        0, "Port the GB/T 32960 gateway listens on; 0: anxin up starts none", low=0, high=65535
+    )
+    gateway_tls_cert: str = _setting("", "Certificate chain of the gateway, PEM; empty: plain TCP")
+    gateway_tls_key: str = _setting("", "Key of the certificate, PEM; empty: it is in the same file")
+    gateway_tenant: str = _setting("", "Tenant whose vehicles the gateway serves; empty: of every tenant")
+    gateway_connections: int = _setting(
+        10_000, "Connections before others are turned away", low=1, high=500_000
+    )
+    gateway_idle_s: float = _setting(
+        180.0, "Silence, heartbeats included, after which a connection is closed", low=1.0, high=86_400.0
+    )
+    gateway_login_s: float = _setting(30.0, "Time for a login after connecting", low=0.1, high=3600.0)
+    gateway_window_messages: int = _setting(
+        2000, "Frames that wait for the broker before the gateway stops reading", low=1, high=60_000
+    )
+    gateway_window_bytes: int = _setting(
+        33_554_432, "Bytes that wait for the broker before the gateway stops reading", low=65_536, high=2**31
     )
     fresh_s: float = _setting(
         900.0, "A live warning needs a live sample not older than this", low=1.0, high=86_400.0
