@@ -1,0 +1,75 @@
+"""Messages that standards define, for models whose DBC does not: OBD service 01 and common J1939 groups."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+#: OBD answers, whichever engine sends them, stand in the standard DBC under this identifier (ISO 15765-4).
+OBD_ID = 0x7E8
+#: 29-bit answers to the tester (ISO 15765-4 §10.5.3), from any address.
+OBD_29_BASE, OBD_29_MASK = 0x98DA_F100, 0xFFFF_FF00
+
+_OBD_MAP: Mapping[str, str] = {
+    "OBD2.VehicleSpeed": "speed",
+    "OBD2.Odometer": "odometer",
+    "OBD2.HybridBatteryCharge": "soc",
+    "OBD2.AmbientTemperature": "ambient",
+    "OBD2.BarometricPressure": "barometer",
+    "OBD2.CoolantTemperature": "coolant",
+    "OBD2.ModuleVoltage": "lv.voltage",
+    "OBD2.AcceleratorPositionD": "accelerator",
+}
+_J1939_MAP: Mapping[str, str] = {
+    "CCVS1.VehicleSpeed": "speed",
+    "VDHR.TotalDistance": "odometer",
+    "HVESSD1.BatteryVoltage": "pack.voltage",
+    "HVESSD2.StateOfCharge": "soc",
+    "AMB.AmbientTemperature": "ambient",
+    "AMB.BarometricPressure": "barometer",
+    "ET1.CoolantTemperature": "coolant",
+    "VEP1.BatteryVoltage": "lv.voltage",
+}
+#: Tires of each axle, front to back, by the vehicle's number of wheels; from 6 on the rear ones are dual.
+_AXLES: Mapping[int, tuple[int, ...]] = {
+    2: (1, 1),
+    4: (2, 2),
+    6: (2, 4),
+    8: (2, 2, 4),
+    10: (2, 4, 4),
+    12: (2, 2, 4, 4),
+    14: (2, 4, 4, 4),
+}
+
+
+@cache
+def read_standard(name: str) -> str:
+    """Return the text of a standard DBC, ``obd`` or ``j1939``."""
+    return resources.files("data").joinpath(f"dbc/standard_{name}.dbc").read_text("utf-8")
+
+
+def standard_map(name: str, *, wheel_count: int, taken: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return the signal map of a standard DBC.
+
+    Args:
+        name: ``obd`` or ``j1939``.
+        wheel_count: Tells which tire a location of PGN 65268 is: axle in the high half byte, position from
+            the left in the low one (SAE J1939-71, SPN 929).
+        taken: Aliases that the vehicle model's own map feeds; they are left to it.
+    """
+    pairs = _OBD_MAP if name == "obd" else _J1939_MAP
+    found: dict[str, dict[str, Any]] = {
+        signal: {"alias": alias} for signal, alias in pairs.items() if alias not in taken
+    }
+    if name == "obd":
+        return found
+    index = 0
+    for axle, tires in enumerate(_AXLES.get(wheel_count, ())):
+        for position in range(tires):
+            for signal, alias in (("Pressure", "tire.pressure"), ("Temperature", "tire.temperature")):
+                if alias not in taken:
+                    found[f"TIRE.{signal}{axle}{position}"] = {"alias": alias, "index": index}
+            index += 1
+    return found
