@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,10 +31,25 @@ class ExtraSignals:
 
     names: tuple[str, ...]  #: ``Message.Signal`` of every signal of the DBC
     signal: IntArray  #: (p,), index into ``names``
-    vehicle_index: VehicleIndex  #: (p,)
-    time_us: IntArray  #: (p,), the grid cell's start
-    last_frame: IntArray  #: (p,), the last frame of the grid cell, of whatever message
     value: FloatArray  #: (p,), finite
+    entry: IntArray  #: (p,), frame in a node, index into ``row``
+    row: IntArray  #: (e,), grid cell of each entry
+    grid: Grid
+
+    @property
+    def vehicle_index(self) -> VehicleIndex:
+        """Return the vehicle of each value, shape (p,)."""
+        return self.grid.vehicle_index.take(self.row).take(self.entry)
+
+    @property
+    def time_us(self) -> IntArray:
+        """Return the start of each value's grid cell, shape (p,)."""
+        return self.grid.time_us.take(self.row).take(self.entry)
+
+    @property
+    def last_frame(self) -> IntArray:
+        """Return the last frame of each value's grid cell, of whatever message; shape (p,)."""
+        return self.grid.last_frame.take(self.row).take(self.entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,28 +71,26 @@ def extra_signals(names: tuple[str, ...], grid: Grid, entries: Entries, pairs: P
         entries: Of the batch.
         pairs: Of signals that are not mapped.
     """
-    signal = np.repeat(pairs.segments.signal, pairs.segments.count)
+    signal = pairs.segments.signal.repeat(pairs.segments.count)
     entry, values = pairs.entry, pairs.values
+    row = grid.row.take(entries.frame)
+    is_last = None
     if pairs.is_good is not None:
         signal, entry, values = signal[pairs.is_good], entry[pairs.is_good], values[pairs.is_good]
-    entry_row = grid.row.take(entries.frame)
-    if signal.size:
-        row = entry_row.take(entry)
-        is_last = np.append((row[1:] != row[:-1]) | (signal[1:] != signal[:-1]), True)
-        if not is_last.all():
-            signal, entry, values = signal[is_last], entry[is_last], values[is_last]
-    return ExtraSignals(
-        names=names,
-        signal=signal,
-        vehicle_index=grid.vehicle_index.take(entry_row).take(entry),
-        time_us=grid.time_us.take(entry_row).take(entry),
-        last_frame=grid.last_frame.take(entry_row).take(entry),
-        value=values,
-    )
+        if signal.size:
+            rows = row.take(entry)
+            is_last = np.append((rows[1:] != rows[:-1]) | (signal[1:] != signal[:-1]), True)
+    elif row.size:
+        last_entry = np.append(row[1:] != row[:-1], True)
+        last_entry[entries.start + entries.count - 1] = True
+        is_last = None if last_entry.all() else last_entry.take(entry)
+    if is_last is not None:
+        signal, entry, values = signal[is_last], entry[is_last], values[is_last]
+    return ExtraSignals(names=names, signal=signal, value=values, entry=entry, row=row, grid=grid)
 
 
 def family_columns(
-    targets: Targets, grid: Grid, entries: Entries, pairs: Pairs, masked: Counter[str]
+    targets: Targets, grid: Grid, entries: Entries, pairs: Pairs, masked: dict[str, int]
 ) -> list[FamilyColumns]:
     """Return the columns of mapped signals, family by family; sentinels of whole arrays are masked.
 
@@ -156,7 +168,7 @@ def _in_time_order(targets: Targets, grid: Grid, segments: Segments, frame: IntA
 
 
 def _place(
-    targets: Targets, numbers: list[int], row_count: int, cells: _Cells, masked: Counter[str]
+    targets: Targets, numbers: list[int], row_count: int, cells: _Cells, masked: dict[str, int]
 ) -> tuple[IntArray, dict[str, FloatArray]]:
     """Return the rows that any of some columns has a value in, and the columns with only these rows."""
     touched = np.zeros(row_count, dtype=np.bool_)
@@ -177,7 +189,7 @@ def _place(
         hit = _sentinels(signal, part)
         if hit is not None:
             has_sentinel = True
-            masked[f"{signal.alias}: sentinel"] += int(hit.sum())
+            masked[f"{signal.alias}: sentinel"] = int(hit.sum())
             part = np.where(hit, np.nan, part)
         columns[signal.alias] = part
     if has_sentinel:

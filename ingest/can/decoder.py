@@ -11,7 +11,6 @@ Two rules go with that:
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -142,8 +141,8 @@ class CanDecoder:
             families=families,
             extra=extra,
             unknown_ids=dict(zip(unknown.tolist(), frames.tolist(), strict=True)),
-            masked=dict(batch.masked),
-            counts=dict(batch.counts),
+            masked=batch.masked,
+            counts=batch.counts,
         )
 
     def _mapped(self, batch: _Batch) -> list[FamilyColumns]:
@@ -178,8 +177,8 @@ class _Batch:
     entries: Entries
     length: IntArray
     words: FrameWords
-    masked: Counter[str] = field(default_factory=Counter)
-    counts: Counter[str] = field(default_factory=Counter)
+    masked: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
     def segments(self, wanted: BoolArray) -> tuple[Segments, BoolArray | None]:
         """Return the segments of wanted signals and which pairs fit into their frames; None: all do."""
@@ -192,35 +191,31 @@ class _Batch:
         if not is_short.any():
             return Segments.of(layout, signal, entries.start[at], entries.count[at]), None
         beyond = layout.needed[signal] > 8 * self.words.words_per_frame  # no frame can have it
-        for number, count in zip(signal[beyond].tolist(), entries.count[at[beyond]].tolist(), strict=True):
-            self.masked[f"{layout.names[number]}: frame too short"] += count
+        _add(self.masked, self._too_short(signal[beyond]), entries.count[at[beyond]])
         signal, at = signal[~beyond], at[~beyond]
         segments = Segments.of(layout, signal, entries.start[at], entries.count[at])
         fits = length.take(segments.entries()) >= np.repeat(layout.needed[segments.signal], segments.count)
-        self._add(
-            self.masked, segments, ~fits, [f"{layout.names[s]}: frame too short" for s in segments.signal]
-        )
+        _add(self.masked, self._too_short(segments.signal), segments.sums(~fits))
         return segments, fits
+
+    def _too_short(self, signals: IntArray) -> list[str]:
+        return [f"{self.layout.names[signal]}: frame too short" for signal in signals.tolist()]
 
     def count(
         self, segments: Segments, names: list[str], is_bad: BoolArray, fits: BoolArray | None
     ) -> BoolArray | None:
         """Count values by name, good and bad, and return which are good; None: all are."""
         if fits is None and not is_bad.any():
-            for name, number in zip(names, segments.count.tolist(), strict=True):
-                self.counts[name] += number
+            _add(self.counts, names, segments.count)
             return None
         is_there = np.ones(is_bad.size, dtype=np.bool_) if fits is None else fits
-        self._add(self.masked, segments, is_bad & is_there, [f"{name}: out of range" for name in names])
+        _add(self.masked, [f"{name}: out of range" for name in names], segments.sums(is_bad & is_there))
         is_good: BoolArray = is_there & ~is_bad
-        self._add(self.counts, segments, is_good, names)
+        _add(self.counts, names, segments.sums(is_good))
         return is_good
 
-    def _add(self, counter: Counter[str], segments: Segments, hit: BoolArray, names: list[str]) -> None:
-        if not hit.size:
-            return
-        for name, number in zip(
-            names, np.add.reduceat(hit, segments.begin, dtype=np.int64).tolist(), strict=True
-        ):
-            if number:
-                counter[name] += number
+
+def _add(counter: dict[str, int], names: list[str], counts: IntArray) -> None:
+    for name, count in zip(names, counts.tolist(), strict=True):
+        if count:
+            counter[name] = counter.get(name, 0) + count

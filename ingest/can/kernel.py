@@ -13,6 +13,7 @@ to the right end, which extends the sign.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from data.records import FloatArray, IntArray
-from ingest.can.layout import Kind, Layout, Words
+from ingest.can.layout import IS_BEYOND, IS_BIG_ENDIAN, IS_LINEAR, Kind, Layout, Words, run_kind
 
 _WORD = np.uint64(64)
+_PIECE = 16_384  #: pairs, about: what one step leaves is still in the processor's cache for the next
 _FLOATS = {
     Kind.FLOAT_16: (np.uint16, np.float16),
     Kind.FLOAT_32: (np.uint32, np.float32),
@@ -50,19 +52,27 @@ class Segments:
 
     def entries(self) -> IntArray:
         """Return the entry of each pair."""
-        return np.repeat(self.first_entry - self.begin, self.count) + np.arange(self.pair_count)
+        return (self.first_entry - self.begin).repeat(self.count) + np.arange(self.pair_count)
 
-    def spread(self, by_signal: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        """Return what a table over signals has for each pair."""
-        return np.repeat(by_signal[self.signal], self.count)
+    def sums(self, hit: npt.NDArray[np.bool_]) -> IntArray:
+        """Return how many pairs of each segment are hit, shape (g,)."""
+        if not hit.size:
+            return np.zeros(self.signal.size, dtype=np.int64)
+        return np.add.reduceat(hit, self.begin, dtype=np.int64)
 
     def runs(self, layout: Layout) -> Iterator[tuple[int, Segments, slice]]:
-        """Yield each value of ``Layout.run``, its segments and its pairs."""
+        """Yield segments of one value of ``Layout.run``, that value and their pairs, in handy pieces."""
+        if not self.signal.size:
+            return
         run = layout.run[self.signal]
-        cuts = np.flatnonzero(np.concatenate(([True], run[1:] != run[:-1], [True]))) if run.size else run[:0]
-        for low, high in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
-            begin = int(self.begin[low])
-            end = int(self.begin[high]) if high < run.size else self.pair_count
+        piece = self.begin // _PIECE
+        is_new = np.empty(run.size + 1, dtype=np.bool_)
+        is_new[0] = is_new[-1] = True
+        is_new[1:-1] = (run[1:] != run[:-1]) | (piece[1:] != piece[:-1])
+        cuts = is_new.nonzero()[0].tolist()
+        begins = [*self.begin.tolist(), self.pair_count]
+        for low, high in itertools.pairwise(cuts):
+            begin, end = begins[low], begins[high]
             part = Segments(
                 self.signal[low:high],
                 self.first_entry[low:high],
@@ -88,33 +98,34 @@ class FrameWords:
             padded = np.zeros((n, 8 * self.words_per_frame), dtype=np.uint8)
             padded[:, :width] = data
             data = padded
-        little = np.ascontiguousarray(data).view("<u8").astype(np.uint64, copy=False).ravel()
-        if self.words_per_frame == 1:
-            little = little.take(frame)
-        else:  # a signal may run on into the word after its own: there must be one after the last, too
-            little = np.concatenate((little, np.zeros(1, np.uint64)))
-        self._frame = frame
-        self._little = little
-        self._big: Words | None = None
+        words = np.ascontiguousarray(data).view("<u8").astype(np.uint64, copy=False)
+        little = words[:, 0].take(frame)
+        self._first_words = (little, little.byteswap())
+        self._words = words.ravel()
+        self._first_of_entry = frame * self.words_per_frame
 
-    def left_aligned(
-        self, layout: Layout, segments: Segments, entry: IntArray, *, is_big_endian: bool
-    ) -> Words:
+    def left_aligned(self, layout: Layout, segments: Segments, entry: IntArray, run: int) -> Words:
         """Return the bits of each pair at the left end of a word; what follows them is not cleared."""
-        words = self._big_endian() if is_big_endian else self._little
+        is_big_endian = bool(run & IS_BIG_ENDIAN)
         first, length = layout.first[segments.signal], layout.length[segments.signal]
-        if self.words_per_frame == 1:
-            taken: Words = words.take(entry)
-            taken <<= np.repeat(first if is_big_endian else _WORD - first - length, segments.count)
-            return taken
-        index = self._frame.take(entry) * self.words_per_frame
-        index += np.repeat((first >> np.uint64(6)).astype(np.int64), segments.count)
-        taken = words.take(index)
-        index += 1
-        following = words.take(index)
-        offset = np.repeat(first & np.uint64(63), segments.count)
+        if run & IS_BEYOND:
+            return self._across_words(first, length, segments, entry, is_big_endian=is_big_endian)
+        taken: Words = self._first_words[is_big_endian].take(entry)
+        taken <<= (first if is_big_endian else _WORD - first - length).repeat(segments.count)
+        return taken
+
+    def _across_words(
+        self, first: Words, length: Words, segments: Segments, entry: IntArray, *, is_big_endian: bool
+    ) -> Words:
+        index = self._first_of_entry.take(entry)
+        index += (first >> np.uint64(6)).astype(np.int64).repeat(segments.count)
+        taken: Words = self._words.take(index)
+        index += 1  # a signal may run on into the next word; after the last one nothing of it is used
+        following = self._words.take(index, mode="clip")
+        offset = (first & np.uint64(63)).repeat(segments.count)
         rest = np.uint64(63) - offset  # a shift by 64 is not defined: one bit first, the rest then
         if is_big_endian:
+            taken, following = taken.byteswap(), following.byteswap()
             taken <<= offset
             following >>= np.uint64(1)
             following >>= rest
@@ -124,13 +135,8 @@ class FrameWords:
         following <<= np.uint64(1)
         following <<= rest
         taken |= following
-        taken <<= np.repeat(_WORD - length, segments.count)
+        taken <<= (_WORD - length).repeat(segments.count)
         return taken
-
-    def _big_endian(self) -> Words:
-        if self._big is None:
-            self._big = self._little.byteswap()
-        return self._big
 
 
 def read_raw(words: FrameWords, layout: Layout, segments: Segments, entry: IntArray) -> Words:
@@ -146,7 +152,7 @@ def read_values(words: FrameWords, layout: Layout, segments: Segments, entry: In
     values = np.empty(segments.pair_count)
     with np.errstate(over="ignore", invalid="ignore"):  # IEEE floats off the bus may be anything
         for run, part, pairs in segments.runs(layout):
-            kind = Kind(run >> 3)
+            kind = run_kind(run)
             raw = _raw(words, layout, part, entry[pairs], run)
             if kind in (Kind.EXACT_UNSIGNED, Kind.EXACT_SIGNED):
                 _scale_exactly(layout, part, raw, values[pairs])
@@ -157,18 +163,18 @@ def read_values(words: FrameWords, layout: Layout, segments: Segments, entry: In
                 number = raw.astype(unsigned).view(floating).astype(np.float64)
             elif kind is not Kind.UNSIGNED_64:
                 number = raw.view(np.int64)  # converts faster
-            if run & 2:
-                np.multiply(number, np.repeat(layout.scale[part.signal], part.count), out=values[pairs])
-                values[pairs] += np.repeat(layout.offset[part.signal], part.count)
+            if run & IS_LINEAR:
+                np.multiply(number, layout.scale[part.signal].repeat(part.count), out=values[pairs])
+                values[pairs] += layout.offset[part.signal].repeat(part.count)
             else:
                 values[pairs] = number
     return values
 
 
 def _raw(words: FrameWords, layout: Layout, segments: Segments, entry: IntArray, run: int) -> Words:
-    aligned = words.left_aligned(layout, segments, entry, is_big_endian=bool(run & 4))
-    shift = np.repeat(_WORD - layout.length[segments.signal], segments.count)
-    if run >> 3 in (Kind.SIGNED, Kind.EXACT_SIGNED):
+    aligned = words.left_aligned(layout, segments, entry, run)
+    shift = (_WORD - layout.length[segments.signal]).repeat(segments.count)
+    if run_kind(run) in (Kind.SIGNED, Kind.EXACT_SIGNED):
         signed = aligned.view(np.int64)
         signed >>= shift.view(np.int64)
     else:

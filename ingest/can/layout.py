@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 Words = npt.NDArray[np.uint64]
 
 
+#: Bits of ``Layout.run`` below the kind.
+IS_LINEAR, IS_BIG_ENDIAN, IS_BEYOND = 1, 2, 4
+_KIND_SHIFT = 3
+
+
 class Kind(IntEnum):
     """How the bits of a signal become a number."""
 
@@ -48,7 +53,7 @@ class Layout:
     )
     length: Words  #: (s,), bits
     needed: IntArray  #: (s,), bytes a frame must have
-    run: npt.NDArray[np.int16]  #: (s,), ``8 * kind + 4 * is_big_endian + 2 * is_linear``
+    run: npt.NDArray[np.int16]  #: (s,), kind, place, byte order and scaling, see ``run_kind`` and the bits
     scale: FloatArray  #: (s,)
     offset: FloatArray  #: (s,)
     is_mapped: BoolArray  #: (s,)
@@ -124,7 +129,14 @@ def _run(signal: CompiledSignal) -> int:
         kind = Kind.SIGNED
     else:
         kind = Kind.UNSIGNED_64 if signal.length == 64 else Kind.UNSIGNED
-    return 8 * kind + 4 * signal.is_big_endian + 2 * ((signal.scale, signal.offset) != (1.0, 0.0))
+    run = kind << _KIND_SHIFT
+    run |= IS_LINEAR * ((signal.scale, signal.offset) != (1.0, 0.0))
+    return run | IS_BIG_ENDIAN * signal.is_big_endian | IS_BEYOND * (signal.needed > 8)
+
+
+def run_kind(run: int) -> Kind:
+    """Return the kind in a value of ``Layout.run``."""
+    return Kind(run >> _KIND_SHIFT)
 
 
 def _starts(sizes: Sequence[int]) -> IntArray:
