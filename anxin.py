@@ -175,6 +175,14 @@ def api(supervised: Supervised = False) -> None:
 
 
 @app.command()
+def gateway(supervised: Supervised = False) -> None:
+    """Let GB/T 32960 vehicles and platforms in over TCP and pass their frames on to the broker."""
+    from ingest.gateway.service import run
+
+    _serve(run, "gateway", is_supervised=supervised)
+
+
+@app.command()
 def maintain(supervised: Supervised = False) -> None:
     """Keep rollups up to date and delete what is past its retention; any number agree on one."""
     from data.service import run_maintain
@@ -658,6 +666,51 @@ def demo(
                 if as_json:
                     _print_json(run.report() | ({"missing": missing} if until_order else {}))
     raise typer.Exit(1 if until_order and missing else 0)
+
+
+# ------------------------------------------------------------------ platforms
+
+platforms = typer.Typer(
+    no_args_is_help=True, help="Platforms that forward their vehicles' frames to the gateway."
+)
+app.add_typer(platforms, name="platforms")
+PlatformName = Annotated[str, typer.Argument(help="1-12 letters, digits, '-' and '_'.", show_default=False)]
+
+
+@platforms.command("add")
+def platforms_add(name: PlatformName) -> None:
+    """Let a platform in; prints its password, once."""
+    from data.db import connect
+    from ingest.gateway.store import add_platform
+
+    with connect(_running().database_url, name="anxin-platforms") as connection:
+        password = add_platform(connection, name, tenant=TENANT, now=datetime.now(UTC))
+    sys.stdout.write(f"{password}\n")
+
+
+@platforms.command("revoke")
+def platforms_revoke(name: PlatformName) -> None:
+    """Keep a platform out from its next login on."""
+    from data.db import connect
+    from ingest.gateway.store import revoke_platform
+
+    with connect(_running().database_url, name="anxin-platforms") as connection:
+        revoke_platform(connection, name, tenant=TENANT, now=datetime.now(UTC))
+
+
+@platforms.command("list")
+def platforms_list(as_json: Json = False) -> None:
+    """List the platforms."""
+    from data.db import connect
+    from ingest.gateway.store import list_platforms
+
+    with connect(_running().database_url, name="anxin-platforms") as connection:
+        found = list_platforms(connection, tenant=TENANT)
+    for item in found:
+        until = f", revoked {item['revoked_at']:%F %T}" if item["revoked_at"] else ""
+        console.print(f"{item['name']} since {item['created_at']:%F %T}{until}")
+    if as_json:
+        _print_json({"platforms": found})
 
 
 # ------------------------------------------------------------------ benchmarks

@@ -33,6 +33,7 @@ SERVICES: Mapping[str, str | None] = {
     "notify": "notify",
     "api": None,
     "maintain": None,
+    "gateway": "gateway",
 }
 _RUN_FILE = "run.json"
 
@@ -65,7 +66,7 @@ class Installation:
     ) -> None:
         self._settings = settings
         self._environ = environ
-        self._services = services
+        self._services = [name for name in services if name != "gateway" or settings.gateway_port]
         self._database: EmbeddedDatabase | None = None
         self._broker: EmbeddedBroker | None = None
         self._supervisor: Supervisor | None = None
@@ -96,7 +97,9 @@ class Installation:
                 f"ANXIN_HOME={str(home)!r}: must be a directory to write to ({error.strerror})"
             ) from error
         if "api" in self._services:
-            _check_free(settings.http_host, settings.http_port)
+            _check_free("HTTP", settings.http_host, settings.http_port, more=": take another, or --port")
+        if "gateway" in self._services:
+            _check_free("GATEWAY", settings.gateway_host, settings.gateway_port)
         database_url = settings.database_url
         if not database_url:
             self._database = EmbeddedDatabase(home)
@@ -192,8 +195,8 @@ class Installation:
         self._lock.release()
 
 
-def _check_free(host: str, port: int) -> None:
-    """Check that the API will be able to listen; its service would only be started again and again."""
+def _check_free(name: str, host: str, port: int, *, more: str = "") -> None:
+    """Check that a service will be able to listen; it would only be started again and again."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -201,7 +204,7 @@ def _check_free(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         raise SettingsError(
-            f"ANXIN_HTTP_PORT={port}: cannot listen on {host} ({error.strerror}): take another, or --port"
+            f"ANXIN_{name}_PORT={port}: cannot listen on {host} ({error.strerror}){more}"
         ) from error
 
 

@@ -48,6 +48,8 @@ class Header:
 
 def find_start(stream: bytes | bytearray, position: int) -> int:
     """Return where the next start bytes of either edition are, -1 where none are left."""
+    if bytes(stream[position : position + 2]) in EDITIONS:
+        return position
     found = [at for start in EDITIONS if (at := stream.find(start, position)) >= 0]
     return min(found, default=-1)
 
