@@ -137,11 +137,16 @@ UPDATE vehicles SET firmware = %(firmware)s, time_zone = coalesce(%(time_zone)s,
 WHERE vehicle_id = %(vehicle_id)s
     AND (firmware, time_zone) IS DISTINCT FROM (%(firmware)s, coalesce(%(time_zone)s, time_zone))
 
--- insert_reject --
-INSERT INTO rejects AS r (received, tenant, vin, topic, reason, detail, payload, digest, is_retryable)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+-- insert_rejects --
+-- Sorted by digest, so that two ingesters take row locks in one order.
+INSERT INTO rejects AS r
+    (received, tenant, vin, topic, reason, detail, payload, digest, is_retryable, seen_count)
+SELECT * FROM unnest(
+    %(received)s::timestamptz[], %(tenant)s::text[], %(vin)s::text[], %(topic)s::text[], %(reason)s::text[],
+    %(detail)s::text[], %(payload)b::bytea[], %(digest)b::bytea[], %(is_retryable)s::boolean[], %(seen_count)s::int[]
+)
 ON CONFLICT (digest) DO UPDATE SET
-    seen_count = r.seen_count + 1, reason = excluded.reason, detail = excluded.detail,
+    seen_count = r.seen_count + excluded.seen_count, reason = excluded.reason, detail = excluded.detail,
     is_retryable = excluded.is_retryable
 
 -- insert_batch --

@@ -217,15 +217,30 @@ def _is_time_zone(name: str) -> bool:
 
 
 def _write_rejects(connection: Connection, rejects: Sequence[Reject]) -> None:
-    rows = [
-        (
-            _at(r.received_us), r.tenant, r.vin, _clean(r.topic), r.reason, _clean(r.detail)[:1000],
-            r.payload, r.digest, r.is_retryable,
-        )
-        for r in sorted(rejects, key=lambda r: r.digest)
-    ]  # fmt: skip
-    if rows:
-        connection.cursor().executemany(_Q["insert_reject"], rows)
+    """Write rejects in one statement, each distinct message once."""
+    newest: dict[bytes, Reject] = {}
+    counts: Counter[bytes] = Counter()
+    for reject in rejects:
+        digest = reject.digest
+        newest[digest] = reject
+        counts[digest] += 1
+    if not newest:
+        return
+    digests = sorted(newest)
+    found = [newest[digest] for digest in digests]
+    values = {
+        "received": [_at(r.received_us) for r in found],
+        "tenant": [r.tenant for r in found],
+        "vin": [r.vin for r in found],
+        "topic": [_clean(r.topic) for r in found],
+        "reason": [r.reason for r in found],
+        "detail": [_clean(r.detail)[:1000] for r in found],
+        "payload": [r.payload for r in found],
+        "digest": digests,
+        "is_retryable": [r.is_retryable for r in found],
+        "seen_count": [counts[digest] for digest in digests],
+    }
+    connection.execute(_Q["insert_rejects"], values)
 
 
 def _clean(text: str) -> str:
