@@ -11,14 +11,15 @@ Two rules go with that:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from data.records import BoolArray, IntArray
+from data.records import BoolArray, FloatArray, IntArray
+from ingest.can.absence import build_absence
 from ingest.can.columns import ExtraSignals, FamilyColumns, Pairs, extra_signals, family_columns
 from ingest.can.database import EXTENDED, CompiledMessage, compile_database
 from ingest.can.entries import Entries, follow_multiplexers, sort_frames
@@ -44,7 +45,8 @@ class CanDecoder:
     """Decoder for one vehicle model: its DBC, its signal map and its grid.
 
     Messages that the DBC declares to be J1939's (``VFrameFormat "J1939PG"``) are found by their parameter
-    group, whoever sends them; an identifier that the DBC has as it is comes first.
+    group, whoever sends them; an identifier that the DBC has as it is comes first. Their codes for "not
+    available" and "error" are masked.
 
     Args:
         dbc_text: The DBC file's text.
@@ -56,6 +58,7 @@ class CanDecoder:
         keep_unmapped: Hand out signals that the map does not name.
         normalise: Brings identifiers, shape (n,), to the form in which extended ones of the DBC and of the
             frames are compared; None: ``mask_j1939`` for the messages that the DBC declares to be J1939's.
+        j1939_ids: Identifiers of the messages that are J1939's; None: those that the DBC declares so.
 
     Raises:
         CatalogueError: The DBC cannot be read, the map contradicts it or the catalogue, or the grid is not
@@ -73,6 +76,7 @@ class CanDecoder:
         wheel_count: int,
         keep_unmapped: bool = True,
         normalise: Normalise | None = None,
+        j1939_ids: Collection[int] | None = None,
     ) -> None:
         array_lengths = {"cell": cell_count, "probe": probe_count, "wheel": wheel_count}
         self._messages = compile_database(dbc_text, signal_map, array_lengths=array_lengths)
@@ -84,10 +88,14 @@ class CanDecoder:
         )
         self._exact = IdentifierIndex(self._messages)
         self._normalise = normalise or mask_j1939
+        if j1939_ids is None:
+            j1939_ids = {message.can_id for message in self._messages.values() if message.is_j1939}
+        j1939_names = {s.name for i in j1939_ids for s in self._messages[i].signals}
+        self._absence = build_absence(self._layout, j1939_names) if j1939_names else None
         loose = [
             position
             for position, message in enumerate(self._messages.values())
-            if message.can_id & EXTENDED and (normalise is not None or message.is_j1939)
+            if message.can_id & EXTENDED and (normalise is not None or message.can_id in j1939_ids)
         ]
         self._loose_position = np.array(loose, dtype=np.int64)
         identifiers = np.array(list(self._messages), dtype=np.uint32)[self._loose_position]
@@ -150,9 +158,9 @@ class CanDecoder:
         if not segments.pair_count:
             return []
         entry = segments.entries()
-        values, is_bad = self._targets.convert(
-            segments, read_values(batch.words, self._layout, segments, entry)
-        )
+        values = read_values(batch.words, self._layout, segments, entry)
+        fits = self._leave_out_absent(batch, segments, values, fits)
+        values, is_bad = self._targets.convert(segments, values)
         names = [self._targets.signals[c].alias for c in self._targets.column[segments.signal].tolist()]
         is_good = batch.count(segments, names, is_bad, fits)
         pairs = Pairs(segments, entry, values, is_good)
@@ -162,10 +170,25 @@ class CanDecoder:
         segments, fits = batch.segments(self._is_unmapped)
         entry = segments.entries()
         values = read_values(batch.words, self._layout, segments, entry)
+        fits = self._leave_out_absent(batch, segments, values, fits)
         names = [self._layout.names[signal] for signal in segments.signal.tolist()]
         is_good = batch.count(segments, names, ~np.isfinite(values), fits)
         pairs = Pairs(segments, entry, values, is_good)
         return extra_signals(self._layout.names, batch.grid, batch.entries, pairs)
+
+    def _leave_out_absent(
+        self, batch: _Batch, segments: Segments, values: FloatArray, fits: BoolArray | None
+    ) -> BoolArray | None:
+        """Count J1939's codes for error and not available; return which pairs are left, None: all."""
+        if self._absence is None or not segments.pair_count:
+            return fits
+        found = self._absence.find(segments, values)
+        for hit, reason in zip(found, ("error", "not available"), strict=True):
+            if hit.any():
+                names = [f"{self._layout.names[signal]}: {reason}" for signal in segments.signal.tolist()]
+                _add(batch.masked, names, segments.sums(hit if fits is None else hit & fits))
+                fits = ~hit if fits is None else fits & ~hit
+        return fits
 
 
 @dataclass(frozen=True, slots=True)
