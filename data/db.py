@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
-from typing import Any, LiteralString, cast
+from typing import Any, ClassVar, LiteralString, TypeVar, cast
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -37,13 +38,59 @@ _ALIVE: dict[str, Any] = {
 }
 
 
+_Answer = TypeVar("_Answer")
+
+
+class _Connection(psycopg.Connection[TupleRow]):
+    """A connection that closes when the server says nothing for ``answer_s`` while it owes an answer.
+
+    TCP notices a peer that is gone. It does not notice one that hangs, nor a proxy that holds the connection
+    open and forwards nothing: there a statement would wait for ever, and the service with it.
+    """
+
+    answer_s: ClassVar[float] = 0.0  #: 0: wait for ever
+
+    def wait(self, gen: Generator[Any, Any, _Answer], *args: Any, **kwargs: Any) -> _Answer:
+        """Run one exchange with the server; psycopg asks the generator again a few times a second."""
+        if not self.answer_s:
+            return super().wait(gen, *args, **kwargs)
+        return super().wait(self._until_silent(gen), *args, **kwargs)
+
+    def _until_silent(self, gen: Generator[Any, Any, _Answer]) -> Generator[Any, Any, _Answer]:
+        last_s = time.monotonic()
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                now_s = time.monotonic()
+                if ready:
+                    last_s = now_s
+                elif now_s - last_s > self.answer_s:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError(f"no answer within {self.answer_s:g} s: connection closed")
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            return cast("_Answer", end.value)
+
+
+def _connection_class(answer_s: float) -> type[_Connection]:
+    return type("_Connection", (_Connection,), {"answer_s": answer_s})
+
+
 def open_pool(
-    url: str, *, size: int = 4, name: str = "anxin", timeout_s: float = 30.0, statement_timeout_s: float = 0.0
+    url: str,
+    *,
+    size: int = 4,
+    name: str = "anxin",
+    timeout_s: float = 30.0,
+    statement_timeout_s: float = 0.0,
+    answer_s: float = 0.0,
 ) -> Pool:
     """Return an open pool of at most ``size`` connections, time zone UTC.
 
     A statement that takes longer than ``statement_timeout_s`` is cancelled as if the database were away;
-    0 leaves that to the server.
+    0 leaves that to the server. A connection on which the server owes an answer and says nothing for
+    ``answer_s`` is closed as if the database were away; 0 waits for ever.
 
     Raises:
         DatabaseAway: No connection within ``timeout_s``.
@@ -53,6 +100,7 @@ def open_pool(
         options += f" -c statement_timeout={statement_timeout_s * 1000:.0f}"
     pool: Pool = ConnectionPool(
         url,
+        connection_class=_connection_class(answer_s),
         min_size=1,
         max_size=size,
         timeout=timeout_s,
@@ -68,14 +116,18 @@ def open_pool(
     return pool
 
 
-def connect(url: str, *, name: str = "anxin", is_autocommit: bool = False) -> Connection:
+def connect(
+    url: str, *, name: str = "anxin", is_autocommit: bool = False, answer_s: float = 0.0
+) -> Connection:
     """Return one connection outside any pool, for LISTEN and advisory locks.
+
+    ``answer_s`` is as in ``open_pool``; not for LISTEN, which waits.
 
     Raises:
         DatabaseAway: The server does not answer.
     """
     with wrap_errors():
-        return psycopg.connect(
+        return _connection_class(answer_s).connect(
             url, **_ALIVE, application_name=name, options="-c timezone=UTC", autocommit=is_autocommit
         )
 

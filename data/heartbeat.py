@@ -16,6 +16,7 @@ from data.errors import DatabaseError
 
 BEAT_EVERY_S = 5.0
 _READY_POLL_S = 0.25
+_ANSWER_S = 10.0
 logger = structlog.get_logger()
 
 
@@ -65,7 +66,7 @@ class Heartbeat:
 
     def _write(self, query: str) -> bool:
         try:
-            with connect(self._url, name="anxin-beat") as connection, wrap_errors():
+            with connect(self._url, name="anxin-beat", answer_s=_ANSWER_S) as connection, wrap_errors():
                 connection.execute(self._queries[query], self._row)
         except DatabaseError as error:
             logger.debug("no beat", action="beat", error=str(error))

@@ -39,6 +39,12 @@ class Settings:
     http_port: int = _setting(8737, "Port the API listens on", low=1, high=65535)
     public_url: str = _setting("", "Address owners reach the API at; empty: http_host and http_port")
     db_pool_size: int = _setting(4, "Connections per service", low=1, high=100)
+    db_answer_s: float = _setting(
+        120.0,
+        "Ingest drops a database connection that owes an answer and is silent for so long; 0 waits for ever",
+        low=0.0,
+        high=86_400.0,
+    )
     ingest_slot: str = _setting(
         "0",
         "Stable client-id slot of this ingest process; its session is kept by the broker",

@@ -134,7 +134,11 @@ def _open_pool(settings: Settings, stop: threading.Event) -> Pool | None:
     while not stop.is_set():
         try:
             pool = open_pool(
-                settings.database_url, size=settings.db_pool_size, name="anxin-ingest", timeout_s=5.0
+                settings.database_url,
+                size=settings.db_pool_size,
+                name="anxin-ingest",
+                timeout_s=5.0,
+                answer_s=settings.db_answer_s,
             )
         except DatabaseAway as error:
             if not is_told:
