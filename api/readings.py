@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from api import schemas, store
+from api import schemas, store, store_rolled
 from api.errors import BadRequest
 from api.store import Row, Span
+from api.store_rolled import RolledSpan
 from api.views import age_s
 from data.catalogue import TABLES, Signal, load_catalogue
 from data.db import Connection
 from data.records import Family
+from data.rollups import HOUR, MOST_WHEELS
 
 #: Families that have columns over time.
 PLOTTED = (Family.DRIVE, Family.TIRE, Family.CELL, Family.SIGNAL)
@@ -46,16 +48,44 @@ def build_span(
     return Span(vehicle_id=vehicle["vehicle_id"], since=first, until=last)
 
 
-def thin(connection: Connection, family: Family, span: Span, *, max_points: int) -> tuple[Span, float | None]:
-    """Return the span with a bucket width for about ``max_points``, and that width in seconds."""
-    table = _TABLES[family]
-    if store.fetch_row_count(connection, table, span, limit=max_points + 1) <= max_points:
-        return span, None
+def thin(
+    connection: Connection, family: Family, span: Span, *, max_points: int, wheels: int
+) -> tuple[Span, float | None]:
+    """Return the span with a bucket width for about ``max_points``, and that width in seconds.
+
+    Points two minutes or more apart come from the rollups, which makes the answer to a year as quick as the
+    answer to a day; buckets are then whole minutes or hours.
+    """
     width = max((span.until - span.since) / max_points, timedelta(milliseconds=1))
-    return (
-        Span(vehicle_id=span.vehicle_id, since=span.since, until=span.until, stride=width),
-        round(width.total_seconds(), 3),
-    )
+    rolled, has_older = _roll(connection, family, span, width=width, wheels=wheels)
+    if not has_older:
+        limit = max_points + 1
+        if store.fetch_row_count(connection, _TABLES[family], span, limit=limit) <= max_points:
+            return span, None
+    chosen = rolled or Span(vehicle_id=span.vehicle_id, since=span.since, until=span.until, stride=width)
+    return chosen, round(chosen.stride.total_seconds(), 3)
+
+
+def _roll(
+    connection: Connection, family: Family, span: Span, *, width: timedelta, wheels: int
+) -> tuple[RolledSpan | None, bool]:
+    """Return the span on its rollup, if it has one, and whether that goes back further than readings."""
+    rollup, unit = store_rolled.find_rollup(family), store_rolled.find_unit(width)
+    if rollup is None or unit is None or (family is Family.TIRE and wheels > MOST_WHEELS):
+        return None, False
+    relation = rollup.hours if unit == HOUR else rollup.minutes
+    held = store_rolled.fetch_rolled_until(connection, rollup, relation, span)
+    if held["until"] is None:
+        return None, False
+    rolled = RolledSpan.cut(span, relation, unit, width=width, until=held["until"])
+    return rolled, bool(held["has_older"])
+
+
+def _count_signals(connection: Connection, span: Span, signals: Sequence[str] | None) -> int:
+    rolled, _ = _roll(connection, Family.SIGNAL, span, width=(span.until - span.since) / 24, wheels=0)
+    if rolled:
+        return store_rolled.fetch_signal_count(connection, rolled, signals)
+    return store.fetch_signal_count(connection, span, signals)
 
 
 def pick_signals(family: Family, names: Sequence[str] | None) -> tuple[Signal, ...]:
@@ -86,9 +116,10 @@ def fetch_readings(
 ) -> schemas.Readings | schemas.CellReadings:
     """Return the readings of one family in the span."""
     if family is Family.SIGNAL:
-        count = store.fetch_signal_count(connection, span, signals)
+        count = _count_signals(connection, span, signals)
         max_points = max(10, min(max_points, MOST_VALUES // max(1, count)))
-    span, bucket_s = thin(connection, family, span, max_points=max_points)
+    wheels = vehicle["wheels"]
+    span, bucket_s = thin(connection, family, span, max_points=max_points, wheels=len(wheels))
     latest: Mapping[str, Any] = (vehicle["latest"] or {}).get(str(family)) or {}
     newest = datetime.fromisoformat(latest["time"]) if latest else None
     about = {
@@ -99,14 +130,30 @@ def fetch_readings(
         "age_s": age_s(newest, now),
     }
     if family is Family.CELL:
-        return schemas.CellReadings(**about, **cell_columns(store.fetch_cell_samples(connection, span)))
+        fetch_cells = store.fetch_cell_samples if bucket_s is None else store_rolled.fetch_cells
+        return schemas.CellReadings(**about, **cell_columns(fetch_cells(connection, span)))
+    rolled = span if isinstance(span, RolledSpan) else None
     if family is Family.TIRE:
-        columns = tire_columns(store.fetch_tire_buckets(connection, span), vehicle["wheels"])
+        columns = tire_columns(
+            store_rolled.fetch_tire(connection, rolled, wheels=len(wheels))
+            if rolled
+            else store.fetch_tire_buckets(connection, span),
+            wheels,
+        )
     elif family is Family.DRIVE:
         chosen = pick_signals(family, signals)
-        columns = drive_columns(store.fetch_drive_buckets(connection, span, chosen), chosen)
+        columns = drive_columns(
+            store_rolled.fetch_drive(connection, rolled, chosen)
+            if rolled
+            else store.fetch_drive_buckets(connection, span, chosen),
+            chosen,
+        )
     else:
-        columns = signal_columns(store.fetch_signal_buckets(connection, span, signals))
+        columns = signal_columns(
+            store_rolled.fetch_signal(connection, rolled, signals)
+            if rolled
+            else store.fetch_signal_buckets(connection, span, signals)
+        )
     if bucket_s is None:
         columns = {**columns, "low": {}, "high": {}}
     return schemas.Readings(**about, **columns)

@@ -90,13 +90,15 @@ def create_table(rollup: Rollup, relation: str) -> sql.Composed:
     """Return the statement that makes a rollup a table of its own."""
     keys = {"vehicle_id": "int NOT NULL", "signal": "text NOT NULL"}
     columns = [(key, keys[key]) for key in rollup.keys] + list(rollup.columns)
-    return sql.SQL("CREATE TABLE {} ({}, PRIMARY KEY ({}, bucket))").format(
+    return sql.SQL(
+        "CREATE TABLE {} ({}, PRIMARY KEY ({}))"
+    ).format(
         sql.Identifier(relation),
         sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t))  # our own types
             for n, t in columns
         ),
-        _names(rollup.keys),
+        _names(("vehicle_id", "bucket", *rollup.keys[1:])),  # a span of a vehicle lies together
     )
 
 

@@ -57,9 +57,12 @@ def test_each_hypertable_is_made_and_given_its_span() -> None:
 def test_the_columnstore_takes_over_after_the_lateness_and_follows_its_setting() -> None:
     told = [s for s in statements(Settings(lateness_days=10.5)) if "cell_readings" in s]
 
+    enable = (
+        'ALTER TABLE "cell_readings" SET (timescaledb.enable_columnstore = true, timescaledb.segmentby ='
+        " 'vehicle_id', timescaledb.orderby = 'time DESC, sub_pack, first_cell')"
+    )
     assert told == [
-        'ALTER TABLE "cell_readings" SET (timescaledb.enable_columnstore = true,'
-        " timescaledb.segmentby = 'vehicle_id', timescaledb.orderby = 'time DESC, sub_pack, first_cell')",
+        enable,
         "CALL remove_columnstore_policy('cell_readings', if_exists => true)",
         "CALL add_columnstore_policy('cell_readings', after => interval '252 hours')",
         "SELECT remove_retention_policy('cell_readings', if_exists => true)",
