@@ -16,7 +16,7 @@ from simulators.errors import EncodeError
 
 Edition = Literal["2016", "2025"]
 Columns = Mapping[str, npt.NDArray[Any]]
-_CELLS_PER_FRAME = 200
+_CELLS_PER_ENTRY = 200
 _GMT8 = timedelta(hours=8)
 
 
@@ -133,8 +133,8 @@ def _position(get: Any, *, is_new: bool) -> bytes:
 
 def _extremes(cells: npt.NDArray[Any], probes: npt.NDArray[Any]) -> bytes:
     high, low = int(np.nanargmax(cells)), int(np.nanargmin(cells))
-    out = b"\x06\x01" + bytes([high + 1]) + _u(float(cells[high]), 0.001, 0, 2)
-    out += b"\x01" + bytes([low + 1]) + _u(float(cells[low]), 0.001, 0, 2)
+    out = b"\x06\x01" + bytes([min(high + 1, 255)]) + _u(float(cells[high]), 0.001, 0, 2)
+    out += b"\x01" + bytes([min(low + 1, 255)]) + _u(float(cells[low]), 0.001, 0, 2)
     if np.isnan(probes).all():
         return out + b"\xff" * 6
     hot, cold = int(np.nanargmax(probes)), int(np.nanargmin(probes))
@@ -152,16 +152,21 @@ def _alarms(level: int, flags: int, *, is_new: bool) -> bytes:
 
 
 def _cells(cells: npt.NDArray[Any], get: Any, *, is_new: bool) -> bytes:
-    """Return block 08 (2016, total and first cell) or 07 (2025)."""
-    count = min(int((~np.isnan(cells)).sum()), _CELLS_PER_FRAME)
+    """Return block 08 (2016, an entry for each 200 cells with total and first cell) or 07 (2025)."""
+    count = int((~np.isnan(cells)).sum())
     raw = np.where(np.isnan(cells[:count]), 0xFFFF, np.rint(np.nan_to_num(cells[:count]) * 1000)).astype(
         ">u2"
     )
-    pack = _u(get("pack.voltage"), 0.1, 0, 2)
+    pack = b"\x01" + _u(get("pack.voltage"), 0.1, 0, 2)
     pack += _u(-get("pack.current"), 0.1, 3000 if is_new else 1000, 2)
     if is_new:
-        return b"\x07\x01\x01" + pack + struct.pack(">H", count) + raw.tobytes()
-    return b"\x08\x01\x01" + pack + struct.pack(">HHB", count, 1, count) + raw.tobytes()
+        return b"\x07\x01" + pack + struct.pack(">H", count) + raw.tobytes()
+    firsts = range(0, count, _CELLS_PER_ENTRY)
+    out = bytes([8, len(firsts)])
+    for first in firsts:
+        part = raw[first : first + _CELLS_PER_ENTRY]
+        out += pack + struct.pack(">HHB", count, first + 1, len(part)) + part.tobytes()
+    return out
 
 
 def _probes(probes: npt.NDArray[Any], *, is_new: bool) -> bytes:
