@@ -13,7 +13,7 @@ from data.catalogue import Catalogue
 from data.records import Family, FamilyRows, FloatArray, IntArray, Origin
 from ingest.errors import PayloadError
 from ingest.merge import group_rows, merge_column
-from ingest.messages import CanFrames, Message, Model, Part
+from ingest.messages import CanFrames, Message, Model, Part, TroubleCode
 from ingest.quality import check_family, find_bad_times
 from ingest.quality_clocks import ClockTold
 from ingest.quality_positions import convert_positions
@@ -23,11 +23,12 @@ from ingest.tally import Tally
 ORIGINS = tuple(Origin)
 
 #: Decodes the frames of one vehicle model: (model, message index, frames) -> parts and their message indices,
-#: extra signals as (message index, time, name, value), masks.
+#: extra signals as (message index, time, name, value), masks, trouble codes with their message indices.
 CanRows = tuple[
     list[tuple[Part, IntArray]],
     tuple[IntArray, IntArray, npt.NDArray[np.str_], FloatArray],
     dict[str, int],
+    list[tuple[int, TroubleCode]],
 ]
 CanDecode = Callable[[Model, IntArray, CanFrames], CanRows]
 
@@ -95,7 +96,8 @@ def assemble(
             pile = piles.setdefault(part.family, _Pile())
             pile.parts.append(part)
             pile.index.append(np.full(len(part.time_us), i, np.int64))
-    extra = _decode_can(messages, can_decode, piles, result)
+    extra, codes = _decode_can(messages, can_decode, piles, result)
+    _add_codes(messages, codes, meta, future_s, result)
     for family in sorted(piles):
         pile = piles[family]
         _add_family(family, pile, meta, result, catalogue=catalogue, future_s=future_s)
@@ -137,13 +139,14 @@ class _Meta:
 
 def _decode_can(
     messages: Sequence[Message], can_decode: CanDecode, piles: dict[Family, _Pile], result: Assembled
-) -> list[tuple[IntArray, IntArray, npt.NDArray[np.str_], FloatArray]]:
+) -> tuple[list[tuple[IntArray, IntArray, npt.NDArray[np.str_], FloatArray]], list[tuple[int, TroubleCode]]]:
     by_model: dict[tuple[str, int], list[int]] = {}
     for i, message in enumerate(messages):
         if message.can is not None:
             key = (message.vehicle.model.model_id, message.can.data.shape[1])
             by_model.setdefault(key, []).append(i)
     extra = []
+    codes: list[tuple[int, TroubleCode]] = []
     for indices in by_model.values():
         frames = [c for i in indices if (c := messages[i].can) is not None]
         joined = CanFrames(
@@ -154,17 +157,36 @@ def _decode_can(
         )
         owner = np.repeat(np.array(indices, np.int64), [len(f.time_us) for f in frames])
         try:
-            parts, unmapped, masked = can_decode(messages[indices[0]].vehicle.model, owner, joined)
+            parts, unmapped, masked, found = can_decode(messages[indices[0]].vehicle.model, owner, joined)
         except PayloadError as error:
             result.bad_messages.update(dict.fromkeys(indices, error))
             continue
         result.masked.update(masked)
         extra.append(unmapped)
+        codes += found
         for part, index in parts:
             pile = piles.setdefault(part.family, _Pile())
             pile.parts.append(part)
             pile.index.append(index)
-    return extra
+    return extra, codes
+
+
+def _add_codes(
+    messages: Sequence[Message],
+    codes: Sequence[tuple[int, TroubleCode]],
+    meta: _Meta,
+    future_s: float,
+    result: Assembled,
+) -> None:
+    """Give the codes that frames told of to their messages, once however often a batch is assembled."""
+    if not codes:
+        return
+    index = np.array([i for i, _ in codes], np.int64)
+    time_us = np.array([code.time_us for _, code in codes], np.int64)
+    for row in np.flatnonzero(_believable(index, time_us, meta, future_s, result)).tolist():
+        i, code = codes[row]
+        if code not in messages[i].codes:
+            messages[i].codes.append(code)
 
 
 def _add_family(

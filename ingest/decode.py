@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -36,6 +36,11 @@ class CanParser(Protocol):
         """Return time_us, can_id, flags, length, data."""
 
 
+#: Puts the frames of transfers that a bus had left open before those of a message: frames to decode, what was
+#: given up by reason.
+JoinCan = Callable[[Vehicle, str, CanFrames], tuple[CanFrames, Mapping[str, int]]]
+
+
 class Decoder:
     """Reads deliveries.
 
@@ -44,6 +49,7 @@ class Decoder:
         find_vehicle: (tenant, VIN) -> the registered vehicle in service, or None.
         is_retired: (tenant, VIN) that was not found -> whether it is registered, but out of service.
         parse_can: Reads the records of a CAN payload.
+        join_can: Keeps transfers whole that span two messages of a bus.
         future_s: How far a vehicle's clock may be ahead, seconds.
         adapters: Read topics that are not ours; asked in order.
     """
@@ -57,11 +63,13 @@ class Decoder:
         future_s: float,
         adapters: Sequence[Adapter] = (),
         is_retired: Callable[[str, Vin], bool] = lambda _tenant, _vin: False,
+        join_can: JoinCan = lambda _vehicle, _bus, frames: (frames, {}),
     ) -> None:
         self._catalogue = catalogue
         self._find_vehicle = find_vehicle
         self._is_retired = is_retired
         self._parse_can = parse_can
+        self._join_can = join_can
         self._future_us = round(future_s * 1e6)
         self._adapters = tuple(adapters)
 
@@ -131,7 +139,7 @@ class Decoder:
                 parts, masked = native.decode_tele(tele, message.vehicle.model, self._catalogue)
                 message.parts, message.masked = parts, masked
             case Up.CAN:
-                self._read_can(native.parse_payload(payload, native.CanPayload, vin), message)
+                self._read_can(native.parse_payload(payload, native.CanPayload, vin), topic.bus, message)
             case Up.GBT32960:
                 return self._read_gbt(payload, vin, message)
             case Up.EVENT:
@@ -154,7 +162,7 @@ class Decoder:
                 message.status = native.status_of(native.parse_payload(payload, native.StatusPayload, vin))
         return None
 
-    def _read_can(self, can: native.CanPayload, message: Message) -> None:
+    def _read_can(self, can: native.CanPayload, bus: str, message: Message) -> None:
         message.envelope = native.envelope_of(can)
         if message.vehicle.model.dbc is None:
             model = message.vehicle.model.model_id
@@ -163,7 +171,9 @@ class Decoder:
             raise PayloadError("malformed", "f and fd: exactly one of them must be there")
         records = can.f if can.f is not None else can.fd
         time_us, can_id, _, length, data = self._parse_can(records or b"", can.t0, is_fd=can.fd is not None)
-        message.can = CanFrames(time_us, can_id, length, data)
+        frames = CanFrames(time_us, can_id, length, data)
+        message.can, lost = self._join_can(message.vehicle, bus, frames)
+        message.masked = dict(lost)
 
     def _read_gbt(self, payload: bytes, vin: Vin, message: Message) -> PayloadError | None:
         is_bare = payload[:2] in (b"##", b"$$")

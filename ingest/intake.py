@@ -13,7 +13,7 @@ from data.db import Pool
 from data.errors import DatabaseError
 from data.records import Vin
 from ingest.assemble import CanDecode, assemble
-from ingest.decode import CanParser, Decoder, reject_delivery
+from ingest.decode import CanParser, Decoder, JoinCan, reject_delivery
 from ingest.errors import PayloadError
 from ingest.messages import Adapter, Delivery, Message, Reject, Vehicle
 from ingest.quality_watch import QualityWatch
@@ -57,6 +57,7 @@ class Intake:
         future_s: How far a vehicle's clock may be ahead, seconds.
         can_decode: Decodes the raw frames of one vehicle model.
         parse_can: Reads the records of a CAN payload.
+        join_can: Keeps transfers whole that span two messages of a bus.
         clock_s: Monotonic seconds.
         adapters: Read topics that are not ours.
         watch: Follows the vehicles of prepared batches over time.
@@ -73,6 +74,7 @@ class Intake:
         clock_s: Callable[[], float],
         adapters: Sequence[Adapter] = (),
         watch: QualityWatch | None = None,
+        join_can: JoinCan = lambda _vehicle, _bus, frames: (frames, {}),
     ) -> None:
         self._pool = pool
         self._slot = slot
@@ -87,6 +89,7 @@ class Intake:
             find_vehicle=self._find_vehicle,
             is_retired=lambda tenant, vin: (tenant, vin) in self._registry,
             parse_can=parse_can,
+            join_can=join_can,
             future_s=future_s,
             adapters=adapters,
         )

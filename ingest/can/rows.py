@@ -9,9 +9,9 @@ import numpy as np
 from data.errors import CatalogueError
 from data.records import IntArray
 from ingest.assemble import CanRows
-from ingest.can.decoder import CanDecoder
 from ingest.errors import PayloadError
-from ingest.messages import CanFrames, Model, Part
+from ingest.messages import CanFrames, Model, Part, TroubleCode, Vehicle
+from ingest.transport import BusDecoder, OpenTransfers
 
 #: Unknown identifiers that a batch names one by one; more are counted together.
 _NAMED_IDS = 20
@@ -21,7 +21,28 @@ class CanDecoders:
     """One compiled decoder per vehicle model, made at its first frame and remade when its DBC changes."""
 
     def __init__(self) -> None:
-        self._decoders: dict[str, tuple[str, CanDecoder]] = {}
+        self._decoders: dict[str, tuple[str, BusDecoder]] = {}
+        self._open = OpenTransfers()
+
+    def join(self, vehicle: Vehicle, bus: str, frames: CanFrames) -> tuple[CanFrames, dict[str, int]]:
+        """Return a message's frames with those of transfers that its bus had left open before them.
+
+        To be called once a message, in order of arrival, before its frames are decoded.
+
+        Args:
+            vehicle: Whose message it is.
+            bus: Of the topic.
+            frames: Of the message.
+
+        Returns:
+            The frames to decode, and what was given up by reason.
+
+        Raises:
+            PayloadError: ``missing_dbc``, ``bad_dbc``: as when they are decoded.
+        """
+        decoder = self._decoder(vehicle.model)
+        joined, lost = self._open.join(decoder.receiver, vehicle.vehicle_id, bus, frames)
+        return joined, {reason.replace(": ", ":"): count for reason, count in lost.items()}
 
     def __call__(self, model: Model, index: IntArray, frames: CanFrames) -> CanRows:
         """Return what the frames of one vehicle model say.
@@ -34,32 +55,44 @@ class CanDecoders:
         Raises:
             PayloadError: ``missing_dbc``, ``bad_dbc``: the model has no DBC, or one that cannot be used.
         """
-        if model.dbc is None:
-            raise PayloadError(
-                "missing_dbc", f"vehicle model {model.model_id!r} has no DBC: must have one for can"
-            )
-        decoded = self._decoder(model, model.dbc).decode(
-            index.astype(np.int32), frames.time_us, frames.can_id, frames.length, frames.data
-        )
-        parts = [
-            (Part(found.family, found.time_us, found.columns), index[found.last_frame])
-            for found in decoded.families
-        ]
-        extra = decoded.extra
-        names = np.array(extra.names, dtype=np.str_)[extra.signal]
+        decoded = self._decoder(model).decode(index, frames)
+        parts: list[tuple[Part, IntArray]] = []
+        extra = []
+        for part, owner in zip(decoded.parts, decoded.part_index, strict=True):
+            parts += [
+                (Part(found.family, found.time_us, found.columns), owner[found.last_frame])
+                for found in part.families
+            ]
+            names = np.array(part.extra.names, dtype=np.str_)[part.extra.signal]
+            extra.append((owner[part.extra.last_frame], part.extra.time_us, names, part.extra.value))
         masked = {f"can.{reason}": count for reason, count in decoded.masked.items()}
         for number, (can_id, count) in enumerate(sorted(decoded.unknown_ids.items())):
             name = f"can.{can_id:X}:unknown_id" if number < _NAMED_IDS else "can:unknown_id"
             masked[name] = masked.get(name, 0) + count
-        return parts, (index[extra.last_frame], extra.time_us, names, extra.value), masked
+        codes = [(c.index, TroubleCode(c.time_us, c.ecu, c.code, c.status)) for c in decoded.codes]
+        if not extra:
+            empty = np.empty(0, np.int64)
+            return parts, (empty, empty, np.empty(0, np.str_), np.empty(0)), masked, codes
+        owners, times, all_names, values = zip(*extra, strict=True)
+        joined = (
+            np.concatenate(owners),
+            np.concatenate(times),
+            np.concatenate(all_names),
+            np.concatenate(values),
+        )
+        return parts, joined, masked, codes
 
-    def _decoder(self, model: Model, dbc: str) -> CanDecoder:
-        wanted = json.dumps([dbc, dict(model.signal_map), model.grid_s], default=str, sort_keys=True)
+    def _decoder(self, model: Model) -> BusDecoder:
+        if model.dbc is None:
+            raise PayloadError(
+                "missing_dbc", f"vehicle model {model.model_id!r} has no DBC: must have one for can"
+            )
+        wanted = json.dumps([model.dbc, dict(model.signal_map), model.grid_s], default=str, sort_keys=True)
         found = self._decoders.get(model.model_id)
         if found is None or found[0] != wanted:
             try:
-                decoder = CanDecoder(
-                    dbc,
+                decoder = BusDecoder(
+                    model.dbc,
                     model.signal_map,
                     grid_s=model.grid_s,
                     cell_count=model.cell_count,

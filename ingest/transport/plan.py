@@ -42,23 +42,30 @@ class TransportPlan:
     width: int  #: bytes of the longest message
 
 
-def build_plan(database: cantools.database.can.Database) -> TransportPlan:
+def build_plan(
+    database: cantools.database.can.Database | None, *, reads_j1939: bool = False
+) -> TransportPlan:
     """Return what the DBC's messages and attributes say.
 
     ISO-TP: messages with attribute ``TransportProtocolType`` ``ISOTP`` (or ``ISOTP_EXTENDED``: the first byte
     of a frame is a target address), and messages over 8 bytes that are neither CAN FD's nor J1939's. J1939:
     ``VFrameFormat`` ``J1939PG``, ``ProtocolType`` ``J1939``, or over 8 bytes with the sender 0xFE.
 
+    Args:
+        database: None: there is none.
+        reads_j1939: The bus is J1939's though the DBC does not say so.
+
     Raises:
         CatalogueError: An attribute names a transport that does not exist.
     """
-    attributes = database.dbc.attributes if database.dbc is not None else {}
+    messages = [] if database is None else database.messages
+    attributes = database.dbc.attributes if database is not None and database.dbc is not None else {}
     bus = str(attributes["ProtocolType"].value).upper() if "ProtocolType" in attributes else ""
     isotp: dict[int, IsoTpMessage] = {}
     groups: dict[tuple[int, int], int] = {}
     plain: set[int] = set()
     width = 8
-    for message in database.messages:
+    for message in messages:
         can_id = message.frame_id | (EXTENDED if message.is_extended_frame else 0)
         kind = _transport(message, bus)
         width = max(width, message.length)
@@ -80,7 +87,7 @@ def build_plan(database: cantools.database.can.Database) -> TransportPlan:
                 record_lengths=_record_lengths(message, leading),
             )
     return TransportPlan(
-        isotp=isotp, groups=groups, is_j1939=bool(groups), plain=frozenset(plain), width=width
+        isotp=isotp, groups=groups, is_j1939=reads_j1939 or bool(groups), plain=frozenset(plain), width=width
     )
 
 

@@ -1,0 +1,154 @@
+"""One vehicle model's frames to columns: plain messages, joined ones and those that standards define."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from data.records import IntArray
+from ingest.can.database import parse_dbc
+from ingest.can.decoder import CanDecoded, CanDecoder
+from ingest.can.identifiers import EXTENDED
+from ingest.messages import CanFrames
+from ingest.transport.codes import ReportedCode
+from ingest.transport.frames import Frames
+from ingest.transport.plan import build_plan
+from ingest.transport.receiver import TransportReceiver
+from ingest.transport.standard import read_standard, standard_map
+
+_SignalMap = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusDecoded:
+    """What a batch of frames says."""
+
+    parts: tuple[CanDecoded, ...]  #: rows of different parts may be of one instant; signals do not repeat
+    part_index: tuple[IntArray, ...]  #: of each part: the message index of each of its frames
+    codes: tuple[ReportedCode, ...]
+    unknown_ids: Mapping[int, int]  #: frames by identifier that nothing here reads
+    masked: Mapping[str, int]  #: values, transfers and answers left out, by reason
+    counts: Mapping[str, int]  #: values decoded, before the grid, by alias or ``Message.Signal``
+
+
+class BusDecoder:
+    """Decoder of everything that one vehicle model sends over CAN.
+
+    Args:
+        dbc_text: The DBC file's text; None: only what standards define is read.
+        signal_map: ``Message.Signal`` to ``alias``, ``index``, ``scale``, ``offset``, ``missing``; signals of
+            the standard DBC files may be named too.
+        grid_s: Grid that signals are resampled to.
+        cell_count: Elements of per-cell arrays.
+        probe_count: Elements of per-probe arrays.
+        wheel_count: Elements of per-wheel arrays.
+        reads_j1939: Read the common J1939 groups though the DBC names none.
+
+    Raises:
+        CatalogueError: The DBC or the map cannot be used; names the entry.
+    """
+
+    def __init__(
+        self,
+        dbc_text: str | None,
+        signal_map: _SignalMap,
+        *,
+        grid_s: float,
+        cell_count: int,
+        probe_count: int,
+        wheel_count: int,
+        reads_j1939: bool = False,
+    ) -> None:
+        database = None if dbc_text is None else parse_dbc(dbc_text)
+        plan = build_plan(database, reads_j1939=reads_j1939)
+
+        def build(text: str, signals: _SignalMap, j1939_ids: Collection[int]) -> CanDecoder:
+            return CanDecoder(
+                text,
+                signals,
+                grid_s=grid_s,
+                cell_count=cell_count,
+                probe_count=probe_count,
+                wheel_count=wheel_count,
+                j1939_ids=j1939_ids,
+            )
+
+        texts = {name: read_standard(name) for name in ("obd", "j1939")}
+        standard = {name: parse_dbc(text).messages for name, text in texts.items()}
+        own, of_standard = _split_map(
+            signal_map,
+            {message.name for message in database.messages} if database else set(),
+            {name: {message.name for message in messages} for name, messages in standard.items()},
+        )
+        taken = {str(entry.get("alias")) for entry in signal_map.values()}
+        maps = {
+            name: {**standard_map(name, wheel_count=wheel_count, taken=taken), **entries}
+            for name, entries in of_standard.items()
+        }
+        groups = tuple(message.frame_id | EXTENDED for message in standard["j1939"] if plan.is_j1939)
+        self._own = None if dbc_text is None else build(dbc_text, own, frozenset(plan.groups.values()))
+        self._obd = build(texts["obd"], maps["obd"], ())
+        self._j1939 = build(texts["j1939"], maps["j1939"], groups) if plan.is_j1939 else None
+        self.receiver = TransportReceiver(plan, groups)
+
+    def decode(self, index: IntArray, frames: CanFrames) -> BusDecoded:
+        """Return what a batch of frames says, in any order.
+
+        Args:
+            index: Shape (n,), tells messages apart, each of one bus of one vehicle.
+            frames: Of these messages.
+        """
+        received = self.receiver.receive(index, frames)
+        parts: list[CanDecoded] = []
+        indices: list[IntArray] = []
+        masked: Counter[str] = Counter(received.counts)
+        counts: Counter[str] = Counter()
+        unknown: Counter[int] = Counter()
+        for decoder, of in (
+            (self._own, received.plain),
+            (self._own, received.whole),
+            (self._obd, received.obd),
+            (self._j1939, received.j1939),
+        ):
+            if not of.index.size:
+                continue
+            if decoder is None:
+                unknown.update(_count_ids(of))
+                continue
+            f = of.frames
+            part = decoder.decode(of.index.astype(np.int32), f.time_us, f.can_id, f.length, f.data)
+            parts.append(part)
+            indices.append(of.index)
+            masked.update(part.masked)
+            counts.update(part.counts)
+            unknown.update(part.unknown_ids)
+        return BusDecoded(
+            parts=tuple(parts),
+            part_index=tuple(indices),
+            codes=tuple(received.codes),
+            unknown_ids=dict(unknown),
+            masked=dict(masked),
+            counts=dict(counts),
+        )
+
+
+def _count_ids(of: Frames) -> dict[int, int]:
+    ids, counts = np.unique(of.frames.can_id, return_counts=True)
+    return dict(zip(ids.tolist(), counts.tolist(), strict=True))
+
+
+def _split_map(
+    signal_map: _SignalMap, own: set[str], standard: Mapping[str, set[str]]
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, dict[str, Mapping[str, Any]]]]:
+    """Return the entries of the DBC's own messages, and by standard those that only it defines."""
+    rest: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, dict[str, Mapping[str, Any]]] = {name: {} for name in standard}
+    for signal, entry in signal_map.items():
+        message = signal.split(".")[0]
+        of = [name for name, messages in standard.items() if message in messages and message not in own]
+        (found[of[0]] if of else rest)[signal] = entry
+    return rest, found
