@@ -278,8 +278,14 @@ def migrate(
 
 
 @app.command()
-def check(as_json: Json = False) -> None:
+def check(
+    storage: Annotated[bool, typer.Option("--storage", help="Instead: what is stored and its cost.")] = False,
+    as_json: Json = False,
+) -> None:
     """Tell whether this installation is healthy; exit 1 when an operator should act."""
+    if storage:
+        _check_storage(as_json=as_json)
+        return
     from data.db import connect
     from data.health import check_broker, check_database, check_disk
 
@@ -295,6 +301,23 @@ def check(as_json: Json = False) -> None:
     if as_json:
         _print_json({"ok": is_ok, "checks": [asdict(c) for c in checks]})
     raise typer.Exit(0 if is_ok else 1)
+
+
+def _check_storage(*, as_json: bool) -> None:
+    """Print what the telemetry takes: bytes by table, row and value, and where it leads."""
+    from data.db import connect, wrap_errors
+    from data.storage import describe_table, measure_storage
+
+    with connect(_running().database_url, name="anxin-storage") as connection, wrap_errors():
+        found = measure_storage(connection)
+    for table in found.tables:
+        console.print(describe_table(table), highlight=False)
+    console.print(
+        f"{found.vehicles:,} vehicles, {found.total_bytes / 1e9:.3f} GB, {found.edition}:"
+        f" {found.gb_per_1000_vehicles_day:.3f} GB per 1,000 vehicles and day, as stored now"
+    )
+    if as_json:
+        _print_json(asdict(found))
 
 
 @app.command()
@@ -722,6 +745,12 @@ app.add_typer(bench, name="bench")
 @bench.command("decode")
 def bench_decode(
     dbc: Annotated[Path | None, typer.Option(help="A bus database; the demo's by default.")] = None,
+    messages: Annotated[
+        int | None, typer.Option(min=1, max=500, help="In place of a file, one made up: so many messages.")
+    ] = None,
+    mf4: Annotated[
+        Path | None, typer.Option(help="A bus logging, to measure against asammdf on it, with --dbc.")
+    ] = None,
     frames: Annotated[int, typer.Option(min=1000, help="Frames in one batch.")] = 50_000,
     rounds: Annotated[int, typer.Option(min=1, help="The median of so many rounds counts.")] = 5,
     seed: Annotated[int, typer.Option(help="The same seed gives the same frames.")] = 1,
@@ -730,17 +759,31 @@ def bench_decode(
     """CAN frames to signals, against cantools on the same frames in the same run."""
     from importlib import resources
 
+    import numpy as np
+
     from ingest.bench.decode import bench_decode as measure
+    from ingest.bench.mf4 import bench_mf4
+    from ingest.bench.random_frames import made_up_dbc
 
     file = dbc or resources.files("data").joinpath("dbc", "anxin_demo.dbc")
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"--dbc {str(file)!r}: cannot be read ({error})") from error
+    if messages is not None:
+        if dbc is not None:
+            raise SettingsError("--messages and --dbc: only one of them can be the database")
+        text = made_up_dbc(messages, np.random.default_rng(seed))
+    if mf4 is not None and dbc is None:
+        raise SettingsError("--mf4: must come with the --dbc of the logging")
     result = measure(text, frames=frames, seed=seed, rounds=rounds)
     for name in ("frames_per_s", "signals_per_s", "cantools_frames_per_s"):
         console.print(f"{name}: {result[name]:,.0f}")
     console.print(f"ratio: {result['ratio']:.2f}, equal: {result['equal']}")
+    if mf4 is not None and dbc is not None:
+        result["mf4"] = bench_mf4(mf4, dbc, rounds=rounds)
+        found = result["mf4"]
+        console.print(f"ratio to asammdf on {mf4.name}: {found['ratio']:.2f}, equal: {found['equal']}")
     if as_json:
         _print_json(result)
 
