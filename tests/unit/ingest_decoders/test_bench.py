@@ -64,6 +64,7 @@ def test_every_value_of_the_demonstration_bus_is_that_of_cantools() -> None:
         "cantools_frames_per_s",
         "ratio",
         "ratio_range",
+        "by_batch_frames",
     }
     assert set(result["unit"]) < set(result)
 
