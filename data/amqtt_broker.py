@@ -14,23 +14,23 @@ from typing import Any
 from amqtt.broker import Broker
 
 
-def broker_config(port: int, passwords: dict[str, str]) -> dict[str, Any]:
+def broker_config(port: int, passwords: dict[str, str], foreign: list[str]) -> dict[str, Any]:
     """Return amqtt's configuration: one loopback listener, no limits, our accounts and rules."""
     return {
         "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}", "max_connections": 0}},
         "plugins": {
             "data.amqtt_plugins.AccountPlugin": {"passwords": passwords},
-            "data.amqtt_plugins.AccessPlugin": {},
+            "data.amqtt_plugins.AccessPlugin": {"foreign": foreign},
         },
     }
 
 
-async def serve(port: int, passwords: dict[str, str]) -> None:
+async def serve(port: int, passwords: dict[str, str], foreign: list[str]) -> None:
     """Serve until SIGINT or SIGTERM."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    broker = Broker(broker_config(port, passwords))
+    broker = Broker(broker_config(port, passwords, foreign))
     await broker.start()
     await stop.wait()
     # amqtt keeps nothing on disk, so nothing is lost when a slow client makes its shutdown take too long.
@@ -44,7 +44,7 @@ def main() -> None:
     # amqtt formats a debug line for each step of each message, and warns of every late acknowledgement.
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.disable(logging.WARNING)
-    asyncio.run(serve(given["port"], given["passwords"]))
+    asyncio.run(serve(given["port"], given["passwords"], given["foreign"]))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from amqtt.contexts import Action
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
-from data.broker import ROLES
+from data.broker import ROLES, grant_foreign
 from data.topics import PREFIX
 
 
@@ -38,20 +38,27 @@ class AccessPlugin(BaseTopicPlugin):  # type: ignore[misc] # amqtt ships no type
         """Tell whether the session's account may do this to the topic."""
         if session is None or topic is None:
             return False
-        return is_allowed(session.username or "", topic, is_write=action == Action.PUBLISH)
+        return is_allowed(
+            session.username or "",
+            topic,
+            is_write=action == Action.PUBLISH,
+            foreign=tuple(self.config.foreign),
+        )
 
     @dataclass
     class Config:
-        """Nothing to configure."""
+        """What the broker's configuration gives."""
+
+        foreign: list[str] = field(default_factory=list)  #: topic filters that adapters read
 
 
 @lru_cache(maxsize=16_384)
-def is_allowed(user: str, topic: str, *, is_write: bool) -> bool:
+def is_allowed(user: str, topic: str, *, is_write: bool, foreign: tuple[str, ...] = ()) -> bool:
     """Tell whether an account may write a topic, or read a topic or filter.
 
     A user name that is no role is a vehicle, ``tenant/VIN``, and owns its branch only.
     """
-    access = ROLES.get(user)
+    access = grant_foreign(ROLES, foreign).get(user)
     if access is not None:
         return any(covers(allowed, topic) for allowed in (access.write if is_write else access.read))
     is_vehicle = user.count("/") == 1 and not set(user) & {"+", "#"}

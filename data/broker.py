@@ -11,8 +11,8 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -42,25 +42,39 @@ ROLES: Mapping[str, Access] = MappingProxyType(
         "ingest": Access(read=(f"{PREFIX}/+/+/up/#", "$SYS/#"), write=(f"{PREFIX}/+/+/down/resend",)),
         "notify": Access(read=("$SYS/#",), write=(f"{PREFIX}/+/+/down/warning",)),
         "gateway": Access(write=(f"{PREFIX}/+/+/up/#",)),
+        # Writes the topics of ANXIN_ADAPTERS, and ingest reads them: see grant_foreign.
+        "adapter": Access(),
         "simulator": Access(read=(f"{PREFIX}/+/+/down/#",), write=(f"{PREFIX}/+/+/up/#",)),
     }
 )
 
 
+def grant_foreign(roles: Mapping[str, Access], filters: Sequence[str]) -> dict[str, Access]:
+    """Return the roles with topics that are not ours: ``adapter`` may write what ``ingest`` may read."""
+    ingest, adapter = roles["ingest"], roles["adapter"]
+    return {
+        **roles,
+        "ingest": replace(ingest, read=(*ingest.read, *filters)),
+        "adapter": replace(adapter, write=(*adapter.write, *filters)),
+    }
+
+
 class EmbeddedBroker:
     """A broker that one process owns; it listens on the loopback address and ends with its owner."""
 
-    def __init__(self, home: Path, *, kind: str = "auto", port: int = 0) -> None:
+    def __init__(self, home: Path, *, kind: str = "auto", port: int = 0, foreign: Sequence[str] = ()) -> None:
         """Remember where; nothing is touched before ``start``.
 
         Args:
             home: Directory of the embedded servers; the broker lives in ``home/broker``.
             kind: ``mosquitto``, ``amqtt``, or ``auto`` for Mosquitto when it is installed.
             port: 0 lets the system choose at the first start; later starts keep that port.
+            foreign: Topic filters that adapters read.
         """
         self._root = home.expanduser().resolve() / "broker"
         self._kind = kind
         self._wanted_port = port
+        self._foreign = tuple(foreign)
         self._lock = DirectoryLock(self._root)
         self._server = ServerProcess("broker", self._root)
         self._port = 0
@@ -148,7 +162,8 @@ class EmbeddedBroker:
         if self.kind == "mosquitto":
             self._write_mosquitto_files()
         else:
-            self._write_private("amqtt.json", json.dumps({"port": self._port, "passwords": self._passwords}))
+            given = {"port": self._port, "passwords": self._passwords, "foreign": self._foreign}
+            self._write_private("amqtt.json", json.dumps(given))
         # amqtt is our own interpreter, which the account of the servers may be unable to read.
         self._server.launch(command, is_own_account=self.kind == "mosquitto")
         deadline = time.monotonic() + timeout_s
@@ -200,7 +215,7 @@ class EmbeddedBroker:
         self._write_private(
             "mosquitto.passwd", "".join(f"{r}:{hash_password(p)}\n" for r, p in self._passwords.items())
         )
-        self._write_private("mosquitto.acl", access_rules(ROLES))
+        self._write_private("mosquitto.acl", access_rules(grant_foreign(ROLES, self._foreign)))
         program = find_mosquitto()
         if program and server_account():
             make_reachable(Path(program))
@@ -235,6 +250,8 @@ def access_rules(roles: Mapping[str, Access]) -> str:
     """Return the access rules as a Mosquitto ``acl_file``; vehicles get their own branch only."""
     lines = []
     for role, access in roles.items():
+        if not (access.read or access.write):
+            continue
         lines.append(f"user {role}")
         lines += [f"topic read {topic}" for topic in access.read]
         lines += [f"topic write {topic}" for topic in access.write]

@@ -62,10 +62,17 @@ class Installation:
     """Servers and services of one machine, started and stopped together."""
 
     def __init__(
-        self, settings: Settings, environ: Mapping[str, str], *, services: Sequence[str] = tuple(SERVICES)
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        *,
+        services: Sequence[str] = tuple(SERVICES),
+        foreign: Sequence[str] = (),
     ) -> None:
+        """Remember what to run; ``foreign`` are the topic filters that adapters read."""
         self._settings = settings
         self._environ = environ
+        self._foreign = tuple(foreign)
         self._services = [name for name in services if name != "gateway" or settings.gateway_port]
         self._database: EmbeddedDatabase | None = None
         self._broker: EmbeddedBroker | None = None
@@ -109,7 +116,7 @@ class Installation:
             mqtt_urls = _external_urls(settings.mqtt_url)
             broker = "external"
         else:
-            self._broker = EmbeddedBroker(home, kind=settings.broker)
+            self._broker = EmbeddedBroker(home, kind=settings.broker, foreign=self._foreign)
             self._broker.start()
             mqtt_urls = {role: self._broker.url(role) for role in ROLES}
             broker = self._broker.kind

@@ -72,6 +72,9 @@ class Settings:
     ingest_clock_limit_s: float = _setting(
         30.0, "A vehicle's clock that is further off is reported", low=1.0, high=86_400.0
     )
+    adapters: str = _setting(
+        "", "TOML file that says how to read OVMS, TeslaMate and other topics; empty: none"
+    )
     repair_interval_s: float = _setting(
         10.0, "Pause between two requests for the same missing messages", low=0.5, high=86_400.0
     )
