@@ -197,6 +197,7 @@ def up(
 ) -> None:
     """Run everything on this machine: embedded servers unless URLs are given, all services supervised."""
     from data.installation import Installation
+    from ingest.adapters.files import load_adapters
 
     settings = _settings()
     settings = replace(
@@ -205,7 +206,8 @@ def up(
         http_port=port or settings.http_port,
     )
     stop = _stop_on_signal()
-    with Installation(settings, os.environ) as installation:
+    foreign = [pattern for adapter in load_adapters(settings.adapters) for pattern in adapter.filters]
+    with Installation(settings, os.environ, foreign=foreign) as installation:
         endpoints = installation.start_servers()
         logins = _prepare(endpoints.database_url)
         installation.start_services()
