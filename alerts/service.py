@@ -20,6 +20,7 @@ from alerts.wakeup import Wakeup
 from alerts.webpush import PushSender
 from data.db import CHANNEL_BATCHES, CHANNEL_OUTBOX, CHANNEL_PREDICTIONS, Pool, open_pool, transaction
 from data.errors import DatabaseAway, DatabaseError
+from data.exposition import Exposition, Vitals
 from data.heartbeat import Heartbeat
 from data.keys import load_push_keys
 from data.settings import Settings
@@ -65,8 +66,10 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
             stop.wait(_GATHER_S)
 
     try:
-        with Heartbeat(settings.database_url, "route"):
-            _keep_working(settings, work, stop=stop, name="anxin-route")
+        vitals = Vitals()
+        beat = Heartbeat(settings.database_url, "route", is_ready=lambda: vitals.is_ready)
+        with Exposition(settings, "route", vitals), beat:
+            _keep_working(settings, work, vitals, stop=stop, name="anxin-route")
     finally:
         wakeup.close()
 
@@ -88,11 +91,13 @@ def run_notify(settings: Settings, *, stop: threading.Event) -> None:
     )
     link = VehicleLink(settings.mqtt_url)
     link.start()
-    jobs: list[Callable[[], None]] = [lambda: _deliver(settings, {"mqtt": link}, link, stop)]
-    jobs += [lambda: _deliver(settings, {"webpush": push}, None, stop)] * _PUSH_SENDERS
-    jobs.append(lambda: _receive(settings, stop))
+    vitals = Vitals(lambda: link.is_connected)
+    jobs: list[Callable[[], None]] = [lambda: _deliver(settings, {"mqtt": link}, link, stop, vitals)]
+    jobs += [lambda: _deliver(settings, {"webpush": push}, None, stop, vitals)] * _PUSH_SENDERS
+    jobs.append(lambda: _receive(settings, stop, vitals))
     threads = [threading.Thread(target=job, name=f"anxin-notify-{n}") for n, job in enumerate(jobs)]
-    with Heartbeat(settings.database_url, "notify", is_ready=lambda: link.is_connected):
+    beat = Heartbeat(settings.database_url, "notify", is_ready=lambda: vitals.is_ready)
+    with Exposition(settings, "notify", vitals), beat:
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -101,7 +106,11 @@ def run_notify(settings: Settings, *, stop: threading.Event) -> None:
 
 
 def _deliver(
-    settings: Settings, senders: dict[str, Sender], link: VehicleLink | None, stop: threading.Event
+    settings: Settings,
+    senders: dict[str, Sender],
+    link: VehicleLink | None,
+    stop: threading.Event,
+    vitals: Vitals,
 ) -> None:
     wakeup = Wakeup(settings.database_url, (CHANNEL_OUTBOX,), name="anxin-notify")
 
@@ -118,12 +127,12 @@ def _deliver(
         wakeup.wait(_IDLE_S if pause_s is None else min(_IDLE_S, max(0.1, pause_s)), stop)
 
     try:
-        _keep_working(settings, work, stop=stop, name="anxin-notify", size=1)
+        _keep_working(settings, work, vitals, stop=stop, name="anxin-notify", size=1)
     finally:
         wakeup.close()
 
 
-def _receive(settings: Settings, stop: threading.Event) -> None:
+def _receive(settings: Settings, stop: threading.Event, vitals: Vitals) -> None:
     wakeup = Wakeup(settings.database_url, (CHANNEL_BATCHES,), name="anxin-notify")
 
     def work(pool: Pool) -> None:
@@ -134,7 +143,7 @@ def _receive(settings: Settings, stop: threading.Event) -> None:
         stop.wait(_GATHER_S)
 
     try:
-        _keep_working(settings, work, stop=stop, name="anxin-notify", size=1)
+        _keep_working(settings, work, vitals, stop=stop, name="anxin-notify", size=1)
     finally:
         wakeup.close()
 
@@ -142,6 +151,7 @@ def _receive(settings: Settings, stop: threading.Event) -> None:
 def _keep_working(
     settings: Settings,
     work: Callable[[Pool], None],
+    vitals: Vitals,
     *,
     stop: threading.Event,
     name: str,
@@ -150,14 +160,19 @@ def _keep_working(
     """Repeat a piece of work; where it fails, wait longer each time; say once that the database is away."""
     pool: Pool | None = None
     back_off_s = 0.0
+    loop = threading.current_thread().name
+    vitals.become(loop, is_well=False)
     try:
         while not stop.is_set():
+            vitals.move(loop)
             try:
                 if pool is None:
                     pool = open_pool(
                         settings.database_url, size=size or settings.db_pool_size, name=name, timeout_s=5.0
                     )
+                    vitals.become(loop, is_well=True)
                 work(pool)
+                vitals.become(loop, is_well=True)
                 if back_off_s:
                     _log.info("going on", action="resume", service=name)
                 back_off_s = 0.0
@@ -167,11 +182,13 @@ def _keep_working(
                     _log.warning(
                         "waiting", action="wait", service=name, is_away=is_away, error=str(error)[:300]
                     )
+                vitals.become(loop, is_well=False)
                 back_off_s = _longer(back_off_s)
                 stop.wait(back_off_s)
             except Exception:
                 # a thread that ended here would take its channel with it, unseen
                 _log.exception("failed", action="wait", service=name)
+                vitals.become(loop, is_well=False)
                 back_off_s = _longer(back_off_s)
                 stop.wait(back_off_s)
     finally:

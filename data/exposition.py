@@ -42,7 +42,7 @@ class Vitals:
     ) -> None:
         self._ask = is_ready
         self._clock_s = clock_s
-        self._is_well = True
+        self._ill: set[str] = set()
         self._moved_s: dict[str, float] = {}
         self._lock = threading.Lock()
 
@@ -56,14 +56,15 @@ class Vitals:
         with self._lock:
             self._moved_s.pop(loop, None)
 
-    def become(self, *, is_well: bool) -> None:
-        """Say whether the work goes on."""
-        self._is_well = is_well
+    def become(self, loop: str = "main", *, is_well: bool) -> None:
+        """Say whether the work of a loop goes on."""
+        with self._lock:
+            (self._ill.discard if is_well else self._ill.add)(loop)
 
     @property
     def is_ready(self) -> bool:
         """Tell whether the service is connected to what it needs and works."""
-        return self._is_well and self._ask()
+        return not self._ill and self._ask()
 
     def stuck_loops(self) -> dict[str, float]:
         """Return the loops that have not moved for too long, and for how many seconds."""
@@ -74,7 +75,7 @@ class Vitals:
 
 
 class Exposition:
-    """Serves ``/metrics``, ``/health/live`` and ``/health/ready`` while the service runs; port 0 serves nothing.
+    """Serves ``/metrics``, ``/health/live`` and ``/health/ready`` while the service runs; port 0: nothing.
 
     Args:
         settings: ``metrics_host`` and ``metrics_port``.

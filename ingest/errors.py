@@ -2,6 +2,7 @@
 
 AnxinError
 └── IngestError         a message or its way into the database is not right
+    ├── SlotTaken       another process works in the slot that is to be drained
     └── PayloadError    one message cannot be read; becomes a row of ``rejects``
 """
 
@@ -12,6 +13,10 @@ from data.errors import AnxinError
 
 class IngestError(AnxinError):
     """Ingest met something it can explain."""
+
+
+class SlotTaken(IngestError):  # noqa: N818 - it reads as a fact
+    """Another process works in this slot."""
 
 
 class PayloadError(IngestError):

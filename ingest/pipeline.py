@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from data.errors import DatabaseError
+from data.exposition import Vitals
 from data.settings import Settings
 from ingest.batcher import Batcher
 from ingest.intake import Intake, Item, Prepared, describe
@@ -48,6 +49,7 @@ class Pipeline:
         is_storing: Cleared while the database takes nothing.
         progress: Counts what is done.
         clock: The time.
+        vitals: Told whenever the reader or the writer moves.
     """
 
     def __init__(
@@ -60,8 +62,9 @@ class Pipeline:
         is_storing: threading.Event,
         progress: Progress,
         clock: Clock,
+        vitals: Vitals,
     ) -> None:
-        self._intake, self._subscriber = intake, subscriber
+        self._intake, self._subscriber, self._vitals = intake, subscriber, vitals
         self._stop, self._progress, self._clock = stop, progress, clock
         self._batcher: Batcher[Item] = Batcher(
             rows=settings.ingest_flush_rows,
@@ -90,6 +93,7 @@ class Pipeline:
 
     def _read(self) -> None:
         while not self._stop.is_set() and self._failure is None:
+            self._vitals.move("read")
             now_s = self._clock.now_s()
             wait_s = min(self._batcher.wait_s(now_s), 0.2)
             deliveries = self._subscriber.receive(wait_s if wait_s > 0 else 0.005, limit=_CHUNK)
@@ -104,6 +108,7 @@ class Pipeline:
     def _add(self, deliveries: Sequence[Delivery]) -> bool:
         """Read deliveries, however long the vehicle registry is away; False when stopped meanwhile."""
         while True:
+            self._vitals.move("read")
             try:
                 items = self._intake.read_all(deliveries)
             except DatabaseError as error:
@@ -120,6 +125,7 @@ class Pipeline:
 
     def _hand_over(self, prepared: Prepared | None) -> None:
         while self._writer.is_alive():
+            self._vitals.move("read")
             try:
                 self._handed.put(prepared, timeout=0.2)
             except queue.Full:
@@ -131,6 +137,7 @@ class Pipeline:
             while (prepared := self._handed.get()) is not None:
                 if not self._flush(prepared):
                     return
+                self._vitals.rest("write")
         except BaseException as error:
             self._failure = error
             raise
@@ -139,6 +146,7 @@ class Pipeline:
         """Commit, then acknowledge; a database that is away never costs a message. False when stopped."""
         started_s = self._clock.now_s()
         while True:
+            self._vitals.move("write")
             try:
                 results = self._intake.store_prepared(prepared)
                 break

@@ -233,3 +233,16 @@ UPDATE rejects r SET retried_at = %(now)s, reason = coalesce(b.reason, r.reason)
 FROM unnest(%(reject_ids)s::bigint[], %(reasons)s::text[], %(details)s::text[], %(is_retryable)s::boolean[])
     AS b (reject_id, reason, detail, is_retryable)
 WHERE r.reject_id = b.reject_id
+
+-- note_session --
+INSERT INTO broker_sessions (client_id, service, slot, share, connected_at)
+VALUES (%(client_id)s, 'ingest', %(slot)s, %(share)s, now())
+ON CONFLICT (client_id) DO UPDATE SET share = excluded.share, connected_at = excluded.connected_at
+
+-- forget_session --
+DELETE FROM broker_sessions WHERE client_id = %(client_id)s
+
+-- fetch_slot_holder --
+-- The process that beats for a slot now.
+SELECT pid, extract(epoch FROM now() - beat_at)::double precision AS silent_s FROM service_beats
+WHERE service = 'ingest' AND slot = %(slot)s AND beat_at > now() - %(within_s)s * interval '1 second'

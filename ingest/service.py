@@ -13,6 +13,7 @@ import structlog
 from data.catalogue import load_catalogue
 from data.db import Pool, open_pool
 from data.errors import DatabaseAway
+from data.exposition import Exposition, Vitals
 from data.heartbeat import Heartbeat
 from data.migrate import check_schema
 from data.settings import Settings
@@ -21,15 +22,19 @@ from ingest.can import parse_can_payload
 from ingest.can.rows import CanDecoders
 from ingest.intake import Intake
 from ingest.messages import Adapter
+from ingest.meters import IngestCollector
 from ingest.pipeline import Clock, Pipeline
 from ingest.progress import Progress
 from ingest.quality_watch import QualityWatch
 from ingest.rejects import Retried
 from ingest.rejects import retry_rejects as _retry_rejects
+from ingest.store_sessions import check_slot_free, forget_session, note_session
 from ingest.subscriber import Subscriber
 from ingest.upkeep import Upkeep
 
 _log = structlog.get_logger("ingest")
+#: A session that has brought nothing for so long is empty.
+_DRAINED_AFTER_S = 5.0
 
 
 def run(
@@ -38,6 +43,7 @@ def run(
     stop: threading.Event,
     adapters: Sequence[Adapter] = (),
     progress: Progress | None = None,
+    is_draining: bool = False,
 ) -> None:
     """Store what vehicles send until ``stop`` is set.
 
@@ -49,22 +55,32 @@ def run(
         stop: Ends the service.
         adapters: Read topics that are not ours; their filters are subscribed to beside ours.
         progress: Counts what is done.
+        is_draining: Take nothing new, store what the broker still holds for this slot, end the session there,
+            and return.
 
     Raises:
         SchemaError: The database is of another version.
+        SlotTaken: A slot is to be drained in which another process works.
+        ExpositionError: Metrics cannot be served where they should be.
     """
     pool = _open_pool(settings, stop)
     if pool is None:
         return
+    client_id = f"anxin-ingest-{settings.ingest_slot}"
     subscriber = Subscriber(
         settings.mqtt_url,
-        client_id=f"anxin-ingest-{settings.ingest_slot}",
+        client_id=client_id,
         share=settings.ingest_share,
         window=settings.ingest_window_messages,
         window_bytes=settings.ingest_window_bytes,
         clock_us=_now_us,
         filters=(UP_FILTER, *(f for adapter in adapters for f in adapter.filters)),
+        is_draining=is_draining,
     )
+    progress = Progress() if progress is None else progress
+    is_storing = threading.Event()
+    is_storing.set()
+    vitals = Vitals(lambda: subscriber.is_connected and is_storing.is_set())
     upkeep = Upkeep(
         settings,
         pool,
@@ -75,39 +91,67 @@ def run(
         rng=np.random.default_rng(),
         clock=lambda: datetime.now(UTC),
     )
+    meters = IngestCollector(
+        progress,
+        upkeep.counts,
+        window_messages=settings.ingest_window_messages,
+        window_bytes=settings.ingest_window_bytes,
+        connection=lambda: (subscriber.connection_count, subscriber.takeover_count, subscriber.is_connected),
+        is_storing=is_storing.is_set,
+    )
+    beat = Heartbeat(
+        settings.database_url, "ingest", slot=settings.ingest_slot, is_ready=lambda: vitals.is_ready
+    )
+    is_drained = threading.Event()
     try:
-        subscriber.start()
-        upkeep.start()
-        is_storing = threading.Event()
-        is_storing.set()
-        with Heartbeat(
-            settings.database_url,
-            "ingest",
-            slot=settings.ingest_slot,
-            is_ready=lambda: subscriber.is_connected and is_storing.is_set(),
-        ):
+        if is_draining:
+            check_slot_free(pool, slot=settings.ingest_slot)
+        note_session(pool, client_id=client_id, slot=settings.ingest_slot, share=settings.ingest_share)
+        with Exposition(settings, "ingest", vitals, (meters,)), beat:
+            subscriber.start()
+            if is_draining:
+                threading.Thread(
+                    target=_watch_drain, args=(subscriber, stop, is_drained), name="ingest-drain", daemon=True
+                ).start()
+            else:
+                upkeep.start()
             Pipeline(
                 settings,
                 build_intake(settings, pool, adapters),
                 subscriber,
                 stop=stop,
                 is_storing=is_storing,
-                progress=Progress() if progress is None else progress,
+                progress=progress,
                 clock=Clock(time.monotonic, _now_us),
+                vitals=vitals,
             ).run()
+        if is_drained.is_set():
+            subscriber.stop(ends_session=True)
+            forget_session(pool, client_id=client_id)
+            _log.info("drained", action="drain", slot=settings.ingest_slot, messages=progress.messages)
     finally:
         subscriber.stop()
         upkeep.join(timeout_s=10.0)
         pool.close()
 
 
+def _watch_drain(subscriber: Subscriber, stop: threading.Event, is_drained: threading.Event) -> None:
+    """Stop the service once the broker has brought all that it held for this slot."""
+    while not stop.wait(0.2):
+        if subscriber.is_connected and subscriber.quiet_s > _DRAINED_AFTER_S:
+            is_drained.set()
+            stop.set()
+
+
 def build_intake(settings: Settings, pool: Pool, adapters: Sequence[Adapter] = ()) -> Intake:
     """Return the path from deliveries to rows that the service uses."""
+    can = CanDecoders()
     return Intake(
         pool,
         slot=settings.ingest_slot,
         future_s=settings.ingest_future_s,
-        can_decode=CanDecoders(),
+        can_decode=can,
+        join_can=can.join,
         parse_can=parse_can_payload,
         clock_s=time.monotonic,
         adapters=adapters,

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from urllib.parse import unquote, urlsplit
 
 import structlog
@@ -30,6 +30,10 @@ RETAINED_S = 20.0
 STATUS_FILTER = f"{PREFIX}/+/+/up/{Up.STATUS}"
 _KEEPALIVE_S = 30
 _LONGEST_PAUSE_S = 15.0
+#: Between two attempts after another process took the session: two with one slot must not fight.
+_TAKEN_PAUSE_S, _LONGEST_TAKEN_PAUSE_S = 15.0, 300.0
+#: Mosquitto closes a session that is taken over without a word: so often, so soon after it was accepted.
+_TAKEN_CLOSES, _TAKEN_WITHIN_S = 3, 10.0
 _TAKEN_OVER = 0x8E
 _SUBSCRIBE_ID, _UNSUBSCRIBE_ID, _FIRST_PUBLISH_ID, _LAST_ID = 1, 2, 10, 65_535
 
@@ -48,6 +52,7 @@ class Subscriber:
             broker then keeps the rest. One message may exceed it.
         clock_us: Now, microseconds since 1970 UTC; stamps what arrives.
         filters: Topic filters to subscribe to; on MQTT 5 each within the group.
+        is_draining: Unsubscribe instead, and take what the broker still holds in the session.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Subscriber:
         clock_us: Callable[[], int],
         window_bytes: int = 64 * 2**20,
         filters: Sequence[str] = (UP_FILTER,),
+        is_draining: bool = False,
     ) -> None:
         parts = urlsplit(url)
         self._host = parts.hostname or "127.0.0.1"
@@ -72,6 +78,9 @@ class Subscriber:
         self._window, self._window_bytes = window, window_bytes
         self._clock_us = clock_us
         self._filters = tuple(filters)
+        self._is_draining = is_draining
+        self._ends_session = False
+        self._arrived_s = time.monotonic()
         self._probe = VersionProbe(
             self._host, self._port, is_tls=self._is_tls, client_id=f"{client_id[:64]}-probe"
         )
@@ -86,14 +95,16 @@ class Subscriber:
         self.waiting_messages = 0  #: handed over or to be handed over, not acknowledged
         self.waiting_bytes = 0  #: of their payloads
         self.connection_count = 0  #: connections made so far
+        self.takeover_count = 0  #: times another process took our session
         self.refusal: str | None = None  #: why the broker refuses us, as long as it does
 
     def start(self) -> None:
         """Begin connecting; returns at once."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Leave the broker; the session stays there."""
+    def stop(self, *, ends_session: bool = False) -> None:
+        """Leave the broker; the session stays there, unless it is to end: what it holds is then lost."""
+        self._ends_session = ends_session
         self._stop.set()
         with self._lock:
             if self._link is not None:
@@ -105,6 +116,11 @@ class Subscriber:
     def is_connected(self) -> bool:
         """Tell whether the broker has accepted the present connection and its subscription."""
         return self._is_connected.is_set()
+
+    @property
+    def quiet_s(self) -> float:
+        """Return for how long nothing has come, seconds; 0 while something is unacknowledged."""
+        return 0.0 if self.waiting_messages else time.monotonic() - self._arrived_s
 
     def wait_connected(self, timeout_s: float) -> bool:
         """Wait for a connection; tell whether there is one."""
@@ -147,9 +163,9 @@ class Subscriber:
         return self.waiting_messages >= self._window or self.waiting_bytes >= self._window_bytes
 
     def _run(self) -> None:
-        pause_s, is_told = 0.2, False
+        pause_s, taken_s, cuts, is_told = 0.2, 0.0, 0, False
         while not self._stop.is_set():
-            count = self.connection_count
+            count, takeovers, began_s = self.connection_count, self.takeover_count, time.monotonic()
             try:
                 with self._connected() as link:
                     self._serve(link)
@@ -160,8 +176,17 @@ class Subscriber:
                         "broker connection lost" if was_served else "broker away", error=str(error)[:200]
                     )
                 is_told = True
+                is_cut = was_served and isinstance(error, ConnectionResetError)
+                cuts = cuts + 1 if is_cut and time.monotonic() - began_s < _TAKEN_WITHIN_S else 0
+                if cuts >= _TAKEN_CLOSES:
+                    self._tell_taken_over("closed soon after it was accepted, again and again")
             if self.connection_count > count and self.refusal is None:
                 pause_s, is_told = 0.2, False
+            if self.takeover_count > takeovers:
+                taken_s = min(max(2 * taken_s, _TAKEN_PAUSE_S), _LONGEST_TAKEN_PAUSE_S)
+                self._stop.wait(taken_s)
+                continue
+            taken_s = taken_s if self.refusal else 0.0
             self._stop.wait(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -185,17 +210,7 @@ class Subscriber:
             OSError: Lost.
             MqttError: The peer does not speak MQTT.
         """
-        link.send(
-            packets.encode_connect(
-                self._client_id,
-                is_v5=link.is_v5,
-                keepalive_s=_KEEPALIVE_S,
-                user=self._user,
-                password=self._password,
-                session_expiry_s=SESSION_EXPIRY_S,
-                receive_maximum=self._window,
-            )
-        )
+        link.send(self._connect_packet(link, is_clean=False))
         self._keepalive_s = _KEEPALIVE_S
         is_over, unsubscribe_s = False, time.monotonic() + RETAINED_S
         while not self._stop.is_set() and not is_over:
@@ -215,14 +230,34 @@ class Subscriber:
             self._keep_alive(link)
             if time.monotonic() >= unsubscribe_s:
                 unsubscribe_s = float("inf")
-                if self._is_shared(link):
+                if self._is_shared(link) and not self._is_draining:
                     link.send(packets.encode_unsubscribe(_UNSUBSCRIBE_ID, [STATUS_FILTER], is_v5=True))
-        link.send(packets.DISCONNECT)
+        if self._ends_session and not link.is_v5:
+            # MQTT 3.1.1 §3.1.2.4: a session ends by a connection that wants none; it takes our place
+            with closing(MqttLink(self._host, self._port, is_tls=self._is_tls, is_v5=False)) as last:
+                last.send(self._connect_packet(last, is_clean=True))
+                last.receive(5.0, self._clock_us)
+                last.send(packets.DISCONNECT)
+            return
+        link.send(packets.DISCONNECT_FOR_GOOD if self._ends_session else packets.DISCONNECT)
+
+    def _connect_packet(self, link: MqttLink, *, is_clean: bool) -> bytes:
+        return packets.encode_connect(
+            self._client_id,
+            is_v5=link.is_v5,
+            keepalive_s=_KEEPALIVE_S,
+            user=self._user,
+            password=self._password,
+            is_clean=is_clean,
+            session_expiry_s=0 if is_clean else SESSION_EXPIRY_S,
+            receive_maximum=self._window,
+        )
 
     def _hand_over(self, deliveries: list[Delivery]) -> None:
         size = sum([len(d.payload) for d in deliveries])
         with self._lock:
             self._arrived.extend(deliveries)
+            self._arrived_s = time.monotonic()
             self.waiting_messages += len(deliveries)
             self.waiting_bytes += size
             self._lock.notify()
@@ -244,10 +279,12 @@ class Subscriber:
             return self._on_connack(link, control)
         if control.kind == packets.SUBACK:
             return self._on_suback(link, control)
+        if control.kind == packets.UNSUBACK and self._is_draining:
+            self._accept()
         if control.kind == packets.CLOSED:
             code = control.reason(0)
             if code == _TAKEN_OVER:
-                return self._refuse(f"session taken over: another process has client id {self._client_id}")
+                return self._tell_taken_over("by the broker's word")
             raise ConnectionResetError(f"the broker said goodbye: {packets.REASONS.get(code, hex(code))}")
         return True
 
@@ -265,7 +302,10 @@ class Subscriber:
             filters = [f"$share/{self._share}/{f}" for f in self._filters] + [STATUS_FILTER]
         else:
             filters = list(self._filters)
-        link.send(packets.encode_subscribe(_SUBSCRIBE_ID, filters, is_v5=link.is_v5))
+        if self._is_draining:
+            link.send(packets.encode_unsubscribe(_UNSUBSCRIBE_ID, filters, is_v5=link.is_v5))
+        else:
+            link.send(packets.encode_subscribe(_SUBSCRIBE_ID, filters, is_v5=link.is_v5))
         _log.info(
             "broker connected",
             protocol="MQTTv5" if link.is_v5 else "MQTTv311",
@@ -279,10 +319,18 @@ class Subscriber:
         failed = [code for code in control.body[at:] if code >= 0x80]
         if failed:
             return self._refuse(f"subscription: {packets.REASONS.get(failed[0], hex(failed[0]))}")
+        self._accept()
+        return True
+
+    def _accept(self) -> None:
         self.refusal = None
         self.connection_count += 1
+        self._arrived_s = time.monotonic()
         self._is_connected.set()
-        return True
+
+    def _tell_taken_over(self, how: str) -> bool:
+        self.takeover_count += 1
+        return self._refuse(f"session taken over ({how}): another process has client id {self._client_id}")
 
     def _refuse(self, why: str) -> bool:
         """Leave a broker that will not serve us; tell of it once."""

@@ -12,6 +12,7 @@ import structlog
 
 from data.db import Connection, Pool, open_pool, transaction
 from data.errors import DatabaseAway, DatabaseError
+from data.exposition import Exposition, Vitals
 from data.heartbeat import Heartbeat
 from data.records import Family, VehicleSpec
 from data.settings import Settings
@@ -39,33 +40,48 @@ _LONGEST_PAUSE_S = 1.0
 
 def run_score(settings: Settings, *, stop: threading.Event) -> None:
     """Score vehicles until ``stop`` is set; survives the database going away."""
-    with Heartbeat(settings.database_url, "score"):
-        _keep_running("score", settings, stop, _score)
+    _keep_running("score", settings, stop, _score)
 
 
 def run_watch(settings: Settings, *, stop: threading.Event) -> None:
     """Watch the live stream until ``stop`` is set; survives the database going away."""
-    with Heartbeat(settings.database_url, "watch"):
-        _keep_running("watch", settings, stop, _watch)
+    _keep_running("watch", settings, stop, _watch)
 
 
 def _keep_running(
     service: str,
     settings: Settings,
     stop: threading.Event,
-    work: Callable[[Settings, Pool, Partitions, threading.Event], None],
+    work: Callable[[Settings, Pool, Partitions, threading.Event, Vitals], None],
+) -> None:
+    vitals = Vitals()
+    vitals.become(is_well=False)
+    beat = Heartbeat(settings.database_url, service, is_ready=lambda: vitals.is_ready)
+    with Exposition(settings, service, vitals), beat:
+        _keep_trying(service, settings, stop, work, vitals)
+
+
+def _keep_trying(
+    service: str,
+    settings: Settings,
+    stop: threading.Event,
+    work: Callable[[Settings, Pool, Partitions, threading.Event, Vitals], None],
+    vitals: Vitals,
 ) -> None:
     failures = 0
     while not stop.is_set():
         started = time.monotonic()
+        vitals.move()
         try:
             pool = open_pool(settings.database_url, size=2, name=f"anxin-{service}", timeout_s=_CONNECT_S)
             try:
                 with Partitions(settings.database_url, service) as partitions:
-                    work(settings, pool, partitions, stop)
+                    vitals.become(is_well=True)
+                    work(settings, pool, partitions, stop, vitals)
             finally:
                 pool.close()
         except (DatabaseAway, DatabaseError, PartitionLost, psycopg.Error) as error:
+            vitals.become(is_well=False)
             failures = 0 if time.monotonic() - started > 60 else failures + 1
             if failures <= 1:
                 _LOG.warning("interrupted", service=service, error=str(error)[:300])
@@ -129,11 +145,14 @@ class _Follower:
             raise PartitionLost(f"{self.service} partition {partition}: another process goes on with it")
 
 
-def _score(settings: Settings, pool: Pool, partitions: Partitions, stop: threading.Event) -> None:
+def _score(
+    settings: Settings, pool: Pool, partitions: Partitions, stop: threading.Event, vitals: Vitals
+) -> None:
     follower = _Follower("score", pool, partitions)
     backlog = Backlog(pause_s=settings.score_every_s)
     scorer = Scorer(fresh=timedelta(seconds=settings.fresh_s))
     while not stop.is_set():
+        vitals.move()
         follower.acquire()
         batches = follower.read()
         for batch in batches:
@@ -187,10 +206,13 @@ def _score_some(follower: _Follower, backlog: Backlog, scorer: Scorer, due: list
         )
 
 
-def _watch(settings: Settings, pool: Pool, partitions: Partitions, stop: threading.Event) -> None:
+def _watch(
+    settings: Settings, pool: Pool, partitions: Partitions, stop: threading.Event, vitals: Vitals
+) -> None:
     follower = _Follower("watch", pool, partitions)
     watcher = Watcher(fresh=timedelta(seconds=settings.fresh_s))
     while not stop.is_set():
+        vitals.move()
         if follower.acquire():
             watcher.forget()
         batches = follower.read()
