@@ -1,42 +1,37 @@
-"""Frames out of CAN logs: SavvyCAN GVRET CSV (read as columns), Vector .asc and candump (python-can)."""
+"""Frames out of CAN logs: GVRET (SavvyCAN) CSV read as columns here, the other formats by libraries."""
 
 from __future__ import annotations
 
-import io
-import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import can
 import numpy as np
 import pandas as pd
 
 from data.records import FloatArray, IntArray
-from ingest.can.database import EXTENDED
+from ingest.can import EXTENDED
+from ingest.recordings.can_messages import (
+    CANDUMP,
+    EARLIEST_US,
+    read_asc,
+    read_blf,
+    read_candump,
+    read_trc,
+)
+from ingest.recordings.can_mf4 import MAGIC, read_mf4
 from ingest.recordings.errors import RecordingError
-from ingest.recordings.recording import CanLog
+from ingest.recordings.recording import CanLog, no_bus
 from ingest.recordings.table import first_line, header_of, read_table
 
-_CANDUMP = re.compile(
-    r"^\(\d{1,10}\.\d+\)\s+\S+\s+[0-9A-F]{3,8}"
-    r"(#([0-9A-F]{2}){0,8}|##[0-9A-F]([0-9A-F]{2}){0,64}|#R\d?)(\s+[RT])?\s*$",
-    re.IGNORECASE,
-)
-#: A classic frame of a Vector log; other lines that begin with a time are not needed.
-_ASC_FRAME = re.compile(
-    r"^\s*\d{1,9}\.\d+\s+\d+\s+[0-9A-F]+x?\s+(Rx|Tx)\s+d\s+[0-8](\s+[0-9A-F]{2})*\s*$", re.I
-)
-_TIMED = re.compile(r"^\s*\d+\.\d+\s")
 #: Where a log has no date its first frame is put here: 2020-01-01 UTC.
 _NO_DATE_US = 1_577_836_800_000_000
-_EARLIEST_US = 1_262_304_000_000_000  # 2010
 _LATEST_US = 4_102_444_800_000_000  # 2100
 
 
 def is_can_log(content: bytes) -> bool:
-    """Tell whether the first line is one of the three formats'."""
+    """Tell whether the beginning is one of the formats'."""
     return _reader_of(content) is not None
 
 
@@ -48,28 +43,35 @@ def read_can_log(content: bytes, path: Path, skipped: Counter[str], notes: list[
     """
     reader = _reader_of(content)
     if reader is None:
-        raise RecordingError(f"{path}: not a CAN log (GVRET CSV, Vector .asc or candump)")
+        raise RecordingError(
+            f"{path}: not a CAN log (MF4, Vector .asc or .blf, candump, GVRET CSV or PEAK .trc)"
+        )
     try:
         log = reader(content, path, skipped)
     except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
         raise RecordingError(f"{path}: not a readable CAN log ({error})") from error
     if not len(log):
         raise RecordingError(f"{path}: no CAN frame can be read")
-    order = np.argsort(log.time_us, kind="stable")
-    time_us = log.time_us[order]
-    if time_us[0] < _EARLIEST_US:
+    log = log.take(np.argsort(log.time_us, kind="stable"))
+    if log.time_us[0] < EARLIEST_US:
         notes.append("the log has no date: its first frame is put at 2020-01-01")
-        time_us = time_us - time_us[0] + _NO_DATE_US
-    return CanLog(time_us=time_us, can_id=log.can_id[order], length=log.length[order], data=log.data[order])
+        log = log.at(log.time_us - log.time_us[0] + _NO_DATE_US)
+    return log
 
 
 def _reader_of(content: bytes) -> Callable[[bytes, Path, Counter[str]], CanLog] | None:
+    if content.startswith(MAGIC):
+        return read_mf4
+    if content.startswith(b"LOGG"):
+        return read_blf
     line = first_line(content)
     if {"Time Stamp", "ID", "LEN", "D1"} <= set(header_of(content)):
         return _read_gvret
     if line.startswith(("date ", "base hex", "base dec")):
-        return _read_asc
-    return _read_candump if _CANDUMP.match(line) else None
+        return read_asc
+    if line.startswith((";$FILEVERSION", ";##", ";   ")):
+        return read_trc
+    return read_candump if CANDUMP.match(line) else None
 
 
 def _read_gvret(content: bytes, path: Path, skipped: Counter[str]) -> CanLog:
@@ -95,9 +97,12 @@ def _read_gvret(content: bytes, path: Path, skipped: Counter[str]) -> CanLog:
     if (length > whole).any():
         skipped["frame: bytes missing"] += int((length > whole).sum())
         length = np.minimum(length, whole)
+    numbers = _numbers(table["Bus"], 10)[is_good] if "Bus" in table.columns else np.zeros(time_us.size)
+    bus = np.where((numbers >= 0) & (numbers < 256), numbers, 0).astype(np.uint8)
     is_extended = table["Extended"].str.strip().str.lower().eq("true").to_numpy(dtype=np.bool_)[is_good]
     can_id = identifier.astype(np.uint32) | np.where(is_extended, np.uint32(EXTENDED), np.uint32(0))
-    return _pack(time_us.astype(np.int64), can_id, length.astype(np.uint8), payload.astype(np.uint8))
+    log = _pack(time_us.astype(np.int64), can_id, length.astype(np.uint8), payload.astype(np.uint8))
+    return replace(log, bus=bus)
 
 
 def _numbers(column: pd.Series, base: int) -> FloatArray:
@@ -114,61 +119,6 @@ def _number(text: str, base: int) -> float:
         return float("nan")
 
 
-def _read_asc(content: bytes, _path: Path, skipped: Counter[str]) -> CanLog:
-    text = content.decode("utf-8", errors="replace")
-    try:
-        messages = _asc_messages(text)
-    except (ValueError, IndexError):  # one damaged line stops python-can: go on without such lines
-        lines = text.splitlines()
-        good = [line for line in lines if _ASC_FRAME.match(line) or not _TIMED.match(line)]
-        skipped["frame: unreadable row"] += len(lines) - len(good)
-        messages = _asc_messages("\n".join(good) + "\n")
-    log = _from_messages(messages, skipped)
-    if len(log) and log.time_us[0] < _EARLIEST_US:  # python-can knows Vector's own date formats only
-        try:
-            started = parsedate_to_datetime(text.splitlines()[0].removeprefix("date").strip())
-        except ValueError:
-            return log
-        return CanLog(
-            time_us=log.time_us + round(started.timestamp() * 1e6),
-            can_id=log.can_id,
-            length=log.length,
-            data=log.data,
-        )
-    return log
-
-
-def _asc_messages(text: str) -> list[can.Message]:
-    with can.ASCReader(io.StringIO(text), relative_timestamp=False) as reader:
-        return list(reader)
-
-
-def _read_candump(content: bytes, _path: Path, skipped: Counter[str]) -> CanLog:
-    lines = content.decode("utf-8", errors="replace").splitlines()
-    good = [line for line in lines if _CANDUMP.match(line)]
-    bad = sum(bool(line.strip()) for line in lines) - len(good)
-    if bad:
-        skipped["frame: unreadable row"] += bad
-    with can.CanutilsLogReader(io.StringIO("\n".join(good) + "\n")) as reader:
-        return _from_messages(list(reader), skipped)
-
-
-def _from_messages(messages: Sequence[can.Message], skipped: Counter[str]) -> CanLog:
-    kept = [m for m in messages if not (m.is_error_frame or m.is_remote_frame)]
-    if len(kept) < len(messages):
-        skipped["frame: error or remote"] += len(messages) - len(kept)
-    width = 64 if any(len(m.data) > 8 for m in kept) else 8
-    joined = b"".join(bytes(m.data).ljust(width, b"\0") for m in kept)
-    return CanLog(
-        time_us=np.array([round(m.timestamp * 1e6) for m in kept], dtype=np.int64),
-        can_id=np.array(
-            [m.arbitration_id | (EXTENDED if m.is_extended_id else 0) for m in kept], dtype=np.uint32
-        ),
-        length=np.array([len(m.data) for m in kept], dtype=np.uint8),
-        data=np.frombuffer(joined, dtype=np.uint8).reshape(-1, width),
-    )
-
-
 def _pack(
     time_us: IntArray,
     can_id: np.ndarray[tuple[int, ...], np.dtype[np.uint32]],
@@ -180,4 +130,4 @@ def _pack(
     columns = min(width, payload.shape[1])
     data[:, :columns] = payload[:, :columns]
     data[np.arange(width) >= length[:, np.newaxis]] = 0
-    return CanLog(time_us=time_us, can_id=can_id, length=length, data=data)
+    return CanLog(time_us=time_us, can_id=can_id, length=length, data=data, bus=no_bus(time_us.size))

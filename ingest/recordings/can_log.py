@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ import numpy as np
 
 from data.catalogue import load_catalogue
 from data.errors import CatalogueError
-from data.records import Family, FamilyRows, FloatArray, VehicleSpec
-from ingest.can import CanDecoder
+from data.records import Family, FamilyRows, FloatArray, VehicleEvent, VehicleSpec
+from ingest.can.columns import FamilyColumns
+from ingest.merge import group_rows, merge_column
+from ingest.messages import CanFrames
 from ingest.recordings.can_files import read_can_log
 from ingest.recordings.errors import RecordingError
 from ingest.recordings.inference import infer_capacity_ah, infer_chemistry, resolve_spec
 from ingest.recordings.recording import CanLog, Recording, build_rows, count_local_days, datetime_of
+from ingest.transport import BusDecoder, ReportedCode, looks_like_j1939
 
 FORMAT = "can"
 _GRID_S = 1.0
@@ -37,7 +41,7 @@ def read_can(
     spec: VehicleSpec | None,
     placard_kpa: float | Sequence[float] | None,
 ) -> Recording:
-    """Return the recording; without a DBC its frames only.
+    """Return the recording; without a DBC its frames and what standards define (OBD-II, J1939).
 
     Raises:
         RecordingError: The log, the DBC or the map cannot be read, or they contradict each other.
@@ -48,11 +52,11 @@ def read_can(
     signal_map = _read_map(map_path) if map_path else {}
     counts = _array_lengths(signal_map, spec)
     decoded: Counter[str] = Counter()
-    batches: list[FamilyRows] = []
+    found = _decode(log, dbc_path, signal_map, counts=counts, decoded=decoded, skipped=skipped)
+    batches = found.batches
     if dbc_path is None:
-        notes.append("no DBC is given: the frames are not decoded")
-    else:
-        batches = _decode(log, dbc_path, signal_map, counts=counts, decoded=decoded, skipped=skipped)
+        told = "only what standards define is decoded" if found.count else "the frames are not decoded"
+        notes.append(f"no DBC is given: {told}")
     columns = {alias: (batch, values) for batch in batches for alias, values in batch.columns.items()}
     cells = _column(columns, "cell.voltage")
     offset = ZoneInfo(spec.time_zone).utcoffset(datetime_of(int(log.time_us[0]))) if spec else None
@@ -64,7 +68,7 @@ def read_can(
         vehicle_days=count_local_days(log.time_us, offset_s=round((offset or timedelta(0)).total_seconds())),
         skipped={reason: count for reason, count in skipped.items() if count},
         batches=batches,
-        events=(),
+        events=_events(found.codes),
         decoded=dict(decoded),
         has_position={"latitude", "longitude"} <= columns.keys(),
         spec=resolve_spec(
@@ -83,37 +87,79 @@ def read_can(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """What the frames of a log say."""
+
+    batches: list[FamilyRows]
+    codes: Sequence[ReportedCode]
+    count: int  #: values of any kind
+
+
 def _decode(
     log: CanLog,
-    dbc_path: Path,
+    dbc_path: Path | None,
     signal_map: SignalMap,
     *,
     counts: Mapping[str, int],
     decoded: Counter[str],
     skipped: Counter[str],
-) -> list[FamilyRows]:
-    dbc_text = _read_text(dbc_path, "DBC")
+) -> _Decoded:
     try:
-        decoder = CanDecoder(
-            dbc_text,
+        decoder = BusDecoder(
+            _read_text(dbc_path, "DBC") if dbc_path else None,
             signal_map,
             grid_s=_GRID_S,
             cell_count=counts["cell"],
             probe_count=counts["probe"],
             wheel_count=counts["wheel"],
+            reads_j1939=dbc_path is None and looks_like_j1939(log.can_id),
         )
     except CatalogueError as error:
-        raise RecordingError(f"{dbc_path}: {error}") from error
-    vehicle_index = np.zeros(len(log), dtype=np.int32)
-    result = decoder.decode(vehicle_index, log.time_us, log.can_id, log.length, log.data)
+        raise RecordingError(f"{dbc_path or 'signal map'}: {error}") from error
+    frames = CanFrames(log.time_us, log.can_id, log.length, log.data)
+    result = decoder.decode(log.bus.astype(np.int64), frames, vehicle_of=np.zeros(256, np.int64))
     decoded.update(result.counts)
-    skipped.update(result.masked)
-    skipped["frame: unknown id"] += sum(result.unknown_ids.values())
-    batches = [
-        build_rows(found.family, found.time_us, found.columns, decoded=Counter())
-        for found in result.families
+    skipped.update({reason.replace(":", ": ").replace(":  ", ": "): n for reason, n in result.masked.items()})
+    if dbc_path is not None:
+        skipped["frame: unknown id"] += sum(result.unknown_ids.values())
+    batches = []
+    for family in (Family.DRIVE, Family.TIRE, Family.CELL):
+        found = [f for part in result.parts for f in part.families if f.family is family]
+        rows = _merge(family, found) if found else None
+        if rows is not None:
+            batches.append(rows)
+    return _Decoded(batches, result.codes, sum(result.counts.values()) + len(result.codes))
+
+
+def _merge(family: Family, found: Sequence[FamilyColumns]) -> FamilyRows | None:
+    """Return one row an instant: buses and protocols tell of different signals."""
+    time_us = np.concatenate([part.time_us for part in found])
+    grouping = group_rows([time_us])
+    columns: dict[str, FloatArray] = {}
+    for alias in sorted({alias for part in found for alias in part.columns}):
+        shape = next(part.columns[alias].shape[1:] for part in found if alias in part.columns)
+        values = [part.columns.get(alias, np.full((part.time_us.size, *shape), np.nan)) for part in found]
+        columns[alias] = np.asarray(merge_column(np.concatenate(values), grouping)[0], np.float64)
+    return build_rows(family, time_us[grouping.first], columns, decoded=Counter())
+
+
+def _events(codes: Sequence[ReportedCode]) -> list[VehicleEvent]:
+    """Return the trouble codes when each first came."""
+    first: dict[tuple[str, str], ReportedCode] = {}
+    for code in sorted(codes, key=lambda code: code.time_us):
+        first.setdefault((code.ecu, code.code), code)
+    return [
+        VehicleEvent(
+            vehicle_id=0,
+            time_us=code.time_us,
+            kind="dtc",
+            source="can",
+            code=code.code,
+            data={"ecu": code.ecu, "status": code.status},
+        )
+        for code in first.values()
     ]
-    return [batch for batch in batches if batch is not None]
 
 
 def _read_text(path: Path, what: str) -> str:

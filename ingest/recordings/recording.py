@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from data.records import Family, FamilyRows, FloatArray, IntArray, VehicleEvent, VehicleSpec
+from data.records import BoolArray, Family, FamilyRows, FloatArray, IntArray, VehicleEvent, VehicleSpec
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -23,9 +24,35 @@ class CanLog:
     can_id: npt.NDArray[np.uint32]  #: shape (n,), bit 31 set on extended identifiers
     length: npt.NDArray[np.uint8]  #: shape (n,), bytes
     data: npt.NDArray[np.uint8]  #: shape (n, 8), or (n, 64) where the log holds CAN FD
+    bus: npt.NDArray[np.uint8]  #: shape (n,), number of the bus or channel
 
     def __len__(self) -> int:
         return int(self.time_us.shape[0])
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return a log without frames."""
+        return cls(
+            time_us=np.empty(0, np.int64),
+            can_id=np.empty(0, np.uint32),
+            length=np.empty(0, np.uint8),
+            data=np.empty((0, 8), np.uint8),
+            bus=no_bus(0),
+        )
+
+    def take(self, rows: IntArray | BoolArray) -> CanLog:
+        """Return some of the frames."""
+        return CanLog(
+            time_us=self.time_us[rows],
+            can_id=self.can_id[rows],
+            length=self.length[rows],
+            data=self.data[rows],
+            bus=self.bus[rows],
+        )
+
+    def at(self, time_us: IntArray) -> CanLog:
+        """Return the frames at other times, shape (n,)."""
+        return replace(self, time_us=time_us)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +72,11 @@ class Recording:
     spec: VehicleSpec  #: as given, else inferred from the recording
     raw_frames: CanLog | Sequence[bytes] | None = None  #: original frames, for the native topics
     notes: Sequence[str] = field(default_factory=tuple)  #: units and the like that had to be inferred
+
+
+def no_bus(count: int) -> npt.NDArray[np.uint8]:
+    """Return the buses of frames that all are of one."""
+    return np.zeros(count, np.uint8)
 
 
 def datetime_of(time_us: int) -> datetime:

@@ -11,6 +11,7 @@ from ingest.transport.codes import ReportedCode
 from ingest.transport.decoder import BusDecoded, BusDecoder
 from ingest.transport.plan import TransportPlan, build_plan
 from ingest.transport.receiver import Received, TransportReceiver
+from ingest.transport.standard import looks_like_j1939
 
 __all__ = [
     "BusDecoded",
@@ -21,4 +22,5 @@ __all__ = [
     "TransportPlan",
     "TransportReceiver",
     "build_plan",
+    "looks_like_j1939",
 ]

@@ -12,13 +12,12 @@ import numpy as np
 from data.records import IntArray
 from ingest.can.database import parse_dbc
 from ingest.can.decoder import CanDecoded, CanDecoder
-from ingest.can.identifiers import EXTENDED
 from ingest.messages import CanFrames
 from ingest.transport.codes import ReportedCode
 from ingest.transport.frames import Frames
 from ingest.transport.plan import build_plan
 from ingest.transport.receiver import TransportReceiver
-from ingest.transport.standard import read_standard, standard_map
+from ingest.transport.standard import read_standard, standard_groups, standard_map
 
 _SignalMap = Mapping[str, Mapping[str, Any]]
 
@@ -89,18 +88,20 @@ class BusDecoder:
             name: {**standard_map(name, wheel_count=wheel_count, taken=taken), **entries}
             for name, entries in of_standard.items()
         }
-        groups = tuple(message.frame_id | EXTENDED for message in standard["j1939"] if plan.is_j1939)
+        groups = standard_groups() if plan.is_j1939 else ()
         self._own = None if dbc_text is None else build(dbc_text, own, frozenset(plan.groups.values()))
         self._obd = build(texts["obd"], maps["obd"], ())
         self._j1939 = build(texts["j1939"], maps["j1939"], groups) if plan.is_j1939 else None
         self.receiver = TransportReceiver(plan, groups)
 
-    def decode(self, index: IntArray, frames: CanFrames) -> BusDecoded:
+    def decode(self, index: IntArray, frames: CanFrames, *, vehicle_of: IntArray | None = None) -> BusDecoded:
         """Return what a batch of frames says, in any order.
 
         Args:
             index: Shape (n,), tells messages apart, each of one bus of one vehicle.
             frames: Of these messages.
+            vehicle_of: By message index: whose it is, so that values of several messages meet in one row of
+                the grid; None: each message has rows of its own.
         """
         received = self.receiver.receive(index, frames)
         parts: list[CanDecoded] = []
@@ -120,7 +121,8 @@ class BusDecoder:
                 unknown.update(_count_ids(of))
                 continue
             f = of.frames
-            part = decoder.decode(of.index.astype(np.int32), f.time_us, f.can_id, f.length, f.data)
+            owner = of.index if vehicle_of is None else vehicle_of[of.index]
+            part = decoder.decode(owner.astype(np.int32), f.time_us, f.can_id, f.length, f.data)
             parts.append(part)
             indices.append(of.index)
             masked.update(part.masked)

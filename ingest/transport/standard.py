@@ -7,6 +7,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from ingest.can import EXTENDED
+from ingest.can.database import parse_dbc
+from ingest.transport.j1939 import split_ids
+
 #: OBD answers, whichever engine sends them, stand in the standard DBC under this identifier (ISO 15765-4).
 OBD_ID = 0x7E8
 #: 29-bit answers to the tester (ISO 15765-4 §10.5.3), from any address.
@@ -48,6 +55,24 @@ _AXLES: Mapping[int, tuple[int, ...]] = {
 def read_standard(name: str) -> str:
     """Return the text of a standard DBC, ``obd`` or ``j1939``."""
     return resources.files("data").joinpath(f"dbc/standard_{name}.dbc").read_text("utf-8")
+
+
+def looks_like_j1939(can_id: npt.NDArray[np.uint32]) -> bool:
+    """Tell whether the identifiers of a log, shape (n,), are those of a J1939 bus.
+
+    They are when three of the common groups are there, or one and no identifier that is not J1939's.
+    """
+    ids = np.unique(can_id)
+    pgn = split_ids(ids).pgn
+    known = split_ids(np.array(standard_groups(), np.uint32)).pgn
+    common = np.intersect1d(pgn, known).size
+    return common >= 3 or (common >= 1 and bool((pgn >= 0).all()))
+
+
+@cache
+def standard_groups() -> tuple[int, ...]:
+    """Return the identifiers of the standard J1939 DBC."""
+    return tuple(m.frame_id | EXTENDED for m in parse_dbc(read_standard("j1939")).messages)
 
 
 def standard_map(name: str, *, wheel_count: int, taken: Collection[str]) -> dict[str, dict[str, Any]]:
