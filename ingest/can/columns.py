@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from data.catalogue import Signal
 from data.records import BoolArray, Family, FloatArray, IntArray
@@ -12,6 +14,8 @@ from ingest.can.entries import Entries
 from ingest.can.grid import Grid, VehicleIndex
 from ingest.can.kernel import Segments
 from ingest.can.targets import Targets
+
+_BLOCK = 32_768
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,29 +31,105 @@ class FamilyColumns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraSignals:
-    """Values of signals that no map names, by signal; within a signal in order of vehicle and time."""
+    """Values of signals that no map names, column by column; within one in order of vehicle and time."""
 
     names: tuple[str, ...]  #: ``Message.Signal`` of every signal of the DBC
-    signal: IntArray  #: (p,), index into ``names``
+    column: IntArray  #: (g,), index into ``names`` of each column
+    count: IntArray  #: (g,), values of each column
     value: FloatArray  #: (p,), finite
-    entry: IntArray  #: (p,), frame in a node, index into ``row``
+    entry: npt.NDArray[np.int32]  #: (p,), frame in a node, index into ``row``
     row: IntArray  #: (e,), grid cell of each entry
     grid: Grid
 
     @property
+    def signal(self) -> IntArray:
+        """Return the signal of each value, index into ``names``, shape (p,)."""
+        return self.column.repeat(self.count)
+
+    @property
     def vehicle_index(self) -> VehicleIndex:
         """Return the vehicle of each value, shape (p,)."""
-        return self.grid.vehicle_index.take(self.row).take(self.entry)
+        found: VehicleIndex = self._take(self.grid.vehicle_index)
+        return found
 
     @property
     def time_us(self) -> IntArray:
         """Return the start of each value's grid cell, shape (p,)."""
-        return self.grid.time_us.take(self.row).take(self.entry)
+        found: IntArray = self._take(self.grid.time_us)
+        return found
 
     @property
     def last_frame(self) -> IntArray:
         """Return the last frame of each value's grid cell, of whatever message; shape (p,)."""
-        return self.grid.last_frame.take(self.row).take(self.entry)
+        found: IntArray = self._take(self.grid.last_frame)
+        return found
+
+    def _take(self, by_cell: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        by_entry = by_cell.take(self.row)
+        found = np.empty(self.entry.size, dtype=by_cell.dtype)
+        for begin in range(0, found.size, _BLOCK):
+            part = slice(begin, begin + _BLOCK)
+            by_entry.take(self.entry[part], out=found[part], mode="clip")
+        return found
+
+
+class ExtraColumns:
+    """Columns of signals that no map names, being filled; the last good value of a grid cell stays."""
+
+    def __init__(self, names: tuple[str, ...], grid: Grid, entries: Entries, segments: Segments) -> None:
+        self._names = names
+        self._grid = grid
+        self._column = segments.signal
+        self._count = np.zeros(segments.signal.size, dtype=np.int64)
+        self._value = np.empty(segments.pair_count)
+        self._entry = np.empty(segments.pair_count, dtype=np.int32)
+        self._size = 0
+        self._row = grid.row.take(entries.frame)
+        self._is_last: BoolArray | None = None
+        if self._row.size:
+            is_last = np.append(self._row[1:] != self._row[:-1], True)
+            is_last[entries.start + entries.count - 1] = True
+            self._is_last = None if is_last.all() else is_last
+
+    def add(
+        self, columns: slice, part: Segments, entry: IntArray, values: FloatArray, is_good: BoolArray | None
+    ) -> None:
+        """Add the pairs of some segments: ``is_good`` tells which of them count, None: all."""
+        chosen: BoolArray | None = None
+        if is_good is not None:
+            chosen = self._last_good(part, entry, is_good)
+        elif self._is_last is not None:
+            chosen = self._is_last.take(entry)
+        count = part.count
+        if chosen is not None:
+            entry, values, count = entry[chosen], values[chosen], part.sums(chosen)
+        end = self._size + entry.size
+        self._value[self._size : end] = values
+        self._entry[self._size : end] = entry
+        self._count[columns] = count
+        self._size = end
+
+    def _last_good(self, part: Segments, entry: IntArray, is_good: BoolArray) -> BoolArray:
+        good = is_good.nonzero()[0]
+        row = self._row.take(entry.take(good))
+        column = np.arange(part.signal.size).repeat(part.sums(is_good))
+        is_last = np.ones(good.size, dtype=np.bool_)
+        is_last[:-1] = (row[1:] != row[:-1]) | (column[1:] != column[:-1])
+        chosen = np.zeros(entry.size, dtype=np.bool_)
+        chosen[good[is_last]] = True
+        return chosen
+
+    def finish(self) -> ExtraSignals:
+        """Return the columns."""
+        return ExtraSignals(
+            names=self._names,
+            column=self._column,
+            count=self._count,
+            value=self._value[: self._size],
+            entry=self._entry[: self._size],
+            row=self._row,
+            grid=self._grid,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,33 +140,6 @@ class Pairs:
     entry: IntArray  #: (p,)
     values: FloatArray  #: (p,)
     is_good: BoolArray | None  #: (p,), which of them count; None: all
-
-
-def extra_signals(names: tuple[str, ...], grid: Grid, entries: Entries, pairs: Pairs) -> ExtraSignals:
-    """Return the last good value of each signal and grid cell.
-
-    Args:
-        names: Of all signals.
-        grid: Of the batch.
-        entries: Of the batch.
-        pairs: Of signals that are not mapped.
-    """
-    signal = pairs.segments.signal.repeat(pairs.segments.count)
-    entry, values = pairs.entry, pairs.values
-    row = grid.row.take(entries.frame)
-    is_last = None
-    if pairs.is_good is not None:
-        signal, entry, values = signal[pairs.is_good], entry[pairs.is_good], values[pairs.is_good]
-        if signal.size:
-            rows = row.take(entry)
-            is_last = np.append((rows[1:] != rows[:-1]) | (signal[1:] != signal[:-1]), True)
-    elif row.size:
-        last_entry = np.append(row[1:] != row[:-1], True)
-        last_entry[entries.start + entries.count - 1] = True
-        is_last = None if last_entry.all() else last_entry.take(entry)
-    if is_last is not None:
-        signal, entry, values = signal[is_last], entry[is_last], values[is_last]
-    return ExtraSignals(names=names, signal=signal, value=values, entry=entry, row=row, grid=grid)
 
 
 def family_columns(

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from data.records import BoolArray, FloatArray, IntArray
 from ingest.can.absence import build_absence
-from ingest.can.columns import ExtraSignals, FamilyColumns, Pairs, extra_signals, family_columns
+from ingest.can.columns import ExtraColumns, ExtraSignals, FamilyColumns, Pairs, family_columns
 from ingest.can.database import EXTENDED, CompiledMessage, compile_database
 from ingest.can.entries import Entries, follow_multiplexers, sort_frames
 from ingest.can.grid import Grid, VehicleIndex, build_grid, grid_microseconds
@@ -168,13 +168,15 @@ class CanDecoder:
 
     def _unmapped(self, batch: _Batch) -> ExtraSignals:
         segments, fits = batch.segments(self._is_unmapped)
-        entry = segments.entries()
-        values = read_values(batch.words, self._layout, segments, entry)
-        fits = self._leave_out_absent(batch, segments, values, fits)
-        names = [self._layout.names[signal] for signal in segments.signal.tolist()]
-        is_good = batch.count(segments, names, ~np.isfinite(values), fits)
-        pairs = Pairs(segments, entry, values, is_good)
-        return extra_signals(self._layout.names, batch.grid, batch.entries, pairs)
+        extra = ExtraColumns(self._layout.names, batch.grid, batch.entries, segments)
+        for columns, part, pairs in segments.pieces():
+            entry = part.entries()
+            values = read_values(batch.words, self._layout, part, entry)
+            there = self._leave_out_absent(batch, part, values, None if fits is None else fits[pairs])
+            names = [self._layout.names[signal] for signal in part.signal.tolist()]
+            is_bad = None if self._layout.is_finite[part.signal].all() else ~np.isfinite(values)
+            extra.add(columns, part, entry, values, batch.count(part, names, is_bad, there))
+        return extra.finish()
 
     def _leave_out_absent(
         self, batch: _Batch, segments: Segments, values: FloatArray, fits: BoolArray | None
@@ -225,16 +227,16 @@ class _Batch:
         return [f"{self.layout.names[signal]}: frame too short" for signal in signals.tolist()]
 
     def count(
-        self, segments: Segments, names: list[str], is_bad: BoolArray, fits: BoolArray | None
+        self, segments: Segments, names: list[str], is_bad: BoolArray | None, fits: BoolArray | None
     ) -> BoolArray | None:
         """Count values by name, good and bad, and return which are good; None: all are."""
-        if fits is None and not is_bad.any():
-            _add(self.counts, names, segments.count)
-            return None
-        is_there = np.ones(is_bad.size, dtype=np.bool_) if fits is None else fits
-        _add(self.masked, [f"{name}: out of range" for name in names], segments.sums(is_bad & is_there))
-        is_good: BoolArray = is_there & ~is_bad
-        _add(self.counts, names, segments.sums(is_good))
+        if is_bad is None or not is_bad.any():
+            is_good = fits
+        else:
+            hit = is_bad if fits is None else is_bad & fits
+            _add(self.masked, [f"{name}: out of range" for name in names], segments.sums(hit))
+            is_good = ~is_bad if fits is None else fits & ~is_bad
+        _add(self.counts, names, segments.count if is_good is None else segments.sums(is_good))
         return is_good
 
 

@@ -60,19 +60,27 @@ class Segments:
             return np.zeros(self.signal.size, dtype=np.int64)
         return np.add.reduceat(hit, self.begin, dtype=np.int64)
 
-    def runs(self, layout: Layout) -> Iterator[tuple[int, Segments, slice]]:
-        """Yield segments of one value of ``Layout.run``, that value and their pairs, in handy pieces."""
-        if not self.signal.size:
+    def pieces(self) -> Iterator[tuple[slice, Segments, slice]]:
+        """Yield some segments after others with their pairs: few enough to stay in the processor's cache."""
+        if self.pair_count <= _PIECE:
+            if self.pair_count:
+                yield slice(0, self.signal.size), self, slice(0, self.pair_count)
             return
+        yield from self._cut(self.begin // _PIECE)
+
+    def runs(self, layout: Layout) -> Iterator[tuple[int, Segments, slice]]:
+        """Yield each value of ``Layout.run``, its segments and their pairs."""
         run = layout.run[self.signal]
-        piece = self.begin // _PIECE
-        is_new = np.empty(run.size + 1, dtype=np.bool_)
-        is_new[0] = is_new[-1] = True
-        is_new[1:-1] = (run[1:] != run[:-1]) | (piece[1:] != piece[:-1])
-        cuts = is_new.nonzero()[0].tolist()
-        begins = [*self.begin.tolist(), self.pair_count]
+        for rows, part, pairs in self._cut(run):
+            yield int(run[rows.start]), part, pairs
+
+    def _cut(self, key: npt.NDArray[np.integer]) -> Iterator[tuple[slice, Segments, slice]]:
+        if not key.size:
+            return
+        cuts = [0, *((key[1:] != key[:-1]).nonzero()[0] + 1).tolist(), key.size]
         for low, high in itertools.pairwise(cuts):
-            begin, end = begins[low], begins[high]
+            begin = int(self.begin[low])
+            end = int(self.begin[high]) if high < key.size else self.pair_count
             part = Segments(
                 self.signal[low:high],
                 self.first_entry[low:high],
@@ -80,7 +88,7 @@ class Segments:
                 self.begin[low:high] - begin,
                 end - begin,
             )
-            yield int(run[low]), part, slice(begin, end)
+            yield slice(low, high), part, slice(begin, end)
 
 
 class FrameWords:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +58,7 @@ class Layout:
     scale: FloatArray  #: (s,)
     offset: FloatArray  #: (s,)
     is_mapped: BoolArray  #: (s,)
+    is_finite: BoolArray  #: (s,), whatever the bits are
     selector_start: IntArray  #: (k + 1,): selectors of node i
     selector_signal: IntArray  #: (m,)
     levels: Words  #: (v,), values that select anything, ascending
@@ -111,6 +113,7 @@ def build_layout(messages: Sequence[CompiledMessage]) -> Layout:
         scale=np.array([signal.scale for signal in signals], dtype=np.float64),
         offset=np.array([signal.offset for signal in signals], dtype=np.float64),
         is_mapped=np.array([signal.target is not None for signal in signals], dtype=np.bool_),
+        is_finite=np.array([_is_finite(signal) for signal in signals], dtype=np.bool_),
         selector_start=_starts(np.bincount(selector_node, minlength=len(members)).tolist()),
         selector_signal=selector_signal,
         levels=levels,
@@ -118,6 +121,10 @@ def build_layout(messages: Sequence[CompiledMessage]) -> Layout:
         choice_start=_starts(sizes.tolist()),
         choice_node=nodes[np.argsort(keys, kind="stable")],
     )
+
+
+def _is_finite(signal: CompiledSignal) -> bool:
+    return not signal.is_float and isfinite(abs(signal.scale) * 2.0**64 + abs(signal.offset))
 
 
 def _run(signal: CompiledSignal) -> int:
