@@ -485,9 +485,12 @@ def replay(
             register_vehicles(connection, tenant=TENANT, vehicles=[registration])
     shift_us = 0 if keep_time else int((datetime.now(UTC) - recording.last).total_seconds() * 1e6)
     # Raw frames go as they are when the vehicle's own model decodes them, not when a DBC was given for them.
-    raw, can = recording.raw_frames, None
-    if dbc is None and isinstance(raw, CanLog) and raw.data.shape[1] == 8:
-        can = CanRecording.of("main", raw.time_us, raw.can_id, raw.length, raw.data)
+    raw, can = recording.raw_frames, []
+    if dbc is None and isinstance(raw, CanLog):
+        can = [
+            CanRecording.of(name, bus.time_us, bus.can_id, bus.length, bus.data)
+            for name, bus in raw.by_bus().items()
+        ]
     with _progress() as progress:
         task = progress.add_task("publishing", total=None)
         counts = publish_recording(
@@ -495,7 +498,7 @@ def replay(
             tenant=TENANT,
             vin=vehicle,
             batches=() if can else recording.batches,
-            events=recording.events,
+            events=() if can else recording.events,
             can=can,
             shift_us=shift_us,
             store_dir=settings.home_path / "replayed",

@@ -14,7 +14,9 @@ from simulators.encode import Envelope
 from simulators.errors import EncodeError
 
 Bytes = npt.NDArray[np.uint8]
-RECORD = np.dtype([("us", "<u4"), ("id", "<u4"), ("flags", "u1"), ("length", "u1"), ("data", "u1", 8)])
+_HEAD = [("us", "<u4"), ("id", "<u4"), ("flags", "u1"), ("length", "u1")]
+RECORD = np.dtype([*_HEAD, ("data", "u1", (8,))])
+FD_RECORD = np.dtype([*_HEAD, ("data", "u1", (64,))])
 
 
 class CanEncoder:
@@ -117,5 +119,6 @@ def pack_signal(data: Bytes, signal: Any, values: npt.NDArray[np.float64]) -> No
 
 
 def can_payload(envelope: Envelope, t0_ms: int, frames: npt.NDArray[Any]) -> bytes:
-    """Return the payload of ``up/can``: frames as 18-byte records since ``t0_ms``."""
-    return cbor2.dumps({**envelope.fields(), "t0": t0_ms, "f": frames.tobytes()})
+    """Return the payload of ``up/can``: frames as 18-byte records since ``t0_ms``, 74-byte ones of CAN FD."""
+    field = "fd" if frames.dtype == FD_RECORD else "f"
+    return cbor2.dumps({**envelope.fields(), "t0": t0_ms, field: frames.tobytes()})

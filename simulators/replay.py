@@ -18,7 +18,7 @@ from data.records import Family, FamilyRows, VehicleEvent, Vin
 from data.topics import Up
 from simulators.batches import join_rows, select_rows
 from simulators.encode import Encoding, birth_payload, event_payload, tele_payload
-from simulators.encode_can import RECORD, can_payload
+from simulators.encode_can import FD_RECORD, RECORD, can_payload
 from simulators.encode_gbt import gbt_payload
 from simulators.errors import SimulatorError
 from simulators.publish import FleetLink
@@ -38,7 +38,7 @@ class CanRecording:
 
     bus: str
     time_us: npt.NDArray[np.int64]  #: shape (n,)
-    frames: npt.NDArray[Any]  #: shape (n,), ``encode_can.RECORD``; its own ``us`` is set anew
+    frames: npt.NDArray[Any]  #: shape (n,), ``RECORD`` or ``FD_RECORD`` of ``encode_can``; ``us`` is set anew
 
     @classmethod
     def of(
@@ -49,14 +49,14 @@ class CanRecording:
         length: npt.NDArray[np.uint8],
         data: npt.NDArray[np.uint8],
     ) -> Self:
-        """Return a recording from columns: identifiers with bit 31 set where extended, data of shape (n, 8).
+        """Return a recording from columns: identifiers with bit 31 set where extended, data of (n, 8 or 64).
 
         Raises:
-            SimulatorError: The log holds CAN FD frames, which records of 8 bytes cannot carry.
+            SimulatorError: The data are of another width.
         """
-        if data.shape[1] != 8:
-            raise SimulatorError(f"CAN log: data {data.shape[1]} bytes wide: must be 8 to be sent natively")
-        frames = np.zeros(time_us.size, RECORD)
+        if data.shape[1] not in {8, 64}:
+            raise SimulatorError(f"CAN log: data {data.shape[1]} bytes wide: must be 8, or 64 for CAN FD")
+        frames = np.zeros(time_us.size, RECORD if data.shape[1] == 8 else FD_RECORD)
         frames["id"], frames["length"], frames["data"] = can_id, length, data
         return cls(bus=bus, time_us=time_us, frames=frames)
 
@@ -96,7 +96,7 @@ def publish_recording(
     vin: Vin,
     batches: Sequence[FamilyRows] = (),
     events: Sequence[VehicleEvent] = (),
-    can: CanRecording | None = None,
+    can: Sequence[CanRecording] = (),
     gbt: GbtRecording | None = None,
     shift_us: int,
     store_dir: Path,
@@ -118,7 +118,7 @@ def publish_recording(
         vin: The vehicle it is replayed as.
         batches: Decoded readings of one vehicle; drive, tire and cell travel merged.
         events: On-board alarms and the like.
-        can: Raw frames instead of decoded readings.
+        can: Raw frames of each bus instead of decoded readings.
         gbt: Raw GB/T 32960 frames instead of decoded readings. They tell their own time, so ``shift_us``
             must be 0.
         shift_us: Added to every sample time.
@@ -147,7 +147,7 @@ def publish_recording(
         [
             *_tele_pieces([_shifted(b, shift_us, position) for b in batches], encoding),
             *_event_pieces(events, shift_us),
-            *_can_pieces(can, shift_us),
+            *(piece for bus in can for piece in _can_pieces(bus, shift_us)),
             *_gbt_pieces(gbt),
         ],
         key=lambda piece: piece.time_us,
@@ -263,9 +263,9 @@ def _event_pieces(events: Sequence[VehicleEvent], shift_us: int) -> Iterator[_Pi
         )
 
 
-def _can_pieces(can: CanRecording | None, shift_us: int) -> Iterator[_Piece]:
+def _can_pieces(can: CanRecording, shift_us: int) -> Iterator[_Piece]:
     """Yield messages of at most 2,000 frames and one hour; the live end begins a message of its own."""
-    if can is None or not can.time_us.size:
+    if not can.time_us.size:
         return
     time_us = can.time_us + shift_us
     live = int(np.searchsorted(time_us, time_us[-1] - LIVE_SPAN_US))

@@ -50,6 +50,13 @@ class CanLog:
             bus=self.bus[rows],
         )
 
+    def by_bus(self) -> dict[str, CanLog]:
+        """Return the frames of each bus by its name on a topic: ``main`` where there is but one."""
+        buses = np.unique(self.bus)
+        if buses.size == 1:
+            return {"main": self}
+        return {f"can{bus}": self.take(self.bus == bus) for bus in buses.tolist()}
+
     def at(self, time_us: IntArray) -> CanLog:
         """Return the frames at other times, shape (n,)."""
         return replace(self, time_us=time_us)
