@@ -54,8 +54,8 @@ def fill(connection: Connection, rows: int, *, days: int) -> None:
     for day in range(days):
         connection.execute(
             "INSERT INTO drive_readings (vehicle_id, time, speed, soc, pack_voltage, pack_current,"
-            " odometer) SELECT v, %(day)s + n * %(step)s, n %% 130, 50, 360, -20, n FROM generate_series(0, %(count)s - 1)"
-            " AS n, generate_series(1, %(vehicles)s) v",
+            " odometer) SELECT v, %(day)s + n * %(step)s, n %% 130, 50, 360, -20, n FROM"
+            " generate_series(0, %(count)s - 1) n, generate_series(1, %(vehicles)s) v",
             {
                 "day": NOW - timedelta(days=days - day),
                 "count": rows // days // VEHICLES,
