@@ -15,9 +15,11 @@ from data.records import Vin
 Ranges = tuple[tuple[int, int], ...]
 #: (vehicle, boot)
 StreamKey = tuple[int, str]
+#: Comes before every stream.
+START: StreamKey = (0, "")
 _RANGE = re.compile(r"\[(\d+),(\d+)\)")
 #: A stream that does not answer is asked ever more rarely, up to this many times the interval.
-_LONGEST_BACKOFF = 256
+LONGEST_BACKOFF = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class Gap:
     tenant: str
     vin: Vin
     missing: Ranges
+    high: int  #: highest number known to have been sent
     requested_at: datetime | None  #: last asked
     request_count: int  #: times asked since anything came of it
 
@@ -45,6 +48,11 @@ class Request:
     gap: Gap
     ranges: Ranges
 
+    @property
+    def message_count(self) -> int:
+        """Return how many messages it names."""
+        return sum(high - low for low, high in self.ranges)
+
 
 @dataclass(slots=True)
 class Plan:
@@ -52,37 +60,44 @@ class Plan:
 
     requests: list[Request] = field(default_factory=list)
     given_up: list[Request] = field(default_factory=list)
+    looked_at: int = 0  #: how many of the gaps; the others wait for their turn
 
 
 def plan_requests(
     gaps: Sequence[Gap],
-    earlier: Mapping[StreamKey, Ranges],
+    earlier: Mapping[StreamKey, int],
     *,
     now: datetime,
     interval_s: float,
     limit: int,
+    budget: int,
     horizon_s: float,
     rng: np.random.Generator,
 ) -> Plan:
     """Return whom to ask for what.
 
     A hole is asked for only when it was there at the last look too: messages that overtake one another close
-    their holes by themselves. A vehicle that does not answer is asked after 1, 2, 4, … intervals, up to 256,
-    each drawn up to a quarter longer so that a fleet does not answer as one. After a request in vain the next
-    messages are asked for: the first may be gone from the vehicle's store, and those behind not.
+    their holes by themselves. What was received is never missing again, so the holes of then are those of now
+    up to the highest number of then. A vehicle that does not answer is asked after 1, 2, 4, … intervals, up
+    to 256, each drawn up to a quarter longer so that a fleet does not answer as one. After a request in vain
+    the next messages are asked for: the first may be gone from the vehicle's store, and those behind not.
 
     Args:
         gaps: Streams with holes now.
-        earlier: Holes at the last look.
+        earlier: Highest number of each stream at the last look.
         now: Timezone-aware.
         interval_s: Shortest pause between two requests for one stream.
         limit: Messages in one request.
+        budget: Messages in all requests; the last one may exceed it.
         horizon_s: Asked in vain for so long, a hole is given up.
         rng: Draws the jitter.
     """
-    plan = Plan()
+    plan, asked = Plan(), 0
     for gap in gaps:
-        standing = intersect(gap.missing, earlier.get(gap.key, ()))
+        if asked >= budget:
+            break
+        plan.looked_at += 1
+        standing = intersect(gap.missing, ((0, earlier.get(gap.key, -1) + 1),))
         if not standing:
             continue
         if asked_for_s(gap.request_count, interval_s) >= horizon_s:
@@ -90,19 +105,21 @@ def plan_requests(
             continue
         wait_s = backoff_s(gap.request_count, interval_s) * (1 + 0.25 * rng.random())
         if gap.requested_at is None or (now - gap.requested_at).total_seconds() >= wait_s:
-            plan.requests.append(Request(gap, next_numbers(standing, limit, turn=gap.request_count)))
+            request = Request(gap, next_numbers(standing, limit, turn=gap.request_count))
+            plan.requests.append(request)
+            asked += request.message_count
     return plan
 
 
 def backoff_s(request_count: int, interval_s: float) -> float:
     """Return the pause after the ``request_count``-th request in vain, seconds."""
-    return interval_s * min(1 << max(request_count - 1, 0), _LONGEST_BACKOFF)
+    return interval_s * min(1 << max(request_count - 1, 0), LONGEST_BACKOFF)
 
 
 def asked_for_s(request_count: int, interval_s: float) -> float:
     """Return how long a stream has been asked in vain after so many requests, seconds, without jitter."""
     doubling = min(request_count, 8)
-    return interval_s * (((1 << doubling) - 1) + _LONGEST_BACKOFF * max(request_count - 8, 0))
+    return interval_s * (((1 << doubling) - 1) + LONGEST_BACKOFF * max(request_count - 8, 0))
 
 
 def parse_multirange(text: str) -> Ranges:

@@ -164,12 +164,16 @@ SELECT pg_advisory_xact_lock(%s)
 SELECT pg_try_advisory_xact_lock(%s)
 
 -- fetch_gaps --
--- Streams with holes whose vehicle can answer now; those that answer first, then the longest unasked.
-SELECT s.vehicle_id, s.boot, t.name AS tenant, v.vin, s.missing::text AS missing, s.resend_requested_at, s.resend_count
+-- The next streams with holes whose vehicle can answer now and that may be asked again, in one order for all of
+-- them: holes that come and go with messages that overtake one another never keep others from their turn.
+SELECT s.vehicle_id, s.boot, t.name AS tenant, v.vin, s.missing::text AS missing, s.high, s.resend_requested_at,
+    s.resend_count
 FROM message_streams s JOIN vehicles v USING (vehicle_id) JOIN tenants t USING (tenant_id)
-WHERE s.missing <> '{}'
+WHERE s.missing <> '{}' AND (s.vehicle_id, s.boot) > (%(after_vehicle)s::int, %(after_boot)s::text)
+    AND (s.resend_requested_at IS NULL OR s.resend_requested_at <= %(now)s::timestamptz - make_interval(secs =>
+        %(interval_s)s::float8 * least(power(2, least(greatest(s.resend_count - 1, 0), 30)), %(longest_backoff)s)))
     AND EXISTS (SELECT FROM message_streams o WHERE o.vehicle_id = s.vehicle_id AND o.is_online)
-ORDER BY s.resend_count, s.resend_requested_at NULLS FIRST, s.vehicle_id, s.boot
+ORDER BY s.vehicle_id, s.boot
 LIMIT %(limit)s
 
 -- mark_requested --

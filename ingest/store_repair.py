@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from data.db import Pool, load_queries, transaction
 from data.locks import LOCK_REPAIR
 from data.records import Vin
-from ingest.gaps import Gap, Plan, format_multirange, parse_multirange
+from ingest.gaps import LONGEST_BACKOFF, Gap, Plan, StreamKey, format_multirange, parse_multirange
 from ingest.messages import Reject
 
 _Q = load_queries("ingest")
@@ -23,11 +23,14 @@ def repair_round(
     *,
     now: datetime,
     horizon: timedelta,
+    interval_s: float,
+    after: StreamKey,
     limit: int,
 ) -> Plan:
     """Let ``decide`` look at up to ``limit`` streams with holes and note what it decides.
 
-    Returns an empty plan while another process is at it.
+    The streams are those behind ``after``, in order of vehicle and boot, that may be asked again at intervals
+    of ``interval_s``. Returns an empty plan while another process is at it.
 
     Raises:
         DatabaseAway: Try again.
@@ -37,7 +40,17 @@ def repair_round(
         if held is None or not held[0]:
             return Plan()
         connection.execute(_Q["give_up_silent"], {"before": now - horizon})
-        rows = connection.cursor(row_factory=dict_row).execute(_Q["fetch_gaps"], {"limit": limit})
+        rows = connection.cursor(row_factory=dict_row).execute(
+            _Q["fetch_gaps"],
+            {
+                "after_vehicle": after[0],
+                "after_boot": after[1],
+                "now": now,
+                "interval_s": interval_s,
+                "longest_backoff": LONGEST_BACKOFF,
+                "limit": limit,
+            },
+        )
         plan = decide(
             [
                 Gap(
@@ -46,6 +59,7 @@ def repair_round(
                     tenant=row["tenant"],
                     vin=Vin(row["vin"]),
                     missing=parse_multirange(row["missing"]),
+                    high=row["high"],
                     requested_at=row["resend_requested_at"],
                     request_count=row["resend_count"],
                 )

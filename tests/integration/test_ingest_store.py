@@ -18,7 +18,7 @@ from data.db import Pool
 from data.settings import Settings
 from ingest.can.payload import CLASSIC_RECORD
 from ingest.copy import CopyColumn, build_copy
-from ingest.gaps import Gap, Plan, parse_multirange
+from ingest.gaps import START, Gap, Plan, parse_multirange
 from ingest.intake import Intake
 from ingest.messages import Delivery
 from ingest.rejects import count_rejects, list_rejects, retry_rejects
@@ -559,7 +559,7 @@ def test_a_hole_after_one_that_was_given_up_is_asked_for(fleet: Pool, intake: In
     assert [json.loads(payload)["ranges"] for payload in sent] == [[[3, 4]]]
 
 
-def test_streams_that_answer_come_before_those_that_are_silent(fleet: Pool, intake: Intake) -> None:
+def test_streams_that_keep_silent_do_not_take_the_turns_of_others(fleet: Pool, intake: Intake) -> None:
     for vin in (VIN, "LANX0000000000002"):
         feed(intake, delivery(tele(0, [t(0)]), vin=vin), delivery(tele(9, [t(9)]), vin=vin))
     with fleet.connection() as connection:
@@ -577,7 +577,7 @@ def test_streams_that_answer_come_before_those_that_are_silent(fleet: Pool, inta
         found.extend(gap.vehicle_id for gap in gaps)
         return Plan()
 
-    repair_round(fleet, decide, now=NOW, horizon=timedelta(days=7), limit=1)
+    repair_round(fleet, decide, now=NOW, horizon=timedelta(days=7), interval_s=10, after=START, limit=1)
 
     assert found == [2]
 

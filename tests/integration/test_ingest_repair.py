@@ -1,0 +1,87 @@
+"""Gap repair of many streams: everybody has a turn, nobody is asked for too much at once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from data.db import Pool
+from ingest import repair
+from ingest.repair import Repairer
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+STREAMS = 7
+
+
+class Asked:
+    """What was asked of whom."""
+
+    def __init__(self) -> None:
+        self.messages: Counter[str] = Counter()
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        ranges = json.loads(payload)["ranges"]
+        self.messages[topic.split("/")[3][-1]] += sum(high - low + 1 for low, high in ranges)
+        return True
+
+
+@pytest.fixture
+def holes(pool: Pool) -> Pool:
+    """Seven vehicles, each with a boot that misses numbers 10 to 19 of 30."""
+    with pool.connection() as connection:
+        connection.execute("INSERT INTO tenants (name) VALUES ('demo')")
+        connection.execute(
+            "INSERT INTO vehicle_models (model_id, name, chemistry, cell_count, probe_count, capacity_ah,"
+            " energy_kwh, wheels, placard_kpa) VALUES ('small', 'Small', 'NCM', 4, 2, 100, 40,"
+            " '{front-left,front-right,rear-left,rear-right}', '{250,250,250,250}')"
+        )
+        connection.execute(
+            "INSERT INTO vehicles (tenant_id, vin, model_id)"
+            " SELECT 1, 'LANX000000000000' || n, 'small' FROM generate_series(1, %s) n",
+            (STREAMS,),
+        )
+        connection.execute(
+            "INSERT INTO message_streams (vehicle_id, boot, high, missing, first_received, last_received)"
+            " SELECT vehicle_id, 'b1', 30, '{[10,20)}', %(now)s, %(now)s FROM vehicles",
+            {"now": NOW},
+        )
+    return pool
+
+
+def repairer(pool: Pool, asked: Asked) -> Repairer:
+    return Repairer(
+        pool, asked.publish, interval_s=10, limit=500, horizon_days=7, rng=np.random.default_rng(1)
+    )
+
+
+def test_holes_that_come_and_go_keep_nobody_from_his_turn(
+    holes: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages of the first vehicles overtake one another all the time; the others' holes are real."""
+    monkeypatch.setattr(repair, "_STREAMS", 2)
+    asked = Asked()
+    rounds = repairer(holes, asked)
+    for number in range(10):
+        with holes.connection() as connection:
+            connection.execute(
+                "UPDATE message_streams SET high = %(n)s + 5,"
+                " missing = int4multirange(int4range(%(n)s, %(n)s + 2)) WHERE vehicle_id <= 3",
+                {"n": 100 + 10 * number},
+            )
+        rounds.run_round(NOW + timedelta(seconds=5 * number))
+
+    assert asked.messages.keys() == set("4567")
+
+
+def test_a_round_asks_for_a_bounded_number_of_messages(holes: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repair, "_MESSAGES", 30)
+    asked = Asked()
+    rounds = repairer(holes, asked)
+    asked_messages = [rounds.run_round(NOW + timedelta(seconds=n)).asked_messages for n in range(5)]
+
+    assert asked_messages == [0, 30, 30, 10, 0]
+    assert dict(asked.messages) == dict.fromkeys("1234567", 10)
