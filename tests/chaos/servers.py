@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import psycopg
 
 from data.db import connect
 from data.embedded import EmbeddedBroker, EmbeddedDatabase
@@ -96,6 +97,16 @@ class Servers:
         self.ingests[slot] = ingest
         ingest.start()
         return ingest
+
+    def wait_ready(self) -> None:
+        """Wait until every ingest process is subscribed: what is published earlier nobody keeps."""
+
+        def is_ready() -> bool:
+            with psycopg.connect(self.database_url) as connection:
+                ready = "SELECT count(*) FROM service_beats WHERE service = 'ingest' AND is_ready"
+                return connection.execute(ready).fetchone() == (len(self.ingests),)
+
+        until(is_ready, 40, what=f"ingest connected\n{self.logs()}")
 
     def kill_and_restart(self, victim: str, *, down_s: float) -> None:
         """Kill ``broker``, ``database`` or an ingest slot with SIGKILL; start it again ``down_s`` later."""

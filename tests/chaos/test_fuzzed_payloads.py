@@ -16,9 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import paho.mqtt.client as mqtt
 import psutil
 import psycopg
 import pytest
@@ -29,6 +27,7 @@ from data.reference import VehicleRegistration, register_vehicles
 from ingest.subscriber import RETAINED_S
 from simulators.encode import Envelope, tele_payload
 from tests.chaos.installation import until
+from tests.chaos.publisher import Published, Publisher
 from tests.chaos.servers import IngestProcess, Servers, serving
 from tests.fuzz.corpus import GOOD_VIN, MODEL, NOW_MS, TOPICS, UP, VIN, drive_and_tires, sound_messages
 from tests.fuzz.mutation import mutate_payload, mutate_topic
@@ -42,7 +41,6 @@ THROUGH_BROKER = 50_000
 GOOD = 10_000
 MB = 1 << 20
 ROOT = Path(__file__).resolve().parents[2]
-Published = tuple[str, bytes]
 _log = structlog.get_logger("tests")
 
 
@@ -130,7 +128,7 @@ def test_fuzzed_payloads_through_broker_and_database_are_all_accounted_for(serve
         ingest = servers.add_ingest("a")
         publisher = Publisher(servers.broker.url("simulator"))
         rng = random.Random(3)  # noqa: S311 - no secret
-        until(lambda: _is_ready(servers), 40, what="ingest connected")
+        servers.wait_ready()
         time.sleep(RETAINED_S + 2)  # until then every status comes by two subscriptions
         warm = sound_tele(GOOD // 5)
         count = _drain(servers, publisher, [*warm, *itertools.islice(publishable(rng), 5000)], 0).count
@@ -226,30 +224,6 @@ class Drained:
     count: int
 
 
-class Publisher:
-    """One connection that sends whatever it is given."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id="fuzz", protocol=mqtt.MQTTv311, clean_session=True
-        )
-        self._client.username_pw_set(parts.username or "", parts.password)
-        self._client.max_inflight_messages_set(1000)
-        self._client.connect("127.0.0.1", parts.port or 1883)
-        self._client.loop_start()
-
-    def publish(self, messages: Sequence[Published]) -> None:
-        """Publish and wait until the broker has all of it."""
-        infos = [self._client.publish(topic, payload, qos=1) for topic, payload in messages]
-        for info in infos[-1100:]:
-            info.wait_for_publish(60)
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
 def _drain(servers: Servers, publisher: Publisher, messages: Sequence[Published], before: int) -> Drained:
     """Fill the broker's queue while ingest stands still, then time how long it takes to empty it."""
     ingest: IngestProcess = servers.ingests["a"]
@@ -277,12 +251,6 @@ def _count(servers: Servers) -> int:
     with psycopg.connect(servers.database_url) as connection:
         row = connection.execute("SELECT coalesce(sum(message_count), 0) FROM ingest_batches").fetchone()
     return int(row[0]) if row else 0
-
-
-def _is_ready(servers: Servers) -> bool:
-    with psycopg.connect(servers.database_url) as connection:
-        ready = "SELECT count(*) FROM service_beats WHERE service = 'ingest' AND is_ready"
-        return connection.execute(ready).fetchone() == (1,)
 
 
 def _spread(good: Sequence[Published], bad: Sequence[Published]) -> Iterator[Published]:

@@ -43,7 +43,7 @@ def test_two_million_readings_survive_thirty_kills(server_home: Path) -> None:
             servers.broker.url("simulator"), servers.database_url, VEHICLES, servers.home / "vehicles"
         )
         try:
-            _wait_ready(servers)
+            servers.wait_ready()
             fleet.start()
             kills = _kill_at_random(servers, fleet, np.random.default_rng(seed))
             until(lambda: fleet.reading_count >= READINGS, 300, what="all readings published")
@@ -96,16 +96,6 @@ def _kill_at_random(servers: Servers, fleet: SteadyFleet, rng: np.random.Generat
         servers.kill_and_restart(victim, down_s=float(rng.uniform(0.0, 2.0)))
         done[victim] += 1
     return done
-
-
-def _wait_ready(servers: Servers) -> None:
-    ready = "SELECT count(*) FROM service_beats WHERE service = 'ingest' AND is_ready"
-
-    def is_ready() -> bool:
-        with psycopg.connect(servers.database_url) as connection:
-            return connection.execute(ready).fetchone() == (len(servers.ingests),)
-
-    until(is_ready, 40, what="ingest connected")
 
 
 def _wait_complete(servers: Servers, fleet: SteadyFleet) -> None:
