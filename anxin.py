@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -127,11 +128,17 @@ def _serve(run: Callable[..., None], role: str | None, *, is_supervised: bool) -
 
 
 @app.command()
-def ingest(supervised: Supervised = False) -> None:
+def ingest(
+    drain: Annotated[
+        bool,
+        typer.Option("--drain", help="End this slot for good: store what the broker holds for it first."),
+    ] = False,
+    supervised: Supervised = False,
+) -> None:
     """Store what vehicles publish: broker to database, acknowledged after commit."""
     from ingest.service import run
 
-    _serve(run, "ingest", is_supervised=supervised)
+    _serve(partial(run, is_draining=drain), "ingest", is_supervised=supervised)
 
 
 @app.command()
@@ -290,10 +297,13 @@ def check(
         return
     from data.db import connect
     from data.health import check_broker, check_database, check_disk
+    from data.health_sessions import ask_broker, check_sessions
 
     settings = _running("ingest")
     with connect(settings.database_url, name="anxin-check") as connection:
         checks = check_database(connection, score_every_s=settings.score_every_s)
+        if all(c.is_ok for c in checks if c.name == "schema"):
+            checks.append(check_sessions(connection, ask_broker(settings.mqtt_url)))
     checks.append(check_broker(settings.mqtt_url))
     checks.append(check_disk(settings.home_path))
     is_ok = all(c.is_ok for c in checks)
@@ -514,15 +524,15 @@ def replay(
         _print_json({"vin": vehicle, "model": spec.model_id, "shift_s": shift_us / 1e6, **asdict(counts)})
 
 
-def _parse_place(text: str | None) -> tuple[float, float] | None:
+def _parse_place(text: str | None, *, option: str = "--at") -> tuple[float, float] | None:
     if text is None:
         return None
     try:
         lat, lon = (float(part) for part in text.split(","))
     except ValueError:
-        raise SettingsError(f"--at {text!r}: must be LAT,LON in degrees") from None
+        raise SettingsError(f"{option} {text!r}: must be LAT,LON in degrees") from None
     if not (-90 <= lat <= 90 and -180 <= lon <= 180):
-        raise SettingsError(f"--at {text!r}: latitude must be from -90 to 90, longitude from -180 to 180")
+        raise SettingsError(f"{option} {text!r}: latitude must be from -90 to 90, longitude from -180 to 180")
     return lat, lon
 
 
@@ -739,6 +749,284 @@ def platforms_list(as_json: Json = False) -> None:
         console.print(f"{item['name']} since {item['created_at']:%F %T}{until}")
     if as_json:
         _print_json({"platforms": found})
+
+
+# ------------------------------------------------------------------ vehicles, models, logins, keys
+
+vehicles_app = typer.Typer(no_args_is_help=True, help="Register, retire and transfer vehicles.")
+models_app = typer.Typer(no_args_is_help=True, help="Vehicle models: checked against DBC and catalogue.")
+logins_app = typer.Typer(no_args_is_help=True, help="Logins of people.")
+keys_app = typer.Typer(no_args_is_help=True, help="API keys of programs.")
+for _group, _name in (
+    (vehicles_app, "vehicles"),
+    (models_app, "models"),
+    (logins_app, "logins"),
+    (keys_app, "keys"),
+):
+    app.add_typer(_group, name=_name)
+
+Vin17 = Annotated[str, typer.Argument(help="The vehicle.", show_default=False)]
+JsonLines = Annotated[bool, typer.Option("--jsonl", help="JSON, one vehicle a line, instead of CSV.")]
+RoleOption = Annotated[
+    str, typer.Option("--role", help="owner, station, operations, engineer; keys: gateway.")
+]
+OwnerOf = Annotated[str | None, typer.Option("--owner-of", help="Role owner: VIN of one of their vehicles.")]
+StationOption = Annotated[str | None, typer.Option("--station", help="Role station: its code.")]
+
+
+def _deed() -> Any:
+    from getpass import getuser
+
+    from data.audit import Deed
+
+    return Deed(actor=f"command:{getuser()}", now=datetime.now(UTC))
+
+
+def _connect() -> Any:
+    from data.db import connect
+
+    return connect(_running().database_url, name="anxin-command")
+
+
+@vehicles_app.command("import")
+def vehicles_import(
+    file: Annotated[Path, typer.Argument(help="CSV with a header, or - for standard input.")],
+    jsonl: JsonLines = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and tell, write nothing.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Write nothing if any line is wrong.")] = False,
+    correct_owners: Annotated[
+        bool, typer.Option("--correct-owners", help="Names of owners that differ are corrected in place.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Register vehicles from a file, or bring them up to date; exit 1 if a line is wrong."""
+    from data.fleet_file import read_fleet
+    from data.fleet_import import fetch_models, import_fleet
+    from ingest.service import retry_rejects
+
+    settings = _running()
+    try:
+        lines = (sys.stdin if str(file) == "-" else file.open(encoding="utf-8-sig", newline="")).readlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{str(file)!r}: cannot be read as UTF-8 ({error})") from error
+    with _connect() as connection, _progress() as progress:
+        task = progress.add_task("lines", total=len(lines))
+        read = read_fleet(
+            lines,
+            is_json=jsonl,
+            models=fetch_models(connection),
+            on_line=partial(progress.advance, task),
+        )
+        report = import_fleet(
+            connection, read, tenant=TENANT, deed=_deed(), is_strict=strict, corrects_owners=correct_owners
+        )
+        if dry_run:
+            connection.rollback()
+    retried = (
+        None if dry_run or not report.added else retry_rejects(settings, vins=report.added, tenant=TENANT)
+    )
+    for problem in report.problems:
+        console.print(str(problem))
+    counts = {"added": len(report.added), "changed": len(report.changed), "unchanged": report.unchanged}
+    told = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+    console.print(f"{'would be: ' if dry_run else ''}{told}, {len(report.problems):,} wrong")
+    if retried and retried.stored:
+        console.print(f"{retried.stored:,} messages that they had sent before are stored")
+    if as_json:
+        more = {"owners_added": report.owners_added, "problems": [asdict(p) for p in report.problems]}
+        more |= {"dry_run": dry_run, "retried": asdict(retried) if retried else None}
+        _print_json(counts | more)
+    raise typer.Exit(1 if report.problems else 0)
+
+
+@vehicles_app.command("export")
+def vehicles_export(jsonl: JsonLines = False) -> None:
+    """Write the vehicles in service to standard output, as import reads them."""
+    from data.fleet_file import write_fleet
+    from data.fleet_import import export_fleet
+
+    with _connect() as connection:
+        write_fleet(export_fleet(connection, tenant=TENANT), sys.stdout, is_json=jsonl)
+
+
+@vehicles_app.command("retire")
+def vehicles_retire(
+    vin: Vin17,
+    reason: Annotated[str, typer.Option(help="For the audit.")] = "end of life",
+    undo: Annotated[bool, typer.Option("--undo", help="Take it back into service.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take a vehicle out of service: nothing is taken from it any more, its history stays."""
+    from data.fleet import retire
+
+    with _connect() as connection:
+        orders = retire(connection, tenant=TENANT, vin=vin, deed=_deed(), reason=reason, is_undone=undo)
+    console.print(f"{vin} is {'in service again' if undo else 'retired'}")
+    if orders:
+        console.print(f"orders still open: {', '.join(map(str, orders))}")
+    if as_json:
+        _print_json({"vin": vin, "retired": not undo, "open_orders": list(orders)})
+
+
+@vehicles_app.command("transfer")
+def vehicles_transfer(
+    vin: Vin17,
+    owner: Annotated[str, typer.Option("--owner", help="Name of the new owner.")],
+    ref: Annotated[str | None, typer.Option(help="Your own name of the owner, such as a number.")] = None,
+    locale: Annotated[str | None, typer.Option(help="zh or en.")] = None,
+    home: Annotated[
+        str | None, typer.Option(metavar="LAT,LON", help="Where the owner lives, WGS-84.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Give a vehicle to another owner, who sees nothing from before; the old one sees nothing any more."""
+    from data.fleet import NewOwner, transfer
+
+    new = NewOwner(name=owner, reference=ref, locale=locale, home=_parse_place(home, option="--home"))
+    with _connect() as connection:
+        done = transfer(connection, tenant=TENANT, vin=vin, owner=new, deed=_deed())
+    console.print(f"{vin} belongs to {owner} from now on")
+    if done.open_orders:
+        orders = ", ".join(map(str, done.open_orders))
+        console.print(f"made for the former owner and still open, for operations to settle: orders {orders}")
+    if as_json:
+        _print_json({"vin": vin, **asdict(done)})
+
+
+@models_app.command("import")
+def models_import(
+    file: Annotated[Path, typer.Argument(help="TOML as data/reference/vehicle_models.toml, DBC beside it.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and tell, write nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check vehicle models against their DBC and the catalogue and store them, all or none."""
+    from data.vehicle_models import load_models, store_models
+    from ingest.model_check import check_model
+    from ingest.service import retry_rejects
+
+    models = load_models(file)
+    checks = {
+        m.row.model_id: check_model(m.dbc, m.row.signal_map, array_lengths=m.array_lengths) for m in models
+    }
+    is_ok = not any(check.errors for check in checks.values())
+    for model_id, found in checks.items():
+        mapped = ", ".join(f"{a} {n} of {all_}" if all_ > 1 else a for a, (n, all_) in found.yields.items())
+        console.print(f"{model_id}: yields {mapped or 'nothing of the catalogue'}")
+        if found.unmapped:
+            some = ", ".join(found.unmapped[:5]) + (" …" if len(found.unmapped) > 5 else "")
+            console.print(f"  {len(found.unmapped)} signals are stored as they are: {some}")
+        for warning in found.warnings:
+            console.print(f"  warning: {warning}")
+        for error in found.errors:
+            console.print(f"  wrong: {error}")
+    retried = None
+    if is_ok and not dry_run:
+        settings = _running()
+        with _connect() as connection:
+            store_models(connection, models, tenant=TENANT, deed=_deed())
+        retried = retry_rejects(settings)
+    if as_json:
+        told = {model_id: asdict(found) for model_id, found in checks.items()}
+        _print_json({"ok": is_ok, "models": told, "retried": asdict(retried) if retried else None})
+    raise typer.Exit(0 if is_ok else 1)
+
+
+def _ask_password() -> str:
+    """Return a password: from standard input that is no terminal, else asked for twice; never from argv."""
+    from getpass import getpass
+
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass("password: ")
+    if password != getpass("once more: "):
+        raise SettingsError("password: the two are not the same")
+    return password
+
+
+@logins_app.command("create")
+def logins_create(
+    login: Annotated[str, typer.Argument(help="1-64 of letters, digits and . _ @ + -")],
+    role: RoleOption,
+    owner_of: OwnerOf = None,
+    station: StationOption = None,
+) -> None:
+    """Make a login, or give it another password, asked for or read from standard input."""
+    from api.accounts import Bounds, add_login
+
+    password = _ask_password()
+    bounds = Bounds(role=role, owner_of=owner_of, station=station)
+    with _connect() as connection:
+        add_login(connection, tenant=TENANT, login=login, password=password, bounds=bounds, deed=_deed())
+    console.print(f"login {login} may log in")
+
+
+@logins_app.command("list")
+def logins_list(as_json: Json = False) -> None:
+    """List the logins."""
+    from api.account_store import fetch_users
+
+    with _connect() as connection:
+        users = fetch_users(connection, TENANT)
+    for user in users:
+        whose = user["owner"] or user["station"] or ""
+        console.print(f"{user['login']}  {user['role']} {whose}{'' if user['is_active'] else '  revoked'}")
+    if as_json:
+        _print_json({"logins": users})
+
+
+@logins_app.command("revoke")
+def logins_revoke(login: Annotated[str, typer.Argument(help="The login.")]) -> None:
+    """End a login and its sessions at once."""
+    from api.accounts import revoke_login
+
+    with _connect() as connection:
+        revoke_login(connection, tenant=TENANT, login=login, deed=_deed())
+    console.print(f"login {login} is revoked")
+
+
+@keys_app.command("create")
+def keys_create(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    role: RoleOption,
+    owner_of: OwnerOf = None,
+    station: StationOption = None,
+    as_json: Json = False,
+) -> None:
+    """Make an API key; it is shown once, on standard output."""
+    from api.accounts import Bounds, add_key
+
+    bounds = Bounds(role=role, owner_of=owner_of, station=station)
+    with _connect() as connection:
+        key = add_key(connection, tenant=TENANT, name=name, bounds=bounds, deed=_deed())
+    if as_json:
+        _print_json({"key": key, "name": name, "role": role})
+    else:
+        sys.stdout.write(key + "\n")
+    console.print("kept nowhere else: it cannot be shown again")
+
+
+@keys_app.command("list")
+def keys_list(as_json: Json = False) -> None:
+    """List the API keys, without their secrets."""
+    from api.account_store import fetch_keys
+
+    with _connect() as connection:
+        keys = fetch_keys(connection, TENANT)
+    for key in keys:
+        state = f"revoked {key['revoked_at']:%F}" if key["revoked_at"] else f"since {key['created_at']:%F}"
+        console.print(f"anx_{key['key_id']}_…  {key['role']}  {key['name']}  {state}")
+    if as_json:
+        _print_json({"keys": keys})
+
+
+@keys_app.command("revoke")
+def keys_revoke(key: Annotated[str, typer.Argument(help="The key, or its anx_<id> part.")]) -> None:
+    """End an API key; it is refused from the next call on."""
+    from api.accounts import revoke_key
+
+    with _connect() as connection:
+        revoke_key(connection, tenant=TENANT, key=key, deed=_deed())
+    console.print("the key is revoked")
 
 
 # ------------------------------------------------------------------ benchmarks

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 
 from api.errors import BadRequest
 from api.roles import Principal, Role
@@ -98,3 +98,21 @@ def insert_api_key(connection: Connection, **values: Any) -> None:
 def fetch_api_key(connection: Connection, key_id: str) -> Account | None:
     """Return the key unless it was revoked."""
     return _account(connection, "fetch_api_key", {"key_id": key_id})
+
+
+def fetch_users(connection: Connection, tenant: str) -> list[dict[str, Any]]:
+    """Return the logins of a tenant, without their hashes."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_SQL["fetch_users"], {"tenant": tenant}).fetchall()
+
+
+def fetch_keys(connection: Connection, tenant: str) -> list[dict[str, Any]]:
+    """Return the API keys of a tenant, without their secrets."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_SQL["fetch_keys"], {"tenant": tenant}).fetchall()
+
+
+def find_one(connection: Connection, query: str, **values: Any) -> int | None:
+    """Return the number that a statement such as ``find_owner_of`` gives, None without a row."""
+    row = connection.execute(_SQL[query], values).fetchone()
+    return None if row is None or row[0] is None else int(row[0])

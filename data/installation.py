@@ -35,6 +35,8 @@ SERVICES: Mapping[str, str | None] = {
     "maintain": None,
     "gateway": "gateway",
 }
+#: Those that serve metrics and health on a port of their own; the API has its own pages for them.
+EXPOSED = ("ingest", "watch", "score", "route", "notify", "maintain", "gateway")
 _RUN_FILE = "run.json"
 
 
@@ -79,6 +81,7 @@ class Installation:
         self._supervisor: Supervisor | None = None
         self._lock = DirectoryLock(settings.home_path)
         self._written = ""
+        self._metrics_ports: dict[str, int] = {}
         self.endpoints: Endpoints | None = None
 
     def __enter__(self) -> Self:
@@ -131,6 +134,8 @@ class Installation:
             raise SettingsError("start_servers comes before start_services")
         share = "" if self.endpoints.broker == "amqtt" else self._settings.ingest_share
         specs = []
+        exposed = [name for name in EXPOSED if name in self._services]
+        self._metrics_ports = _choose_ports(self._settings, exposed)
         for name in self._services:
             role = SERVICES[name]
             environ = {
@@ -140,6 +145,7 @@ class Installation:
                 "ANXIN_HTTP_PORT": str(self._settings.http_port),
                 "ANXIN_PUSH_ALLOW_LOOPBACK": str(int(self._settings.push_allow_loopback)),
                 "ANXIN_INGEST_SHARE": share,
+                "ANXIN_METRICS_PORT": str(self._metrics_ports.get(name, 0)),
                 "PYTHONUNBUFFERED": "1",
             }
             if role:
@@ -171,6 +177,10 @@ class Installation:
             "broker": self.endpoints.broker,
             "http": self._settings.base_url,
             "services": self._supervisor.pids(),
+            "metrics": {
+                name: f"http://{self._settings.metrics_host}:{port}"
+                for name, port in self._metrics_ports.items()
+            },
             "servers": {
                 "database": self._database and self._database.pid,
                 "broker": self._broker and self._broker.pid,
@@ -200,6 +210,28 @@ class Installation:
             self._database.stop()
             self._database = None
         self._lock.release()
+
+
+def _choose_ports(settings: Settings, names: Sequence[str]) -> dict[str, int]:
+    """Return a port for each service: from ``metrics_port`` upwards, else free ones.
+
+    Raises:
+        SettingsError: No port of that host can be had.
+    """
+    if settings.metrics_port:
+        return {name: settings.metrics_port + number for number, name in enumerate(names)}
+    probes = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in names]
+    try:
+        for probe in probes:  # all held at once, so that no two are the same
+            probe.bind((settings.metrics_host, 0))
+        return {name: int(probe.getsockname()[1]) for name, probe in zip(names, probes, strict=True)}
+    except OSError as error:
+        raise SettingsError(
+            f"ANXIN_METRICS_HOST={settings.metrics_host!r}: cannot listen there ({error.strerror})"
+        ) from error
+    finally:
+        for probe in probes:
+            probe.close()
 
 
 def _check_free(name: str, host: str, port: int, *, more: str = "") -> None:

@@ -72,3 +72,11 @@ FROM deliveries;
 SELECT count(*) AS orders, (array_agg(waiting_reason))[1] AS example
 FROM repair_orders
 WHERE waiting_reason IS NOT NULL AND state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid');
+
+-- orphan_sessions --
+-- Sessions that the broker keeps, whose slot has not beaten for two minutes.
+SELECT s.client_id, s.slot, s.share,
+    extract(epoch FROM now() - coalesce(b.beat_at, s.connected_at))::double precision AS silent_s
+FROM broker_sessions s LEFT JOIN service_beats b ON b.service = s.service AND b.slot = s.slot
+WHERE coalesce(b.beat_at, s.connected_at) < now() - interval '2 minutes'
+ORDER BY s.client_id;

@@ -159,15 +159,19 @@ def build_intake(settings: Settings, pool: Pool, adapters: Sequence[Adapter] = (
     )
 
 
-def retry_rejects(settings: Settings) -> Retried:
-    """Read the retryable rejects again and store what can be read now.
+def retry_rejects(
+    settings: Settings, *, tenant: str | None = None, vins: Sequence[str] | None = None
+) -> Retried:
+    """Read the retryable rejects again and store what can be read now; with ``vins`` those of these vehicles.
 
     Raises:
         DatabaseAway: The database does not answer.
     """
     pool = open_pool(settings.database_url, size=2, name="anxin-rejects")
     try:
-        return _retry_rejects(pool, build_intake(settings, pool), now=datetime.now(UTC))
+        return _retry_rejects(
+            pool, build_intake(settings, pool), now=datetime.now(UTC), tenant=tenant, vins=vins
+        )
     finally:
         pool.close()
 
