@@ -24,7 +24,7 @@ _CLEAR_EVERY_S = 3600.0
 _BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 
 
-def run_maintain(settings: Settings, *, stop: threading.Event) -> None:
+def run_maintain(settings: Settings, *, stop: threading.Event, every_s: float = _EVERY_S) -> None:
     """Maintain the database until ``stop`` is set; any number of processes agree on one that works."""
     failures = 0
     with Heartbeat(settings.database_url, "maintain"):
@@ -34,7 +34,7 @@ def run_maintain(settings: Settings, *, stop: threading.Event) -> None:
                 opened = connect(settings.database_url, name="anxin-maintain", is_autocommit=True)
                 with wrap_errors(), opened as connection:
                     check_schema(connection)
-                    _maintain(connection, settings, stop)
+                    _maintain(connection, settings, stop, every_s)
             except (DatabaseError, psycopg.Error) as error:
                 failures = 0 if time.monotonic() - started > 60 else failures + 1
                 if failures <= 1:
@@ -42,7 +42,7 @@ def run_maintain(settings: Settings, *, stop: threading.Event) -> None:
                 stop.wait(_BACK_OFF_S[min(failures, len(_BACK_OFF_S) - 1)])
 
 
-def _maintain(connection: Connection, settings: Settings, stop: threading.Event) -> None:
+def _maintain(connection: Connection, settings: Settings, stop: threading.Event, every_s: float) -> None:
     edition = find_edition(connection)
     is_ours = False
     cleared_at: float | None = None
@@ -63,4 +63,4 @@ def _maintain(connection: Connection, settings: Settings, stop: threading.Event)
                 gone = clear_away(connection, settings, edition, now=now, stop=stop)
                 if gone:
                     _LOG.info("cleared away", action="retention", **gone)
-        stop.wait(_EVERY_S)
+        stop.wait(every_s)
