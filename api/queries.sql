@@ -129,6 +129,18 @@ SELECT boot, origin, high, received_count, duplicate_count, repaired_count, firs
 FROM message_streams WHERE vehicle_id = %(vehicle_id)s
 ORDER BY last_received DESC LIMIT %(limit)s;
 
+-- fetch_quality --
+-- What the checks found at a vehicle since a day, the most frequent first. What stands still, is held or comes from a
+-- clock that is off was kept; the rest became missing.
+SELECT signal, element, reason, reason NOT IN ('stuck', 'held', 'offset') AS is_masked, sum(count)::bigint AS count,
+    min(first_received) AS first_received, max(last_received) AS last_received,
+    jsonb_agg(jsonb_build_object('day', day, 'count', count) ORDER BY day) AS days
+FROM quality_counts WHERE vehicle_id = %(vehicle_id)s AND day >= %(since)s
+GROUP BY signal, element, reason ORDER BY count DESC, signal, element, reason LIMIT %(limit)s;
+
+-- fetch_clock --
+SELECT offset_s, is_off, observed_at FROM vehicle_clocks WHERE vehicle_id = %(vehicle_id)s;
+
 -- fetch_predictions --
 -- is_newest: of its vehicle, component and failure mode; asked row by row, so that a page reads no history.
 WITH page AS (

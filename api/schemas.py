@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -170,6 +170,44 @@ class Gaps(Shape):
     vin: str
     missing_count: int
     streams: list[Stream]
+
+
+class QualityDay(Shape):
+    """Findings of one day."""
+
+    day: date = Field(description="of receipt, UTC")
+    count: int
+
+
+class QualityFinding(Shape):
+    """What one check found at one sensor of a vehicle."""
+
+    signal: str = Field(
+        description="catalogue alias; 'time' and 'clock' for the vehicle's clock; '' for unknown ones"
+    )
+    element: int = Field(description="wheel, cell or probe from 1; 0 for a scalar")
+    reason: str = Field(examples=["range", "sentinel", "all_equal", "stuck", "held", "offset"])
+    is_masked: bool = Field(description="the values became missing; else they were kept")
+    count: int
+    first_received: datetime
+    last_received: datetime
+    days: list[QualityDay]
+
+
+class ClockOffset(Shape):
+    """How far a vehicle's clock is off, by its promptest messages."""
+
+    offset_s: float = Field(description="positive: ahead")
+    is_off: bool
+    observed_at: datetime
+
+
+class Quality(Shape):
+    """What was not believed of a vehicle, or looks wrong."""
+
+    vin: str
+    clock: ClockOffset | None
+    findings: list[QualityFinding] = Field(description="at most 500, the most frequent first")
 
 
 class VehicleEventRow(Shape):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -146,6 +146,16 @@ def fetch_event_rows(
 def fetch_streams(connection: Connection, vehicle_id: int, *, limit: int) -> list[Row]:
     """Return which messages of each boot are here, missing and given up, newest boot first."""
     return _rows(connection, "fetch_streams", {"vehicle_id": vehicle_id, "limit": limit})
+
+
+def fetch_quality(connection: Connection, vehicle_id: int, *, since: date, limit: int) -> list[Row]:
+    """Return what quality checks found at a vehicle since a day, the most frequent first."""
+    return _rows(connection, "fetch_quality", {"vehicle_id": vehicle_id, "since": since, "limit": limit})
+
+
+def fetch_clock(connection: Connection, vehicle_id: int) -> Row | None:
+    """Return how far a vehicle's clock is off, None where that is not known."""
+    return _row(connection, "fetch_clock", {"vehicle_id": vehicle_id})
 
 
 # ------------------------------------------------------------ predictions, alerts, orders

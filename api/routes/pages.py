@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from importlib import resources
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,8 @@ from api.roles import FLEET, HOMES, PEOPLE, Principal, Role
 from api.routes.orders import OrderId, find_order
 from api.routes.session import safe_path
 from api.routes.vehicles import find_vehicle
-from data.db import transaction
+from api.store import Row
+from data.db import Connection, transaction
 
 router = APIRouter(include_in_schema=False)
 
@@ -104,6 +106,7 @@ def _vehicle(ctx: Context, principal: Principal, vin: str) -> dict[str, Any]:
         alerts = store.fetch_alerts(connection, principal, vehicle_id=vehicle_id, limit=50)
         orders = store.fetch_orders(connection, principal, vehicle_id=vehicle_id, limit=50)
         streams = store.fetch_streams(connection, vehicle_id, limit=10)
+        quality, clock = _quality(connection, principal, vehicle_id, now)
         events = store.fetch_event_rows(connection, vehicle_id, until=None, limit=20)
     shown = [views.build_prediction(p, now=now) for p in predictions]
     return {
@@ -112,8 +115,21 @@ def _vehicle(ctx: Context, principal: Principal, vin: str) -> dict[str, Any]:
         "alerts": [views.build_alert(alert, now=now) for alert in alerts],
         "orders": [views.build_order(order, now=now) for order in orders],
         "streams": streams,
+        "quality": quality,
+        "clock": clock,
         "events": events,
     }
+
+
+def _quality(
+    connection: Connection, principal: Principal, vehicle_id: int, now: datetime
+) -> tuple[list[Row], Row | None]:
+    """Return what was not believed within a week, and the clock, for those who can do something about it."""
+    if principal.role not in FLEET:
+        return [], None
+    since = (now - timedelta(days=6)).date()
+    found = store.fetch_quality(connection, vehicle_id, since=since, limit=12)
+    return found, store.fetch_clock(connection, vehicle_id)
 
 
 @router.get("/station")

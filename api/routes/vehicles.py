@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query
@@ -136,4 +136,26 @@ def get_gaps(
         vin=vehicle["vin"],
         missing_count=vehicle["missing_messages"],
         streams=[schemas.Stream(**row) for row in rows],
+    )
+
+
+@router.get(
+    "/{vin}/quality", summary="Values that were not believed, sensor by sensor, and the vehicle's clock"
+)
+def get_quality(
+    ctx: Ctx,
+    principal: Annotated[Principal, Depends(Gate(*FLEET))],
+    vin: str,
+    days: Annotated[int, Query(ge=1, le=366, description="of receipt, UTC, today included")] = 30,
+) -> schemas.Quality:
+    """Return what the quality checks of ingest found at a vehicle."""
+    since = (ctx.clock() - timedelta(days=days - 1)).date()
+    with transaction(ctx.pool) as connection:
+        vehicle = find_vehicle(connection, principal, vin)
+        findings = store.fetch_quality(connection, vehicle["vehicle_id"], since=since, limit=500)
+        clock = store.fetch_clock(connection, vehicle["vehicle_id"])
+    return schemas.Quality(
+        vin=vehicle["vin"],
+        clock=schemas.ClockOffset(**clock) if clock else None,
+        findings=[schemas.QualityFinding(**row) for row in findings],
     )

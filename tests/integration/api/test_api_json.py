@@ -112,6 +112,38 @@ def test_what_is_no_vin_is_told_so(world, vin):
     assert world.client("operations").get(f"/api/v1/vehicles/{vin}").status_code == 422
 
 
+def test_quality_tells_which_sensor_is_not_believed_and_since_when(world):
+    with world.pool.connection() as connection:
+        connection.execute(
+            "INSERT INTO quality_counts SELECT vehicle_id, d, 'tire.pressure', 3, r, n, %(now)s, %(now)s"
+            " FROM vehicles, (VALUES (DATE '2026-01-19', 'range', 5), ('2026-01-20', 'range', 2),"
+            " ('2026-01-20', 'stuck', 9), ('2025-01-20', 'range', 99)) AS f (d, r, n) WHERE vin = %(vin)s",
+            {"vin": MINE, "now": "2026-01-20T08:00:00Z"},
+        )
+        connection.execute(
+            "INSERT INTO vehicle_clocks SELECT vehicle_id, 3600.5, true, %s FROM vehicles WHERE vin = %s",
+            ("2026-01-20T08:00:00Z", MINE),
+        )
+    client = world.client("engineer")
+    quality = client.get(f"/api/v1/vehicles/{MINE}/quality").json()
+
+    found = [
+        (f["signal"], f["element"], f["reason"], f["is_masked"], f["count"]) for f in quality["findings"]
+    ]
+    assert found == [("tire.pressure", 3, "stuck", False, 9), ("tire.pressure", 3, "range", True, 7)]
+    assert quality["findings"][1]["days"] == [
+        {"day": "2026-01-19", "count": 5},
+        {"day": "2026-01-20", "count": 2},
+    ]
+    assert quality["clock"]["offset_s"] == 3600.5
+    page = client.get(f"/vehicles/{MINE}", headers={"accept-language": "en"}).text
+    assert "rear left" in page
+    assert "stands still" in page
+    assert "+36" in page
+    assert "stands still" not in world.client("owner").get(f"/vehicles/{MINE}").text
+    assert client.get(f"/api/v1/vehicles/{WANGS}/quality").json()["findings"] == []
+
+
 def test_gaps_name_the_missing_ranges(world):
     gaps = world.client("engineer").get(f"/api/v1/vehicles/{MINE}/gaps").json()
 
