@@ -11,11 +11,12 @@ import numpy as np
 from data.catalogue import Catalogue
 from data.errors import TopicError, VinError
 from data.records import VehicleEvent, Vin
-from data.topics import Up, UpTopic, parse_sender, parse_up
+from data.topics import PREFIX, Up, UpTopic, parse_sender, parse_up
 from ingest import native
 from ingest.errors import PayloadError
 from ingest.gbt32960 import decode_frame
 from ingest.messages import (
+    Adapted,
     Adapter,
     CanFrames,
     Delivery,
@@ -79,9 +80,10 @@ class Decoder:
         A reject beside a message means: the rest counts. A message without content means: nothing of it could
         be read but its place in the stream, so that it is not asked for again.
         """
-        for adapter in self._adapters:
-            if adapter.matches(delivery.topic):
-                return self._adapt(adapter, delivery)
+        if self._adapters and not delivery.topic.startswith(PREFIX):
+            for adapter in self._adapters:
+                if adapter.matches(delivery.topic):
+                    return self._adapt(adapter, delivery)
         try:
             topic = parse_up(delivery.topic)
         except (TopicError, VinError) as error:
@@ -109,12 +111,29 @@ class Decoder:
             why = self._refusal("adapter", adapted.tenant, adapted.vin)
             reject = replace(_reject(delivery, None, why), tenant=adapted.tenant, vin=adapted.vin)
             return None, reject
+        misfit = self._misfit(adapted, vehicle)
+        if misfit is not None:
+            reject = replace(_reject(delivery, None, misfit), tenant=adapted.tenant, vin=adapted.vin)
+            return None, reject
         message = Message(vehicle=vehicle, received_us=delivery.received_us)
         message.envelope = Envelope(boot=None, seq=None, sent_us=adapted.sent_us, is_hist=adapted.is_hist)
         message.parts, message.masked = list(adapted.parts), dict(adapted.masked)
         message.extra, message.extra_time_us = adapted.extra, adapted.sent_us
         message.coordinates = adapted.coordinates
         return message, None
+
+    def _misfit(self, adapted: Adapted, vehicle: Vehicle) -> PayloadError | None:
+        """Return why the arrays of a message cannot be of this vehicle; None where they can."""
+        for alias, column in (
+            (a, c) for part in adapted.parts for a, c in part.columns.items() if c.ndim == 2
+        ):
+            width = vehicle.model.width(self._catalogue.signals[alias].shape)
+            if column.shape[1] > width:
+                return PayloadError(
+                    "wrong_length",
+                    f"{alias} has {column.shape[1]} values: must be {width} at most ({vehicle.model.model_id})",
+                )
+        return None
 
     def _refusal(self, source: str, tenant: str, vin: Vin) -> PayloadError:
         if self._is_retired(tenant, vin):

@@ -18,6 +18,7 @@ from data.heartbeat import Heartbeat
 from data.migrate import check_schema
 from data.settings import Settings
 from data.topics import UP_FILTER
+from ingest.adapters.files import load_adapters
 from ingest.can import parse_can_payload
 from ingest.can.rows import CanDecoders
 from ingest.intake import Intake
@@ -53,16 +54,19 @@ def run(
     Args:
         settings: Database, broker, slot, window.
         stop: Ends the service.
-        adapters: Read topics that are not ours; their filters are subscribed to beside ours.
+        adapters: Read topics that are not ours, beside those of the settings' mapping file; their filters are
+            subscribed to beside ours.
         progress: Counts what is done.
         is_draining: Take nothing new, store what the broker still holds for this slot, end the session there,
             and return.
 
     Raises:
+        AdapterError: The mapping file breaks a rule.
         SchemaError: The database is of another version.
         SlotTaken: A slot is to be drained in which another process works.
         ExpositionError: Metrics cannot be served where they should be.
     """
+    adapters = (*adapters, *load_adapters(settings.adapters))
     pool = _open_pool(settings, stop)
     if pool is None:
         return
@@ -170,7 +174,11 @@ def retry_rejects(
     pool = open_pool(settings.database_url, size=2, name="anxin-rejects")
     try:
         return _retry_rejects(
-            pool, build_intake(settings, pool), now=datetime.now(UTC), tenant=tenant, vins=vins
+            pool,
+            build_intake(settings, pool, load_adapters(settings.adapters)),
+            now=datetime.now(UTC),
+            tenant=tenant,
+            vins=vins,
         )
     finally:
         pool.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from data.topics import PREFIX
+
 _CAPTURE = re.compile(r"\{(vin|id|key|any)\}")
 #: What a level may hold beside a capture that takes all of it.
 _LITERAL = re.compile(r"^[^{}+#\0]*$")
@@ -46,6 +48,8 @@ class TopicPattern:
             raise ValueError("{vin} must be there once")
         if captures[0] or levels[0].startswith("$") or not levels[0]:
             raise ValueError("the first level must be a word: all of a broker is not ours")
+        if text.startswith(PREFIX):
+            raise ValueError(f"must not begin with {PREFIX}: those are the topics of vehicles")
         self.text = text
         self.has_vin, self.has_id = "vin" in captures, "id" in captures
         self.has_key = captures[-1] == "key"
