@@ -124,15 +124,13 @@ class Decoder:
 
     def _misfit(self, adapted: Adapted, vehicle: Vehicle) -> PayloadError | None:
         """Return why the arrays of a message cannot be of this vehicle; None where they can."""
-        for alias, column in (
-            (a, c) for part in adapted.parts for a, c in part.columns.items() if c.ndim == 2
-        ):
-            width = vehicle.model.width(self._catalogue.signals[alias].shape)
-            if column.shape[1] > width:
-                return PayloadError(
-                    "wrong_length",
-                    f"{alias} has {column.shape[1]} values: must be {width} at most ({vehicle.model.model_id})",
-                )
+        model = vehicle.model
+        columns = ((alias, c) for part in adapted.parts for alias, c in part.columns.items() if c.ndim == 2)
+        for alias, column in columns:
+            found, width = column.shape[1], model.width(self._catalogue.signals[alias].shape)
+            if found > width:
+                rule = f"must be {width} at most ({model.model_id})"
+                return PayloadError("wrong_length", f"{alias} has {found} values: {rule}")
         return None
 
     def _refusal(self, source: str, tenant: str, vin: Vin) -> PayloadError:
