@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,13 @@ from ingest.transport.codes import ReportedCode
 from ingest.transport.frames import Frames
 from ingest.transport.plan import build_plan
 from ingest.transport.receiver import TransportReceiver
-from ingest.transport.standard import read_standard, standard_groups, standard_map
+from ingest.transport.standard import (
+    STANDARDS,
+    read_standard,
+    standard_groups,
+    standard_map,
+    standard_messages,
+)
 
 _SignalMap = Mapping[str, Mapping[str, Any]]
 
@@ -76,12 +83,8 @@ class BusDecoder:
                 j1939_ids=j1939_ids,
             )
 
-        texts = {name: read_standard(name) for name in ("obd", "j1939")}
-        standard = {name: parse_dbc(text).messages for name, text in texts.items()}
         own, of_standard = _split_map(
-            signal_map,
-            {message.name for message in database.messages} if database else set(),
-            {name: {message.name for message in messages} for name, messages in standard.items()},
+            signal_map, {message.name for message in database.messages} if database else set()
         )
         taken = {str(entry.get("alias")) for entry in signal_map.values()}
         maps = {
@@ -90,8 +93,12 @@ class BusDecoder:
         }
         groups = standard_groups() if plan.is_j1939 else ()
         self._own = None if dbc_text is None else build(dbc_text, own, frozenset(plan.groups.values()))
-        self._obd = build(texts["obd"], maps["obd"], ())
-        self._j1939 = build(texts["j1939"], maps["j1939"], groups) if plan.is_j1939 else None
+        # Built when the first of their frames comes: most vehicles send none.
+        self._obd = cache(lambda: build(read_standard("obd"), maps["obd"], ()))
+        self._j1939 = cache(lambda: build(read_standard("j1939"), maps["j1939"], groups))
+        for name, build_standard in (("obd", self._obd), ("j1939", self._j1939)):
+            if of_standard[name]:  # a wrong entry is to be refused now
+                build_standard()
         self.receiver = TransportReceiver(plan, groups)
 
     def decode(self, index: IntArray, frames: CanFrames, *, vehicle_of: IntArray | None = None) -> BusDecoded:
@@ -112,8 +119,8 @@ class BusDecoder:
         for decoder, of in (
             (self._own, received.plain),
             (self._own, received.whole),
-            (self._obd, received.obd),
-            (self._j1939, received.j1939),
+            (self._obd() if received.obd.index.size else None, received.obd),
+            (self._j1939() if received.j1939.index.size else None, received.j1939),
         ):
             if not of.index.size:
                 continue
@@ -144,13 +151,13 @@ def _count_ids(of: Frames) -> dict[int, int]:
 
 
 def _split_map(
-    signal_map: _SignalMap, own: set[str], standard: Mapping[str, set[str]]
+    signal_map: _SignalMap, own: set[str]
 ) -> tuple[dict[str, Mapping[str, Any]], dict[str, dict[str, Mapping[str, Any]]]]:
     """Return the entries of the DBC's own messages, and by standard those that only it defines."""
     rest: dict[str, Mapping[str, Any]] = {}
-    found: dict[str, dict[str, Mapping[str, Any]]] = {name: {} for name in standard}
+    found: dict[str, dict[str, Mapping[str, Any]]] = {name: {} for name in STANDARDS}
     for signal, entry in signal_map.items():
         message = signal.split(".")[0]
-        of = [name for name, messages in standard.items() if message in messages and message not in own]
+        of = [name for name in STANDARDS if message in standard_messages(name) and message not in own]
         (found[of[0]] if of else rest)[signal] = entry
     return rest, found

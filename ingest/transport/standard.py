@@ -19,6 +19,8 @@ OBD_ID = 0x7E8
 #: 29-bit answers to the tester (ISO 15765-4 §10.5.3), from any address.
 OBD_29_BASE, OBD_29_MASK = 0x98DA_F100, 0xFFFF_FF00
 
+STANDARDS = ("obd", "j1939")
+
 _OBD_MAP: Mapping[str, str] = {
     "OBD2.VehicleSpeed": "speed",
     "OBD2.Odometer": "odometer",
@@ -70,9 +72,15 @@ def looks_like_j1939(can_id: npt.NDArray[np.uint32]) -> bool:
 
 
 @cache
+def standard_messages(name: str) -> Mapping[str, int]:
+    """Return the identifiers of a standard DBC's messages by name."""
+    messages = parse_dbc(read_standard(name)).messages
+    return {m.name: m.frame_id | (EXTENDED if m.is_extended_frame else 0) for m in messages}
+
+
 def standard_groups() -> tuple[int, ...]:
     """Return the identifiers of the standard J1939 DBC."""
-    return tuple(m.frame_id | EXTENDED for m in parse_dbc(read_standard("j1939")).messages)
+    return tuple(standard_messages("j1939").values())
 
 
 def standard_map(name: str, *, wheel_count: int, taken: Collection[str]) -> dict[str, dict[str, Any]]:
