@@ -78,6 +78,7 @@ FOR UPDATE OF s
 
 -- merge_streams --
 -- got: numbers of this batch. owed: what was not here before (holes, given-up holes, all above the old high).
+-- is_beyond: all of it comes after the last hole, the usual case: hundreds of holes are then left as they are.
 WITH batch AS (
     SELECT * FROM unnest(
         %(vehicle_id)s::int[], %(boot)s::text[], %(received)s::timestamptz[], %(origin)s::text[], %(high)s::int[],
@@ -87,18 +88,21 @@ WITH batch AS (
 ), owed AS (
     SELECT b.*, b.got_text::int4multirange AS got, s.high AS old_high, s.is_online AS was_online,
         s.missing, s.given_up,
+        lower(b.got_text::int4multirange) >= greatest(upper(s.missing), upper(s.given_up), 0) AS is_beyond,
         CASE WHEN b.high > s.high THEN int4multirange(int4range(s.high + 1, b.high + 1)) ELSE '{}' END AS fresh
     FROM batch b JOIN message_streams s USING (vehicle_id, boot)
 ), counted AS (
     SELECT o.*,
-        (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(o.got * (o.missing + o.given_up)) AS r) AS repaired,
+        CASE WHEN o.is_beyond THEN 0 ELSE
+            (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(o.got * (o.missing + o.given_up)) AS r)
+        END AS repaired,
         (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(o.got * o.fresh) AS r) AS advanced
     FROM owed o
 ), merged AS (
     UPDATE message_streams s SET
         high = greatest(s.high, c.high),
-        missing = (c.missing + c.fresh) - c.got,
-        given_up = c.given_up - c.got,
+        missing = CASE WHEN c.is_beyond AND c.got @> c.fresh THEN c.missing ELSE (c.missing + c.fresh) - c.got END,
+        given_up = CASE WHEN c.is_beyond THEN c.given_up ELSE c.given_up - c.got END,
         received_count = s.received_count + c.repaired + c.advanced,
         duplicate_count = s.duplicate_count + c.message_count - c.repaired - c.advanced,
         repaired_count = s.repaired_count + c.repaired,

@@ -8,10 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from data.db import Pool
+from data.records import Origin
 from ingest import repair
 from ingest.repair import Repairer
+from ingest.store import BatchResult, _write_streams
+from ingest.streams import StreamPart, multirange
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 STREAMS = 7
@@ -85,3 +90,47 @@ def test_a_round_asks_for_a_bounded_number_of_messages(holes: Pool, monkeypatch:
 
     assert asked_messages == [0, 30, 30, 10, 0]
     assert dict(asked.messages) == dict.fromkeys("1234567", 10)
+
+
+batches = st.lists(
+    st.tuples(st.lists(st.integers(0, 25), max_size=8), st.integers(-1, 30)), min_size=1, max_size=8
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=batches, given_up=st.sets(st.integers(0, 12)))
+def test_the_account_of_a_stream_is_that_of_sets(
+    holes: Pool, batches: list[tuple[list[int], int]], given_up: set[int]
+) -> None:
+    """Whatever comes in whatever order: what is missing is what was sent and is not here."""
+    here: set[int] = set()
+    received = repaired = duplicates = 0
+    high, missing = -1, set[int]()
+    with holes.connection() as connection, connection.transaction(force_rollback=True):
+        connection.execute(
+            "INSERT INTO message_streams (vehicle_id, boot, high, missing, given_up, first_received,"
+            " last_received) VALUES (1, 'b2', %s, '{}', %s::text::int4multirange, now(), now())",
+            (max(given_up, default=-1), multirange(sorted(given_up))),
+        )
+        here |= set(range(max(given_up, default=-1) + 1)) - given_up
+        high = max(given_up, default=-1)
+        for seqs, known_high in batches:
+            part = StreamPart(
+                vehicle_id=1, boot="b2", received_us=0, origin=Origin.REAL, seqs=seqs, known_high=known_high
+            )
+            _write_streams(connection, [part], BatchResult())
+            fresh = set(range(high + 1, part.high + 1))
+            new = (set(seqs) & (missing | given_up | fresh)) - here
+            repaired += len(set(seqs) & (missing | given_up))
+            received += len(new)
+            duplicates += len(seqs) - len(new)
+            high = max(high, part.high)
+            missing = (missing | fresh) - set(seqs)
+            given_up = given_up - set(seqs)
+            here |= set(seqs)
+            row = connection.execute(
+                "SELECT high, missing::text, given_up::text, received_count, repaired_count, duplicate_count"
+                " FROM message_streams WHERE vehicle_id = 1 AND boot = 'b2'"
+            ).fetchone()
+            wanted = (multirange(sorted(missing)), multirange(sorted(given_up)))
+            assert row == (high, *wanted, received, repaired, duplicates)
