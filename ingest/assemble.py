@@ -22,15 +22,16 @@ from ingest.tally import Tally
 
 ORIGINS = tuple(Origin)
 
-#: Decodes the frames of one vehicle model: (model, message index, frames) -> parts and their message indices,
-#: extra signals as (message index, time, name, value), masks, trouble codes with their message indices.
+#: Decodes the frames of one vehicle model: (model, message index of each frame, frames, vehicle of each
+#: message) -> parts and their message indices, extra signals as (message index, time, name, value), masks,
+#: trouble codes with their message indices.
 CanRows = tuple[
     list[tuple[Part, IntArray]],
     tuple[IntArray, IntArray, npt.NDArray[np.str_], FloatArray],
     dict[str, int],
     list[tuple[int, TroubleCode]],
 ]
-CanDecode = Callable[[Model, IntArray, CanFrames], CanRows]
+CanDecode = Callable[[Model, IntArray, CanFrames, IntArray], CanRows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ def assemble(
             pile = piles.setdefault(part.family, _Pile())
             pile.parts.append(part)
             pile.index.append(np.full(len(part.time_us), i, np.int64))
-    extra, codes = _decode_can(messages, can_decode, piles, result)
+    extra, codes = _decode_can(messages, can_decode, piles, meta, result)
     _add_codes(messages, codes, meta, future_s, result)
     for family in sorted(piles):
         pile = piles[family]
@@ -138,7 +139,11 @@ class _Meta:
 
 
 def _decode_can(
-    messages: Sequence[Message], can_decode: CanDecode, piles: dict[Family, _Pile], result: Assembled
+    messages: Sequence[Message],
+    can_decode: CanDecode,
+    piles: dict[Family, _Pile],
+    meta: _Meta,
+    result: Assembled,
 ) -> tuple[list[tuple[IntArray, IntArray, npt.NDArray[np.str_], FloatArray]], list[tuple[int, TroubleCode]]]:
     by_model: dict[tuple[str, int], list[int]] = {}
     for i, message in enumerate(messages):
@@ -157,7 +162,9 @@ def _decode_can(
         )
         owner = np.repeat(np.array(indices, np.int64), [len(f.time_us) for f in frames])
         try:
-            parts, unmapped, masked, found = can_decode(messages[indices[0]].vehicle.model, owner, joined)
+            parts, unmapped, masked, found = can_decode(
+                messages[indices[0]].vehicle.model, owner, joined, meta.vehicle_id.astype(np.int64)
+            )
         except PayloadError as error:
             result.bad_messages.update(dict.fromkeys(indices, error))
             continue

@@ -92,9 +92,10 @@ def compile_database(
             name = f"{message.name}.{signal.name}"
             entry = signal_map.get(name)
             unused.discard(name)
-            if signal.length > 64:
+            unreadable = _unreadable(signal, position)
+            if unreadable:
                 if entry is not None:
-                    raise CatalogueError(f"signal map {name!r}: {signal.length} bits, at most 64 can be read")
+                    raise CatalogueError(f"signal map {name!r}: {unreadable}")
                 continue
             is_big_endian = signal.byte_order == "big_endian"
             position[signal.name] = len(signals)
@@ -138,6 +139,17 @@ def parse_dbc(dbc_text: str) -> cantools.database.can.Database:
     except Exception as error:  # cantools raises parser errors of several unrelated classes
         raise CatalogueError(f"DBC: {str(error).splitlines()[0] if str(error) else error!r}") from error
     return database
+
+
+def _unreadable(signal: Any, readable: Mapping[str, int]) -> str:
+    """Return why a signal cannot be decoded, empty where it can."""
+    if signal.length > 64:
+        return f"{signal.length} bits, at most 64 can be read"
+    if signal.is_float and signal.length not in {16, 32, 64}:
+        return f"{signal.length} bits, a float must have 16, 32 or 64"
+    if signal.multiplexer_signal and signal.multiplexer_signal not in readable:
+        return f"its multiplexer {signal.multiplexer_signal!r} cannot be read"
+    return ""
 
 
 def _first_bit(start: int, *, is_big_endian: bool) -> int:

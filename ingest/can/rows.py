@@ -21,7 +21,7 @@ class CanDecoders:
     """One compiled decoder per vehicle model, made at its first frame and remade when its DBC changes."""
 
     def __init__(self) -> None:
-        self._decoders: dict[str, tuple[str, BusDecoder]] = {}
+        self._decoders: dict[str, tuple[Model, str, BusDecoder]] = {}
         self._open = OpenTransfers()
 
     def join(self, vehicle: Vehicle, bus: str, frames: CanFrames) -> tuple[CanFrames, dict[str, int]]:
@@ -44,18 +44,20 @@ class CanDecoders:
         joined, lost = self._open.join(decoder.receiver, vehicle.vehicle_id, bus, frames)
         return joined, {reason.replace(": ", ":"): count for reason, count in lost.items()}
 
-    def __call__(self, model: Model, index: IntArray, frames: CanFrames) -> CanRows:
+    def __call__(self, model: Model, index: IntArray, frames: CanFrames, vehicle_of: IntArray) -> CanRows:
         """Return what the frames of one vehicle model say.
 
         Args:
             model: Its DBC and signal map.
-            index: Message index of each frame, shape (n,); rows keep it.
+            index: Message index of each frame, shape (n,); a row has that of its grid cell's last frame.
             frames: Of all messages of this model in the batch.
+            vehicle_of: Vehicle of each message of the batch: those of one vehicle share its grid cells, where
+                the last value counts.
 
         Raises:
             PayloadError: ``missing_dbc``, ``bad_dbc``: the model has no DBC, or one that cannot be used.
         """
-        decoded = self._decoder(model).decode(index, frames)
+        decoded = self._decoder(model).decode(index, frames, vehicle_of=vehicle_of)
         parts: list[tuple[Part, IntArray]] = []
         extra = []
         for part, owner in zip(decoded.parts, decoded.part_index, strict=True):
@@ -63,7 +65,7 @@ class CanDecoders:
                 (Part(found.family, found.time_us, found.columns), owner[found.last_frame])
                 for found in part.families
             ]
-            names = np.array(part.extra.names, dtype=np.str_)[part.extra.signal]
+            names = np.array(part.extra.names, dtype=np.str_)[part.extra.column].repeat(part.extra.count)
             extra.append((owner[part.extra.last_frame], part.extra.time_us, names, part.extra.value))
         masked = {f"can.{reason}": count for reason, count in decoded.masked.items()}
         for number, (can_id, count) in enumerate(sorted(decoded.unknown_ids.items())):
@@ -87,9 +89,11 @@ class CanDecoders:
             raise PayloadError(
                 "missing_dbc", f"vehicle model {model.model_id!r} has no DBC: must have one for can"
             )
-        wanted = json.dumps([model.dbc, dict(model.signal_map), model.grid_s], default=str, sort_keys=True)
         found = self._decoders.get(model.model_id)
-        if found is None or found[0] != wanted:
+        if found is not None and found[0] is model:  # the registry hands out the same one until it changes
+            return found[2]
+        wanted = json.dumps([model.dbc, dict(model.signal_map), model.grid_s], default=str, sort_keys=True)
+        if found is None or found[1] != wanted:
             try:
                 decoder = BusDecoder(
                     model.dbc,
@@ -101,5 +105,7 @@ class CanDecoders:
                 )
             except CatalogueError as error:
                 raise PayloadError("bad_dbc", f"vehicle model {model.model_id!r}: {error}") from error
-            found = self._decoders[model.model_id] = (wanted, decoder)
-        return found[1]
+        else:
+            decoder = found[2]
+        self._decoders[model.model_id] = (model, wanted, decoder)
+        return decoder

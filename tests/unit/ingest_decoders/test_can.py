@@ -5,11 +5,8 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-import cantools.database
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from data.errors import CatalogueError
 from data.records import Family
@@ -225,71 +222,3 @@ def test_payload_that_is_no_whole_number_of_records_is_refused(is_fd: bool, size
         parse_can_payload(bytes(size + 1), 0, is_fd=is_fd)
     with pytest.raises(PayloadError, match="record 0 has length 65"):
         parse_can_payload(bytes([0] * 9 + [65]) + bytes(size - 10), 0, is_fd=is_fd)
-
-
-Field = tuple[
-    int, int, bool, bool, float, float, int
-]  # start, length, big-endian, signed, scale, offset, kind
-
-
-@st.composite
-def messages(draw: st.DrawFn) -> tuple[str, int, int, list[Field]]:
-    """Return a DBC of one message with signals of every kind, its identifier, length and signals."""
-    size = draw(st.sampled_from([1, 3, 7, 8, 12, 48, 64]))
-    identifier = draw(st.sampled_from([0x123, 0x7FF, 0x18FEF433 | 0x80000000]))
-    is_multiplexed = size > 2 and draw(st.booleans())
-    position = 1 if is_multiplexed else 0
-    fields: list[Field] = []
-    while position < size and len(fields) < 10:
-        chunk = min(draw(st.integers(1, 9)), size - position)
-        kind = draw(st.sampled_from([0, 0, 0, 1, 2]))  # integer, float32, float64
-        shift = draw(st.integers(0, 7))
-        length = draw(st.integers(1, max(1, min(64, 8 * chunk - shift))))
-        if kind and chunk >= 4 * kind:
-            shift, length = min(shift, 8 * chunk - 32 * kind), 32 * kind
-        else:
-            kind = 0
-        is_big_endian = draw(st.booleans())
-        bit = 8 * position + shift
-        start = 8 * (bit // 8) + 7 - bit % 8 if is_big_endian else bit
-        scale = draw(st.sampled_from([1.0, 0.1, -2.0, 0.03125]))
-        offset = draw(st.sampled_from([0.0, -40.0, 0.5]))
-        fields.append((start, length, is_big_endian, draw(st.booleans()), scale, offset, kind))
-        position += chunk
-    lines = [f"BO_ {identifier} M: {size} X"]
-    types = []
-    if is_multiplexed:
-        lines.append(' SG_ Selector M : 0|8@1+ (1,0) [0|0] "" X')
-    for i, (start, length, is_big_endian, is_signed, scale, offset, kind) in enumerate(fields):
-        place = f"m{i % 3} " if is_multiplexed and i % 2 else ""
-        order, sign = "0" if is_big_endian else "1", "-" if is_signed or kind else "+"
-        lines.append(f' SG_ S{i} {place}: {start}|{length}@{order}{sign} ({scale},{offset}) [0|0] "" X')
-        if kind:
-            types.append(f"SIG_VALTYPE_ {identifier} S{i} : {kind};")
-    dbc = 'VERSION ""\n\nNS_ :\n\nBS_:\n\nBU_: X\n\n' + "\n".join(lines) + "\n\n" + "\n".join(types) + "\n"
-    return dbc, identifier, size, fields
-
-
-@settings(max_examples=60, deadline=None)
-@given(message=messages(), random=st.randoms(use_true_random=False), frame_count=st.integers(1, 8))
-def test_values_equal_those_of_cantools(message: Any, random: Any, frame_count: int) -> None:
-    dbc, identifier, size, _ = message
-    payloads = [random.randbytes(size) for _ in range(frame_count)]
-    payloads = [bytes([payload[0] % 4]) + payload[1:] for payload in payloads]
-    reference = cantools.database.can.Database(strict=False)
-    reference.add_dbc_string(dbc)
-    decoder = make_decoder(dbc, {}, grid_s=0.001)
-
-    result = decode(
-        decoder, *((0, 1000 * i, identifier, p) for i, p in enumerate(payloads)), width=8 if size <= 8 else 64
-    )
-
-    ours = {(time_us // 1000, name): value for _, time_us, name, value in extra_rows(result)}
-    for i, payload in enumerate(payloads):
-        try:
-            theirs = reference.decode_message(identifier & 0x1FFFFFFF, payload, decode_choices=False)
-        except cantools.database.errors.DecodeError:
-            continue  # cantools refuses a whole frame for an unknown multiplexer value
-        assert isinstance(theirs, dict)
-        expected = {f"M.{name}": float(value) for name, value in theirs.items() if np.isfinite(float(value))}
-        assert {n: v for (t, n), v in ours.items() if t == i} == pytest.approx(expected, rel=1e-15, abs=0)
