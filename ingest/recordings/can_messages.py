@@ -26,6 +26,8 @@ _ASC_FRAME = re.compile(
     r"^\s*\d{1,9}\.\d+\s+\d+\s+[0-9A-F]+x?\s+(Rx|Tx)\s+d\s+[0-8](\s+[0-9A-F]{2})*\s*$", re.I
 )
 _TIMED = re.compile(r"^\s*\d+\.\d+\s")
+#: Where the head of a .blf file tells how long the file is.
+_BLF_SIZE = slice(16, 24)
 EARLIEST_US = 1_262_304_000_000_000  #: 2010; a log that begins before has no date
 
 
@@ -67,7 +69,10 @@ def read_candump(content: bytes, _path: Path, skipped: Counter[str]) -> CanLog:
 
 def read_blf(content: bytes, path: Path, skipped: Counter[str]) -> CanLog:
     """Return the frames of a Vector .blf log; of a damaged one those before the damage."""
-    return _until_damage(lambda: can.BLFReader(io.BytesIO(content)), path, skipped)
+    log = _until_damage(lambda: can.BLFReader(io.BytesIO(content)), path, skipped)
+    if int.from_bytes(content[_BLF_SIZE], "little") > len(content):
+        skipped["file: cut off"] += 1
+    return log
 
 
 def read_trc(content: bytes, path: Path, skipped: Counter[str]) -> CanLog:
