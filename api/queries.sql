@@ -1,5 +1,6 @@
 -- Statements of api/store.py. Every statement on a tenant's rows takes tenant_id; owner_id and station_id narrow it
--- further where the caller is bound to one. An owner sees their vehicles. A station sees the orders given to it,
+-- further where the caller is bound to one. An owner sees their vehicles, from owner_since on: what is older belongs to
+-- the owner before. Alerts that are still open belong to the vehicle. A station sees the orders given to it,
 -- and a vehicle as long as one of its orders is open there.
 
 -- fetch_schema_number --
@@ -10,7 +11,7 @@ SELECT max(number) FROM schema_migrations;
 -- after_rank and after name the last vehicle of the page before. The page is chosen before it is dressed.
 WITH page AS (
     SELECT v.vehicle_id, v.vin, v.plate, v.time_zone, v.firmware, v.owner_id, v.model_id, a.open_alerts,
-        a.worst_severity, r.rank
+        a.worst_severity, r.rank, CASE WHEN %(owner_id)s::int IS NOT NULL THEN v.owner_since END AS visible_since
     FROM vehicles v
     CROSS JOIN LATERAL (
         SELECT count(*) AS open_alerts, min(severity) AS worst_severity
@@ -30,7 +31,7 @@ WITH page AS (
     ORDER BY r.rank, v.vin
     LIMIT %(limit)s
 )
-SELECT v.vehicle_id, v.vin, v.plate, v.time_zone, v.firmware, v.owner_id,
+SELECT v.vehicle_id, v.vin, v.plate, v.time_zone, v.firmware, v.owner_id, v.visible_since,
     m.model_id, m.name AS model_name, m.chemistry, m.cell_count, m.probe_count, m.capacity_ah, m.energy_kwh,
     m.wheels, m.placard_kpa,
     l.latest, v.open_alerts, v.worst_severity, v.rank, o.order_id, o.order_state,
@@ -41,11 +42,13 @@ LEFT JOIN LATERAL (
     SELECT jsonb_object_agg(family, jsonb_build_object('time', time, 'received', received, 'is_hist', is_hist,
         'live_time', live_time, 'origin', origin, 'readings', readings)) AS latest
     FROM vehicle_latest l WHERE l.vehicle_id = v.vehicle_id
+        AND (v.visible_since IS NULL OR l.time >= v.visible_since)
 ) l ON true
 LEFT JOIN LATERAL (
     SELECT order_id, state AS order_state FROM repair_orders o
     WHERE o.vehicle_id = v.vehicle_id
         AND o.state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
+        AND (v.visible_since IS NULL OR o.opened_at >= v.visible_since)
     ORDER BY severity, deadline LIMIT 1
 ) o ON true
 LEFT JOIN LATERAL (
@@ -114,6 +117,7 @@ GROUP BY signal, date_bin(%(stride)s, time, %(since)s) ORDER BY 2, 1;
 -- fetch_event_rows --
 SELECT time, kind, source, level, code, data, is_hist, sent, received FROM vehicle_events
 WHERE vehicle_id = %(vehicle_id)s AND (%(until)s::timestamptz IS NULL OR time < %(until)s)
+    AND (%(since)s::timestamptz IS NULL OR time >= %(since)s)
     AND kind NOT IN ('oem_block', 'signature')  -- bytes kept for whoever can read them
 ORDER BY time DESC LIMIT %(limit)s;
 
@@ -151,6 +155,7 @@ WITH page AS (
         AND (%(prediction_id)s::bigint IS NULL OR p.prediction_id = %(prediction_id)s)
         AND p.probability >= %(at_least)s
         AND (%(owner_id)s::int IS NULL OR v.owner_id = %(owner_id)s)
+        AND (%(owner_id)s::int IS NULL OR v.owner_since IS NULL OR p.data_time >= v.owner_since)
         AND (%(station_id)s::int IS NULL OR EXISTS (
             SELECT FROM repair_orders o WHERE o.vehicle_id = v.vehicle_id AND o.station_id = %(station_id)s
                 AND o.state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')))
@@ -176,6 +181,8 @@ LEFT JOIN predictions p ON p.prediction_id = a.prediction_id
 WHERE v.tenant_id = %(tenant_id)s
     AND (%(vehicle_id)s::int IS NULL OR a.vehicle_id = %(vehicle_id)s)
     AND (%(owner_id)s::int IS NULL OR v.owner_id = %(owner_id)s)
+    AND (%(owner_id)s::int IS NULL OR v.owner_since IS NULL OR a.state <> 'cleared'
+        OR a.first_seen >= v.owner_since)
     AND (%(station_id)s::int IS NULL OR EXISTS (
         SELECT FROM repair_orders o WHERE o.order_id = a.order_id AND o.station_id = %(station_id)s))
     AND (NOT %(only_open)s OR a.state IN ('open', 'acknowledged'))
@@ -212,6 +219,7 @@ WHERE o.tenant_id = %(tenant_id)s
     AND (%(order_id)s::bigint IS NULL OR o.order_id = %(order_id)s)
     AND (%(vehicle_id)s::int IS NULL OR o.vehicle_id = %(vehicle_id)s)
     AND (%(owner_id)s::int IS NULL OR v.owner_id = %(owner_id)s)
+    AND (%(owner_id)s::int IS NULL OR v.owner_since IS NULL OR o.opened_at >= v.owner_since)
     AND (%(station_id)s::int IS NULL OR o.station_id = %(station_id)s)
     AND (NOT %(only_open)s OR o.state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid'))
     AND (%(after_id)s::bigint IS NULL
@@ -279,6 +287,7 @@ SELECT w.warning_id, v.vin, w.alert_id, w.order_id, w.severity, w.title_en, w.ti
 FROM warnings w JOIN vehicles v USING (vehicle_id)
 WHERE w.tenant_id = %(tenant_id)s
     AND (%(owner_id)s::int IS NULL OR v.owner_id = %(owner_id)s)
+    AND (%(owner_id)s::int IS NULL OR v.owner_since IS NULL OR w.created_at >= v.owner_since)
     AND (%(vehicle_id)s::int IS NULL OR w.vehicle_id = %(vehicle_id)s)
     AND (%(warning_id)s::uuid IS NULL OR w.warning_id = %(warning_id)s)
     AND (%(before)s::timestamptz IS NULL OR (w.created_at, w.warning_id) < (%(before)s, %(before_id)s::uuid))

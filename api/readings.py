@@ -35,12 +35,15 @@ def build_span(
     for name, value in (("from", since), ("to", until)):
         if value is not None and value.tzinfo is None:
             raise BadRequest(f"{name} {value.isoformat()!r}: must carry a time zone, such as Z or +08:00")
+    visible = vehicle["visible_since"]
     newest = ((vehicle["latest"] or {}).get(str(family)) or {}).get("time")
     last = until or (datetime.fromisoformat(newest) if newest else now)
     try:
         first = since or last - timedelta(days=1)
     except OverflowError:
         raise BadRequest(f"to {last.isoformat()!r}: must be later than the first day of year 1") from None
+    if visible is not None:  # what is older is the former owner's
+        first, last = max(first, visible), max(last, visible + timedelta(microseconds=1))
     if first >= last:
         raise BadRequest(f"from {first.isoformat()!r}: must be before to {last.isoformat()!r}")
     if last - first > LONGEST:
@@ -53,8 +56,8 @@ def thin(
 ) -> tuple[Span, float | None]:
     """Return the span with a bucket width for about ``max_points``, and that width in seconds.
 
-    Points two minutes or more apart come from the rollups, which makes the answer to a year as quick as the
-    answer to a day; buckets are then whole minutes or hours.
+    Points five minutes or more apart come from the rollups, which makes the answer to a year as quick as
+    the answer to a day; buckets are then a multiple of five minutes or of an hour.
     """
     width = max((span.until - span.since) / max_points, timedelta(milliseconds=1))
     rolled, has_older = _roll(connection, family, span, width=width, wheels=wheels)
@@ -73,7 +76,7 @@ def _roll(
     rollup, unit = store_rolled.find_rollup(family), store_rolled.find_unit(width)
     if rollup is None or unit is None or (family is Family.TIRE and wheels > MOST_WHEELS):
         return None, False
-    relation = rollup.hours if unit == HOUR else rollup.minutes
+    relation = rollup.hours if unit == HOUR else rollup.five_minutes
     held = store_rolled.fetch_rolled_until(connection, rollup, relation, span)
     if held["until"] is None:
         return None, False

@@ -137,10 +137,11 @@ def fetch_signal_buckets(connection: Connection, span: Span, signals: Sequence[s
 
 
 def fetch_event_rows(
-    connection: Connection, vehicle_id: int, *, until: datetime | None, limit: int
+    connection: Connection, vehicle: Row, *, until: datetime | None, limit: int
 ) -> list[Row]:
-    """Return on-board alarms and life-cycle events, newest first."""
-    return _rows(connection, "fetch_event_rows", {"vehicle_id": vehicle_id, "until": until, "limit": limit})
+    """Return on-board alarms and life-cycle events that may be seen of a vehicle, newest first."""
+    span = {"vehicle_id": vehicle["vehicle_id"], "since": vehicle["visible_since"], "until": until}
+    return _rows(connection, "fetch_event_rows", {**span, "limit": limit})
 
 
 def fetch_streams(connection: Connection, vehicle_id: int, *, limit: int) -> list[Row]:

@@ -107,7 +107,7 @@ def _vehicle(ctx: Context, principal: Principal, vin: str) -> dict[str, Any]:
         orders = store.fetch_orders(connection, principal, vehicle_id=vehicle_id, limit=50)
         streams = store.fetch_streams(connection, vehicle_id, limit=10)
         quality, clock = _quality(connection, principal, vehicle_id, now)
-        events = store.fetch_event_rows(connection, vehicle_id, until=None, limit=20)
+        events = store.fetch_event_rows(connection, row, until=None, limit=20)
     shown = [views.build_prediction(p, now=now) for p in predictions]
     return {
         "vehicle": views.build_vehicle(row, now=now),

@@ -113,7 +113,7 @@ def list_events(
         vehicle = find_vehicle(connection, principal, vin)
         rows = store.fetch_event_rows(
             connection,
-            vehicle["vehicle_id"],
+            vehicle,
             until=cast("datetime", until[0]) if until else None,
             limit=limit + 1,
         )

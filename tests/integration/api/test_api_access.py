@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from api.access import create_user
+from data.audit import Deed
+from data.fleet import NewOwner, transfer
 from tests.api_world import MINE, NOBODYS, PASSWORD, STRANGERS, WANGS, WARNING
 
 #: Values for path parameters: what the owner and the station of CALLERS may see.
@@ -249,3 +253,42 @@ def test_an_owner_reads_what_was_done_but_not_under_which_login(world):
         events = world.client(caller).get("/api/v1/orders/1").json()["events"]
         assert events[-1]["actor"] == actor
     assert "li.na" not in world.client("owner").get("/orders/1").text
+
+
+def test_a_new_owner_sees_nothing_from_before_and_the_former_one_nothing_at_all(world):
+    paths = ("readings?family=drive", "events")
+    before = world.client("owner").get(f"/api/v1/vehicles/{WANGS}")
+    assert before.status_code == 404
+    now = datetime.now(UTC) + timedelta(hours=1)
+    with world.pool.connection() as connection:
+        mine = connection.execute("SELECT vin FROM vehicles WHERE owner_id = 1").fetchone()[0]
+        open_alerts = connection.execute(
+            "SELECT count(*) FROM alerts JOIN vehicles USING (vehicle_id) WHERE owner_id = 1"
+            " AND state <> 'cleared'"
+        ).fetchone()[0]
+        transfer(
+            connection,
+            tenant="demo",
+            vin=mine,
+            owner=NewOwner(name="Han Meimei"),
+            deed=Deed(actor="command:test", now=now),
+        )
+    assert world.client("owner").get(f"/api/v1/vehicles/{mine}").status_code == 404
+    assert world.client("owner").get("/api/v1/orders").json()["items"] == []
+
+    with world.pool.connection() as connection:  # the login of the test becomes the new owner's
+        connection.execute(
+            "UPDATE api_keys SET owner_id = (SELECT owner_id FROM vehicles WHERE vin = %s)"
+            " WHERE name = 'owner'",
+            (mine,),
+        )
+    client = world.client("owner")
+    vehicle = client.get(f"/api/v1/vehicles/{mine}").json()
+    assert (vehicle["readings"], vehicle["position"], vehicle["order_id"]) == ({}, None, None)
+    for path in ("orders", "warnings"):
+        assert client.get(f"/api/v1/{path}").json()["items"] == [], path
+    for path in paths:
+        told = client.get(f"/api/v1/vehicles/{mine}/{path}").json()
+        assert (told.get("items") or told.get("time") or []) == [], path
+    assert len(client.get("/api/v1/alerts").json()["items"]) == open_alerts > 0
+    assert world.client("operations").get("/api/v1/orders").json()["items"]
