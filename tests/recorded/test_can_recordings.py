@@ -71,11 +71,12 @@ def test_random_frames_decode_as_cantools_decodes_them(recordings: Path, name: s
     can_id = np.repeat(np.array(list(decoder.messages), dtype=np.uint32), 40)
     data = rng.integers(0, 256, (can_id.size, 64), dtype=np.uint8)
     select_multiplexers(decoder, can_id, data, rng)
-    check_against_cantools(text, can_id, np.full(can_id.size, 64, dtype=np.uint8), data)
+    length = np.where(rng.random(can_id.size) < 0.8, 64, rng.integers(0, 9, can_id.size)).astype(np.uint8)
+    check_against_cantools(text, can_id, length, data)
 
 
 def make_decoder(text: str) -> CanDecoder:
-    return CanDecoder(text, {}, grid_s=0.001, cell_count=0, probe_count=0, wheel_count=4)
+    return CanDecoder(text, {}, grid_s=0.001, cell_count=0, probe_count=0, wheel_count=4, j1939_ids=())
 
 
 def select_multiplexers(
@@ -126,15 +127,17 @@ def check_against_cantools(
         if message is None or not message.signals:
             continue
         try:
-            theirs = message.decode(data[i, : length[i]].tobytes(), decode_choices=False)
+            theirs = message.decode(
+                data[i, : length[i]].tobytes(), decode_choices=False, allow_truncated=True
+            )
         except cantools.database.errors.DecodeError:
-            continue  # an unknown multiplexer value or a short frame: cantools refuses the whole frame
+            continue  # an unknown multiplexer value: cantools refuses the whole frame
         assert isinstance(theirs, dict)
         expected = {
             f"{message.name}.{name}": float(value)
             for name, value in theirs.items()
             if np.isfinite(float(value))
         }
-        assert ours.get(i, {}) == pytest.approx(expected, rel=1e-15, abs=0)
+        assert ours.get(i, {}) == expected
         compared += 1
     assert compared or not any(message.signals for message in messages.values())
