@@ -194,8 +194,16 @@ FROM unnest(%(vehicle_id)s::int[], %(boot)s::text[], %(ranges)s::text[]) AS b (v
 WHERE s.vehicle_id = b.vehicle_id AND s.boot = b.boot
 
 -- give_up_silent --
-UPDATE message_streams SET given_up = given_up + missing, missing = '{}', resend_count = 0, resend_requested_at = NULL
-WHERE missing <> '{}' AND last_received < %(before)s
+-- Rows are locked in the order of those who store batches.
+WITH silent AS (
+    SELECT vehicle_id, boot FROM message_streams
+    WHERE missing <> '{}' AND last_received < %(before)s
+    ORDER BY vehicle_id, boot
+    FOR UPDATE
+)
+UPDATE message_streams s
+SET given_up = s.given_up + s.missing, missing = '{}', resend_count = 0, resend_requested_at = NULL
+FROM silent WHERE s.vehicle_id = silent.vehicle_id AND s.boot = silent.boot
 
 -- count_holes --
 SELECT count(*), coalesce(sum((SELECT sum(upper(r) - lower(r)) FROM unnest(missing) AS r)), 0)::bigint

@@ -66,14 +66,18 @@ def repair_round(
                 for row in rows
             ]
         )
+        touched = [request.gap for request in (*plan.requests, *plan.given_up)]
+        if touched:  # in the order of those who store batches
+            keys = {"vehicle_id": [gap.vehicle_id for gap in touched], "boot": [gap.boot for gap in touched]}
+            connection.execute(_Q["lock_streams"], keys)
         for name, decided in (("mark_requested", plan.requests), ("give_up", plan.given_up)):
             if decided:
-                keys = {
+                values = {
                     "vehicle_id": [r.gap.vehicle_id for r in decided],
                     "boot": [r.gap.boot for r in decided],
                     "ranges": [format_multirange(r.ranges) for r in decided],
                 }
-                connection.execute(_Q[name], keys | {"now": now})
+                connection.execute(_Q[name], values | {"now": now})
         return plan
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -134,3 +136,35 @@ def test_the_account_of_a_stream_is_that_of_sets(
             ).fetchone()
             wanted = (multirange(sorted(missing)), multirange(sorted(given_up)))
             assert row == (high, *wanted, received, repaired, duplicates)
+
+
+def test_a_repair_round_waits_for_a_batch_without_holding_what_the_batch_wants(holes: Pool) -> None:
+    """Both lock streams in one order: a round that waits for the first has not taken the last."""
+    asked = Asked()
+    rounds = repairer(holes, asked)
+    rounds.run_round(NOW)
+    lock = "SELECT 1 FROM message_streams WHERE vehicle_id = %s FOR UPDATE"
+    with holes.connection() as batch:
+        batch.execute(lock, (1,))
+        thread = threading.Thread(target=rounds.run_round, args=(NOW + timedelta(seconds=5),))
+        thread.start()
+        _wait_for_lock(holes)
+        batch.execute("SET LOCAL lock_timeout = '200ms'")
+        for vehicle_id in range(2, STREAMS + 1):
+            batch.execute(lock, (vehicle_id,))
+    thread.join(20)
+    assert not thread.is_alive()
+    assert asked.messages.keys() == set("1234567")
+
+
+def _wait_for_lock(pool: Pool) -> None:
+    deadline = time.monotonic() + 20
+    with pool.connection() as observer:
+        observer.autocommit = True
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        while observer.execute(waiting).fetchone() == (0,):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
