@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -68,6 +69,9 @@ class Gateway:
         self._server = await loop.create_server(
             lambda: Session(self, self._landing), host, port, ssl=tls, backlog=_BACKLOG
         )
+        for listening in self._server.sockets:  # what is accepted inherits them; answers are 31 bytes long
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LANDING_BYTES)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LANDING_BYTES)
         self._checking = asyncio.create_task(self._check())
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -81,7 +85,7 @@ class Gateway:
             session.hold()
         loop = asyncio.get_running_loop()
         until_s = loop.time() + grace_s
-        while self._uplink.in_flight and loop.time() < until_s:
+        while self._uplink.in_flight and not self._uplink.is_stalled and loop.time() < until_s:
             await asyncio.sleep(0.02)
         for session in list(self._sessions):
             session.close("shutdown")

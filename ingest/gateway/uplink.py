@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import ssl
 import uuid
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 import structlog
 
+from ingest.gateway.broker_link import BrokerLink
+from ingest.gateway.recent import Done, Message, RecentMessages
 from ingest.mqtt_packets import (
     CLOSED,
     CONNACK,
@@ -31,34 +33,34 @@ from ingest.mqtt_version import VersionProbe
 _KEEPALIVE_S, _SILENT_S, _ANSWER_S = 10, 25.0, 10.0
 _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 _RECEIVE_MAXIMUM, _DUPLICATE = 0x21, 0x08
+#: A broker that crashed has forgotten what it took since it last wrote to its disk: with the shipped
+#: configuration of Mosquitto, 15 s.
+_FORGETS_S = 60.0
+#: "No matching subscribers" (MQTT 5 §3.4.2.1): acknowledged, and thrown away. Ingest will be there again.
+_NOBODY_LISTENS, _LISTENS_AGAIN_S = 0x10, 1.0
 #: Message ids are two bytes; some stay free, so that the next one is found at once.
 _MOST_MESSAGES = 60_000
 _log = structlog.get_logger("gateway")
 
-Done = Callable[[bool], None]
-
-
-@dataclass(slots=True)
-class _Waiting:
-    packet: bytes  #: kept for the next connection
-    done: Done
-
 
 class Uplink:
-    """Publishes with a bounded window; what a lost connection left open is sent again on the next one.
+    """Publishes with a bounded window.
+
+    On the next connection after a lost one, what the broker has not acknowledged is sent again, and what it
+    has acknowledged during the last minute too: if it crashed, it may have forgotten that. Who stores frames
+    does so by their vehicle and time, and a repeat has no effect.
 
     Args:
         url: ``mqtt[s]://user:password@host:port``.
         window: Messages that may wait for the broker's word.
-        window_bytes: Bytes of them that may wait for it.
+        window_bytes: Bytes of them that may wait for it; as many of acknowledged ones are kept.
         on_room: Called when messages may be published again after ``has_room`` was false.
     """
 
     def __init__(self, url: str, *, window: int, window_bytes: int, on_room: Callable[[], None]) -> None:
         parts = urlsplit(url)
         self._is_tls = parts.scheme == "mqtts"
-        self._host = parts.hostname or "127.0.0.1"
-        self._port = parts.port or (8883 if self._is_tls else 1883)
+        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or (8883 if self._is_tls else 1883)
         self._user = unquote(parts.username) if parts.username else None
         self._password = unquote(parts.password) if parts.password else None
         self._client_id = f"anxin-gateway-{uuid.uuid4().hex[:12]}"
@@ -68,17 +70,20 @@ class Uplink:
         self._asked_window = min(window, _MOST_MESSAGES)
         self._window, self._window_bytes = self._asked_window, window_bytes
         self._on_room = on_room
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, Message] = {}
+        self._again: deque[Message] = deque()
+        self._recent = RecentMessages(age_s=_FORGETS_S, limit_bytes=window_bytes)
         self._waiting_bytes = 0
         self._mid = 0
         self._was_full = True
         self._out: list[bytes] = []
-        self._link: _Link | None = None
+        self._link: BrokerLink | None = None
         self._is_v5 = True
-        self._is_accepted = False
+        self._is_accepted = self._is_unheard = self._is_unheard_told = False
         self._task: asyncio.Task[None] | None = None
         self.connection_count = 0  #: connections made so far
         self.refused_count = 0  #: messages the broker did not take
+        self.repeated_count = 0  #: messages sent again after a lost connection
 
     @property
     def is_connected(self) -> bool:
@@ -86,15 +91,21 @@ class Uplink:
         return self._is_accepted
 
     @property
+    def is_stalled(self) -> bool:
+        """Tell whether the broker, or whoever listens to it, is away just now."""
+        return self._is_unheard or not self._is_accepted
+
+    @property
     def in_flight(self) -> int:
         """Return how many messages wait for the broker's word."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._again)
 
     @property
     def has_room(self) -> bool:
         """Tell whether a message may be published now; if not, ``on_room`` will tell when."""
         if (
             self._is_accepted
+            and not self._again
             and len(self._waiting) < self._window
             and self._waiting_bytes < self._window_bytes
         ):
@@ -104,14 +115,7 @@ class Uplink:
 
     def publish(self, topic: str, payload: bytes, done: Done) -> None:
         """Publish; ``done`` is called once, with whether the broker has taken it. Ask ``has_room`` before."""
-        while True:
-            self._mid = self._mid % 65_535 + 1
-            if self._mid not in self._waiting:
-                break
-        packet = encode_publish(topic, payload, self._mid, is_v5=self._is_v5)
-        self._waiting[self._mid] = _Waiting(packet, done)
-        self._waiting_bytes += len(packet)
-        self._send(packet)
+        self._publish(Message(topic, payload, done))
 
     def start(self) -> None:
         """Begin connecting; returns at once."""
@@ -151,7 +155,9 @@ class Uplink:
     async def _connect(self) -> None:
         self._is_v5 = await asyncio.to_thread(self._probe.speaks_mqtt5)
         loop = asyncio.get_running_loop()
-        link = _Link(self, PacketReader(is_v5=self._is_v5, connection=None))
+        link = BrokerLink(
+            PacketReader(is_v5=self._is_v5, connection=None), on_packet=self._receive, on_read=self.go_on
+        )
         context = ssl.create_default_context() if self._is_tls else None
         self._out.clear()
         self._link = link
@@ -183,9 +189,9 @@ class Uplink:
                 return  # half open: the broker's machine went without a word
             link.write(PINGREQ)
 
-    # ------------------------------------------------------------------ called by the link
+    # ------------------------------------------------------------------ the broker's words
 
-    def receive(self, link: _Link, control: Control) -> None:
+    def _receive(self, link: BrokerLink, control: Control) -> None:
         """Take one packet of the broker."""
         if link is not self._link:
             return
@@ -196,7 +202,7 @@ class Uplink:
         elif control.kind == CLOSED:
             link.fail(REASONS.get(control.reason(0), "closed by the broker"))
 
-    def _take_connack(self, link: _Link, control: Control) -> None:
+    def _take_connack(self, link: BrokerLink, control: Control) -> None:
         reason = control.reason(1)
         if reason:
             link.fail(REASONS.get(reason, f"reason {reason:#x}"))
@@ -206,31 +212,69 @@ class Uplink:
         self.connection_count += 1
         self._is_accepted = True
         link.changed.set()
-        for waiting in self._waiting.values():
-            again = bytes([waiting.packet[0] | _DUPLICATE]) + waiting.packet[1:]
-            self._send(again)
-        _log.info("broker connected", is_v5=self._is_v5, sent_again=len(self._waiting))
-        self.tell_room()
+        self._again.extendleft(reversed([*self._recent.take_all(), *self._waiting.values()]))
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self.repeated_count += len(self._again)
+        _log.info("broker connected", action="uplink", is_v5=self._is_v5, sent_again=len(self._again))
+        self.go_on()
 
     def _take_word(self, control: Control) -> None:
-        waiting = self._waiting.pop(int.from_bytes(control.body[:2], "big"), None)
-        if waiting is None:
+        message = self._waiting.pop(int.from_bytes(control.body[:2], "big"), None)
+        if message is None:
             return
-        self._waiting_bytes -= len(waiting.packet)
-        is_taken = control.reason(2) < 0x80
+        self._waiting_bytes -= message.size
+        reason = control.reason(2)
+        if reason == _NOBODY_LISTENS:
+            self._keep_unheard(message)
+            return
+        self._is_unheard_told = False
+        is_taken = reason < 0x80
         self.refused_count += not is_taken
-        waiting.done(is_taken)
+        if is_taken:
+            self._recent.add(message, asyncio.get_running_loop().time())
+        if message.done is not None:
+            message.done(is_taken)
 
-    def tell_room(self) -> None:
-        """Call ``on_room`` if somebody was turned away and half of the window is free again."""
+    def _keep_unheard(self, message: Message) -> None:
+        """Keep a message that nobody has been given; nothing new is taken until somebody listens."""
+        if not self._is_unheard:
+            self._is_unheard = True
+            asyncio.get_running_loop().call_later(_LISTENS_AGAIN_S, self._try_again)
+        if not self._is_unheard_told:
+            self._is_unheard_told = True
+            _log.warning("nobody listens to the broker", action="uplink")
+        self._again.append(message)
+
+    def _try_again(self) -> None:
+        self._is_unheard = False
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Send again what is to be, then call ``on_room`` if it was asked for and half the window is free."""
+        while (
+            self._again and self._is_accepted and not self._is_unheard and len(self._waiting) < self._window
+        ):
+            self._publish(self._again.popleft(), is_again=True)
         if (
             self._was_full
             and self._is_accepted
+            and not self._again
             and len(self._waiting) <= self._window // 2
             and self._waiting_bytes <= self._window_bytes // 2
         ):
             self._was_full = False
             self._on_room()
+
+    def _publish(self, message: Message, *, is_again: bool = False) -> None:
+        while True:
+            self._mid = self._mid % 65_535 + 1
+            if self._mid not in self._waiting:
+                break
+        packet = encode_publish(message.topic, message.payload, self._mid, is_v5=self._is_v5)
+        self._waiting[self._mid] = message
+        self._waiting_bytes += message.size
+        self._send(bytes([packet[0] | _DUPLICATE]) + packet[1:] if is_again else packet)
 
     def _send(self, packet: bytes) -> None:
         """Send with what else is published in this turn of the loop, as one piece."""
@@ -242,50 +286,3 @@ class Uplink:
         if self._link is not None and self._is_accepted and self._out:
             self._link.write(b"".join(self._out))
         self._out.clear()
-
-
-class _Link(asyncio.Protocol):
-    """One connection."""
-
-    def __init__(self, uplink: Uplink, reader: PacketReader) -> None:
-        self._uplink, self._reader = uplink, reader
-        self.transport: asyncio.Transport | None = None
-        self.is_lost, self.changed = asyncio.Event(), asyncio.Event()
-        self.reason = ""
-        self.heard_s = 0.0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the transport."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream, it is one
-        self.transport = transport
-        self.heard_s = asyncio.get_running_loop().time()
-
-    def data_received(self, data: bytes) -> None:
-        """Take what the broker says."""
-        self.heard_s = asyncio.get_running_loop().time()
-        try:
-            _, controls = self._reader.feed(data, 0)
-            for control in controls:
-                self._uplink.receive(self, control)
-        except MqttError as error:
-            self.fail(str(error))
-        self._uplink.tell_room()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever waits."""
-        self.reason = self.reason or (str(exc) if exc else "")
-        self.is_lost.set()
-        self.changed.set()
-
-    def write(self, data: bytes) -> None:
-        """Send; what the broker does not take stays in the transport, no more than the window."""
-        if self.transport is not None:
-            self.transport.write(data)
-
-    def fail(self, reason: str) -> None:
-        """End a connection that is of no use."""
-        self.reason = reason
-        if self.transport is not None:
-            self.transport.abort()
-        self.is_lost.set()
-        self.changed.set()
