@@ -22,6 +22,7 @@ from ingest.adapters.files import load_adapters
 from ingest.can import parse_can_payload
 from ingest.can.rows import CanDecoders
 from ingest.intake import Intake
+from ingest.memory import keep_freed_memory
 from ingest.messages import Adapter
 from ingest.meters import IngestCollector
 from ingest.pipeline import Clock, Pipeline
@@ -66,6 +67,7 @@ def run(
         SlotTaken: A slot is to be drained in which another process works.
         ExpositionError: Metrics cannot be served where they should be.
     """
+    keep_freed_memory()
     adapters = (*adapters, *load_adapters(settings.adapters))
     pool = _open_pool(settings, stop)
     if pool is None:

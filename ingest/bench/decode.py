@@ -16,6 +16,7 @@ from data.errors import CatalogueError
 from ingest.bench.random_frames import random_frames
 from ingest.can import CanDecoded, CanDecoder
 from ingest.can.database import EXTENDED, parse_dbc
+from ingest.memory import keep_freed_memory
 
 _GRID_US = 1000  # every frame gets a grid cell of its own, so that no value hides another
 _UNITS = {
@@ -44,7 +45,7 @@ def bench_decode(
     every frame, unmapped, by signal and with its frame; then the same frames in calls of fewer. cantools gets
     them one by one in its fastest documented way, its dictionaries are dropped at once, and choices stay
     numbers. Reading the DBC, making the frames and comparing the values is not timed. Each round times all in
-    turn, after a first run that does not count.
+    turn, after a first run that does not count. The process keeps freed memory, as that of ingest does.
 
     Args:
         dbc_text: The DBC file, as cantools reads it.
@@ -69,6 +70,7 @@ def bench_decode(
     """
     if rounds < 1:
         raise ValueError(f"rounds {rounds}: must be at least 1")
+    keep_freed_memory()
     decoder = CanDecoder(
         dbc_text,
         {},
