@@ -11,6 +11,7 @@ import structlog
 
 from data.db import Connection, connect, wrap_errors
 from data.errors import DatabaseError
+from data.exposition import Exposition, Vitals
 from data.heartbeat import Heartbeat
 from data.locks import LOCK_MAINTAIN
 from data.maintenance import clear_away, note_debts, pay_debts
@@ -27,15 +28,20 @@ _BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 def run_maintain(settings: Settings, *, stop: threading.Event, every_s: float = _EVERY_S) -> None:
     """Maintain the database until ``stop`` is set; any number of processes agree on one that works."""
     failures = 0
-    with Heartbeat(settings.database_url, "maintain"):
+    vitals = Vitals()  # a long deletion is no standstill: nothing here says how long it may take
+    vitals.become(is_well=False)
+    beat = Heartbeat(settings.database_url, "maintain", is_ready=lambda: vitals.is_ready)
+    with Exposition(settings, "maintain", vitals), beat:
         while not stop.is_set():
             started = time.monotonic()
             try:
                 opened = connect(settings.database_url, name="anxin-maintain", is_autocommit=True)
                 with wrap_errors(), opened as connection:
                     check_schema(connection)
+                    vitals.become(is_well=True)
                     _maintain(connection, settings, stop, every_s)
             except (DatabaseError, psycopg.Error) as error:
+                vitals.become(is_well=False)
                 failures = 0 if time.monotonic() - started > 60 else failures + 1
                 if failures <= 1:
                     _LOG.warning("interrupted", action="maintain", error=str(error)[:300])
