@@ -92,7 +92,8 @@ class BusDecoder:
             for name, entries in of_standard.items()
         }
         groups = standard_groups() if plan.is_j1939 else ()
-        self._own = None if dbc_text is None else build(dbc_text, own, frozenset(plan.groups.values()))
+        #: Of the DBC's own messages; None without a DBC.
+        self.own = None if dbc_text is None else build(dbc_text, own, frozenset(plan.groups.values()))
         # Built when the first of their frames comes: most vehicles send none.
         self._obd = cache(lambda: build(read_standard("obd"), maps["obd"], ()))
         self._j1939 = cache(lambda: build(read_standard("j1939"), maps["j1939"], groups))
@@ -117,8 +118,8 @@ class BusDecoder:
         counts: Counter[str] = Counter()
         unknown: Counter[int] = Counter()
         for decoder, of in (
-            (self._own, received.plain),
-            (self._own, received.whole),
+            (self.own, received.plain),
+            (self.own, received.whole),
             (self._obd() if received.obd.index.size else None, received.obd),
             (self._j1939() if received.j1939.index.size else None, received.j1939),
         ):

@@ -16,6 +16,7 @@ from ingest.transport.j1939 import ANY_ADDRESS, split_ids
 _ISOTP = frozenset({"ISOTP", "ISO-TP", "ISO_TP"})
 _ISOTP_ADDRESSED = frozenset({"ISOTP_EXTENDED", "ISO-TP_EXTENDED"})
 _NONE = frozenset({"NONE", "RAW"})
+_FD_LENGTHS = frozenset({12, 16, 20, 24, 32, 48, 64})  #: over 8 bytes (ISO 11898-1)
 #: Answers to requests have the request's service number with this bit set (ISO 14229-1 §8.2).
 _ANSWER = 0x40
 
@@ -27,7 +28,6 @@ class IsoTpMessage:
     can_id: int
     is_extended_address: bool
     leading: int  #: bytes before the service in the DBC's layout: 1 where it counts the length byte
-    is_plain_when_long: bool  #: frames over 8 bytes are the message itself, on CAN FD
     record_lengths: Mapping[int, int]  #: data bytes by identifier of 0x62 answers
 
 
@@ -48,7 +48,8 @@ def build_plan(
     """Return what the DBC's messages and attributes say.
 
     ISO-TP: messages with attribute ``TransportProtocolType`` ``ISOTP`` (or ``ISOTP_EXTENDED``: the first byte
-    of a frame is a target address), and messages over 8 bytes that are neither CAN FD's nor J1939's. J1939:
+    of a frame is a target address), and messages over 8 bytes that are neither J1939's nor CAN FD's (by
+    ``VFrameFormat`` or, where that is silent, by a length that CAN FD has). J1939:
     ``VFrameFormat`` ``J1939PG``, ``ProtocolType`` ``J1939``, or over 8 bytes with the sender 0xFE.
 
     Args:
@@ -83,7 +84,6 @@ def build_plan(
                 can_id=can_id,
                 is_extended_address=kind == "ISOTP_EXTENDED",
                 leading=leading,
-                is_plain_when_long=kind == "LONG",
                 record_lengths=_record_lengths(message, leading),
             )
     return TransportPlan(
@@ -117,7 +117,8 @@ def _transport(message: Any, bus: str) -> str | None:
         return None
     if message.is_extended_frame and message.frame_id & 0xFF == ANY_ADDRESS:
         return "J1939"
-    return "LONG" if message.length <= 64 and "VFrameFormat" not in attributes else "ISOTP"
+    is_fd_length = message.length in _FD_LENGTHS and "VFrameFormat" not in attributes
+    return None if is_fd_length else "ISOTP"
 
 
 def _leading(message: Any) -> int:

@@ -71,7 +71,6 @@ class TransportReceiver:
         self._reads_29 = not any(can_id & OBD_29_MASK == OBD_29_BASE for can_id in plan.plain)
         nothing = [False] * (len(free) + 1)
         self._is_addressed = np.array([m.is_extended_address for m in self._messages] + nothing)
-        self._is_plain_when_long = np.array([m.is_plain_when_long for m in self._messages] + nothing)
         self._plain = IdentifierIndex(plan.plain)
         self._dbc_pgns = frozenset(pgn for pgn, _ in plan.groups)
         pgns = j1939.split_ids(np.array(standard_groups, np.uint32)).pgn.tolist()
@@ -114,19 +113,16 @@ class TransportReceiver:
             is_29 = (which < 0) & ((frames.can_id & np.uint32(OBD_29_MASK)) == OBD_29_BASE)
             which = np.where(is_29, self._channel_count + (frames.can_id & 0xFF).astype(np.int64), which)
         rows = np.flatnonzero(which >= 0)
-        which = which[rows]
-        at = np.minimum(which, self._channel_count)
-        kept = ~(self._is_plain_when_long[at] & (frames.length[rows] > 8))
-        rows, which, at = rows[kept], which[kept], at[kept]
         if not rows.size:
             return
+        which = which[rows]
         found.is_plain[rows] = False
         joined = join_isotp(
             found.batch.index[rows] * (self._channel_count + 256) + which,
             frames.time_us[rows],
             frames.length[rows],
             frames.data[rows],
-            is_extended=self._is_addressed[at],
+            is_extended=self._is_addressed[np.minimum(which, self._channel_count)],
         )
         found.counts.update({f"isotp:{reason}": count for reason, count in joined.lost.items()})
         found.opened.append(rows[joined.open_rows])

@@ -207,13 +207,13 @@ def test_a_layout_that_counts_the_length_byte_is_understood() -> None:
     assert found["Old.Soc"] == 83.5
 
 
-def test_long_messages_without_a_word_are_can_fd_when_frames_are_long_and_isotp_when_they_are_short() -> None:
-    dbc = HEAD + 'BO_ 300 Long: 12 E\n SG_ Last : 88|8@1+ (1,0) [0|0] "" E\n'
+def test_long_messages_without_a_word_are_can_fd_where_its_lengths_allow_and_isotp_else() -> None:
+    of_fd = HEAD + 'BO_ 300 Long: 12 E\n SG_ Last : 88|8@1+ (1,0) [0|0] "" E\n'
 
-    fd = decode(decoder(dbc), [(300, bytes(range(12)))], width=64)
-    classic = decode(decoder(dbc), isotp_frames(300, bytes(range(12))))
+    fd = decode(decoder(of_fd), [(300, bytes(range(12)))], width=64)
+    isotp = decode(decoder(of_fd.replace("12 E", "13 E")), isotp_frames(300, bytes(range(13))))
 
-    assert signals(fd) == signals(classic) == {"Long.Last": 11}
+    assert signals(fd) == signals(isotp) == {"Long.Last": 11}
 
 
 def test_an_unknown_transport_is_refused_by_name() -> None:
