@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from data.catalogue import load_catalogue
@@ -57,6 +59,9 @@ vehicles = {{ "bus-7" = "{VIN}" }}
 def make_adapter(text: str) -> MappedAdapter:
     mappings = parse_adapters(text, source="test.toml", presets=read_presets(), catalogue=load_catalogue())
     return MappedAdapter(mappings[0])
+
+
+ADAPTERS = [make_adapter(text) for text in (OVMS, TESLAMATE, SHUTTLE)]
 
 
 def adapt(adapter: MappedAdapter, topic: str, payload: object, *, is_retained: bool = False) -> Adapted:
@@ -250,6 +255,42 @@ def test_a_wrong_file_is_refused_with_field_value_and_rule(old: str, new: str, w
 
     assert str(caught.value).startswith("test.toml")
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["samples", "ts", "v", "mph", "tpms", "psi", "mode", "batt"]), inner
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    topic=st.sampled_from(
+        ["fleet/bus-7/state", "teslamate/cars/1/location", "ovms/alice/leaf/metric/v/t/pressure"]
+    ),
+    payload=st.one_of(st.binary(max_size=40), JSON.map(lambda tree: json.dumps(tree).encode())),
+    is_retained=st.booleans(),
+)
+def test_whatever_arrives_is_read_or_refused_with_a_reason(
+    topic: str, payload: bytes, *, is_retained: bool
+) -> None:
+    adapter, reason, parts = next(a for a in ADAPTERS if a.matches(topic)), "", []
+    try:
+        parts = list(adapter.adapt(Delivery(topic, payload, RECEIVED_US, is_retained=is_retained)).parts)
+    except PayloadError as error:
+        reason = error.reason
+    assert reason in {"", "malformed", "bad_time"}
+    for part in parts:
+        assert part.time_us.dtype == np.int64
+        for column in part.columns.values():
+            assert len(column) == len(part.time_us)
+            assert not np.isinf(column).any()
 
 
 def test_a_file_that_is_not_there_is_named() -> None:
