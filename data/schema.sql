@@ -189,6 +189,8 @@ CREATE TABLE message_streams (
     is_online           boolean NOT NULL DEFAULT true,
     resend_requested_at timestamptz,
     resend_count        int NOT NULL DEFAULT 0,
+    dropped_count       bigint NOT NULL DEFAULT 0,  -- missing, but beyond the holes that are kept
+    unbelieved_count    bigint NOT NULL DEFAULT 0,  -- received with a number too far above all others to be true
     PRIMARY KEY (vehicle_id, boot)
 );
 CREATE INDEX message_streams_with_gaps ON message_streams (vehicle_id) WHERE missing <> '{}';
@@ -237,7 +239,7 @@ CREATE TABLE ingest_batches (
 
 CREATE INDEX ingest_batches_of_time ON ingest_batches (committed_at);
 
--- Spans whose rollups (drive_minutes, drive_hours, tire_…, signal_…: made by rollups.py from the catalogue) are
+-- Spans whose rollups (drive_five_minutes, drive_hours, tire_…, signal_…: made by rollups.py from the catalogue) are
 -- behind the readings. Filled from the commit log and paid by 'anxin maintain'; plots read readings from there on.
 CREATE TABLE rollup_debts (
     vehicle_id  int NOT NULL,

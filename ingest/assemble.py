@@ -19,6 +19,7 @@ from ingest.quality_clocks import ClockTold
 from ingest.quality_positions import convert_positions
 from ingest.quality_watch import QualityWatch
 from ingest.tally import Tally
+from ingest.tele import stack_tele
 
 ORIGINS = tuple(Origin)
 
@@ -60,6 +61,11 @@ class Assembled:
         default_factory=dict
     )  #: message index -> first and last sample time
 
+    def count_masked(self, vehicle_id: int, masked: Mapping[str, int]) -> None:
+        """Count what was left out of a vehicle's message."""
+        self.masked.update(masked)
+        self.tally.add_masked(vehicle_id, masked)
+
 
 @dataclass(slots=True)
 class _Pile:
@@ -91,12 +97,12 @@ def assemble(
     piles: dict[Family, _Pile] = {}
     for i, message in enumerate(messages):
         if message.masked:
-            result.masked.update(message.masked)
-            result.tally.add_masked(message.vehicle.vehicle_id, message.masked)
+            result.count_masked(message.vehicle.vehicle_id, message.masked)
         for part in message.parts:
             pile = piles.setdefault(part.family, _Pile())
             pile.parts.append(part)
             pile.index.append(np.full(len(part.time_us), i, np.int64))
+    _stack_tele(messages, catalogue, piles, result)
     extra, codes = _decode_can(messages, can_decode, piles, meta, result)
     _add_codes(messages, codes, meta, future_s, result)
     for family in sorted(piles):
@@ -136,6 +142,19 @@ class _Meta:
             np.array([(m.coordinates or m.vehicle.model.coordinates) == "gcj02" for m in messages], bool),
             np.array([h is not None for h in heads], bool),
         )
+
+
+def _stack_tele(
+    messages: Sequence[Message], catalogue: Catalogue, piles: dict[Family, _Pile], result: Assembled
+) -> None:
+    stacked = stack_tele(messages, catalogue)
+    for part, index in stacked.parts:
+        pile = piles.setdefault(part.family, _Pile())
+        pile.parts.append(part)
+        pile.index.append(index)
+    for i, masked in stacked.masked.items():
+        result.count_masked(messages[i].vehicle.vehicle_id, masked)
+    result.bad_messages.update(stacked.bad)
 
 
 def _decode_can(
@@ -214,13 +233,17 @@ def _add_family(
     keep = np.flatnonzero(_believable(index, time_us, meta, future_s, result) & has_value)
     if not len(keep):
         return
-    index, time_us, sub_pack, first_cell = index[keep], time_us[keep], sub_pack[keep], first_cell[keep]
+    if len(keep) < len(index):
+        index, time_us, sub_pack, first_cell = index[keep], time_us[keep], sub_pack[keep], first_cell[keep]
+        columns = {alias: column[keep] for alias, column in columns.items()}
+        widths = {alias: width[keep] for alias, width in widths.items()}
     _widen_spans(index, time_us, result)
     vehicle_id = meta.vehicle_id[index]
-    grouping = group_rows([vehicle_id, time_us, sub_pack, first_cell])
+    # The message index comes last: of one key, the row that arrived first counts.
+    grouping = group_rows([vehicle_id, time_us, sub_pack, first_cell], tie=index)
     merged = {}
     for alias, column in columns.items():
-        merged[alias], conflicts = merge_column(column[keep], grouping)
+        merged[alias], conflicts = merge_column(column, grouping)
         result.conflict_count += conflicts
     first = grouping.first
     owner = index[first]
@@ -240,7 +263,7 @@ def _add_family(
         sub_pack=sub_pack[first] if family is Family.CELL else None,
         first_cell=first_cell[first] if family is Family.CELL else None,
     )
-    widest = {a: np.maximum.reduceat(w[keep][grouping.order], grouping.starts) for a, w in widths.items()}
+    widest = {a: np.maximum.reduceat(w[grouping.order], grouping.starts) for a, w in widths.items()}
     result.families[family] = FamilyBatch(rows=rows, origin=meta.origin[owner], widths=widest)
 
 
@@ -248,6 +271,9 @@ def _stack_columns(
     parts: Sequence[Part], lengths: Sequence[int]
 ) -> tuple[dict[str, npt.NDArray[np.floating]], dict[str, IntArray]]:
     n = sum(lengths)
+    if len(parts) == 1:
+        whole = parts[0].columns
+        return dict(whole), {a: np.full(n, c.shape[1], np.int64) for a, c in whole.items() if c.ndim == 2}
     width: dict[str, int] = {}
     for part in parts:
         for alias, column in part.columns.items():

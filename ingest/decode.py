@@ -29,6 +29,9 @@ from ingest.messages import (
 )
 from ingest.quality import EARLIEST_US
 
+#: Topics whose vehicle is remembered until the registry is read again.
+_ROUTES = 200_000
+
 
 class CanParser(Protocol):
     """Reads the records of a CAN payload."""
@@ -73,6 +76,7 @@ class Decoder:
         self._join_can = join_can
         self._future_us = round(future_s * 1e6)
         self._adapters = tuple(adapters)
+        self._routes: dict[str, tuple[UpTopic, Vehicle]] = {}
 
     def decode(self, delivery: Delivery) -> tuple[Message | None, Reject | None]:
         """Return what the delivery says and what of it could not be read.
@@ -80,6 +84,9 @@ class Decoder:
         A reject beside a message means: the rest counts. A message without content means: nothing of it could
         be read but its place in the stream, so that it is not asked for again.
         """
+        route = self._routes.get(delivery.topic)
+        if route is not None:
+            return self._decode(route[0], route[1], delivery)
         if self._adapters and not delivery.topic.startswith(PREFIX):
             for adapter in self._adapters:
                 if adapter.matches(delivery.topic):
@@ -92,6 +99,18 @@ class Decoder:
         vehicle = self._find_vehicle(topic.tenant, topic.vin)
         if vehicle is None:
             return None, _reject(delivery, topic, self._refusal("topic", topic.tenant, topic.vin))
+        if len(self._routes) >= _ROUTES:
+            self._routes.clear()
+        self._routes[delivery.topic] = (topic, vehicle)
+        return self._decode(topic, vehicle, delivery)
+
+    def forget(self) -> None:
+        """Look up every vehicle anew: the registry may have changed."""
+        self._routes.clear()
+
+    def _decode(
+        self, topic: UpTopic, vehicle: Vehicle, delivery: Delivery
+    ) -> tuple[Message | None, Reject | None]:
         message = Message(vehicle=vehicle, received_us=delivery.received_us)
         try:
             problems = self._read(topic, delivery, message)
@@ -151,10 +170,7 @@ class Decoder:
         payload, vin = delivery.payload, topic.vin
         match topic.kind:
             case Up.TELE:
-                tele = native.parse_payload(payload, native.TelePayload, vin)
-                message.envelope = native.envelope_of(tele)
-                parts, masked = native.decode_tele(tele, message.vehicle.model, self._catalogue)
-                message.parts, message.masked = parts, masked
+                message.envelope, message.tele = native.parse_tele(payload, vin)
             case Up.CAN:
                 self._read_can(native.parse_payload(payload, native.CanPayload, vin), topic.bus, message)
             case Up.GBT32960:
@@ -247,7 +263,7 @@ class Decoder:
         event = replace(event, vehicle_id=message.vehicle.vehicle_id, is_hist=is_hist)
         if EARLIEST_US <= event.time_us <= message.received_us + self._future_us:
             return event
-        message.masked["event:time"] = message.masked.get("event:time", 0) + 1
+        message.masked = {**message.masked, "event:time": message.masked.get("event:time", 0) + 1}
         data = {**event.data, "vehicle_time_ms": event.time_us // 1000}
         return replace(event, time_us=message.received_us, data=data)
 

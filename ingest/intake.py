@@ -102,6 +102,7 @@ class Intake:
         """
         self._registry = fetch_registry(self._pool)
         self._refreshed_s = self._clock_s()
+        self._decoder.forget()
 
     def read(self, delivery: Delivery) -> Item:
         """Return what a delivery says.
@@ -123,6 +124,8 @@ class Intake:
         Raises:
             DatabaseAway: As ``read``; read all of them again.
         """
+        if self._clock_s() - self._refreshed_s >= _LONGEST_REFRESH_S:
+            self.refresh()
         return [self.read(delivery) for delivery in deliveries]
 
     def prepare(self, items: Sequence[Item]) -> Prepared:

@@ -24,10 +24,19 @@ class Grouping:
         return self.order[self.starts]
 
 
-def group_rows(keys: Sequence[npt.NDArray[np.integer]]) -> Grouping:
-    """Return the grouping of rows by ``keys``, the first key the most significant; each of shape (n,)."""
+def group_rows(
+    keys: Sequence[npt.NDArray[np.integer]], *, tie: npt.NDArray[np.integer] | None = None
+) -> Grouping:
+    """Return the grouping of rows by ``keys``, the first key the most significant.
+
+    Args:
+        keys: Each of shape (n,); one that is the same in all rows costs nothing.
+        tie: Shape (n,), orders the rows of one key; None: as they come.
+    """
     n = len(keys[0])
-    order = np.lexsort(tuple(reversed([*keys]))) if n else np.zeros(0, np.int64)
+    keys = [keys[0], *(key for key in keys[1:] if n and np.any(key != key[0]))]
+    ordering = [*keys] if tie is None or not np.any(tie[1:] < tie[:-1]) else [*keys, tie]
+    order = np.lexsort(tuple(reversed(ordering))) if n else np.zeros(0, np.int64)
     is_new = np.ones(n, bool)
     if n:
         is_new[1:] = False

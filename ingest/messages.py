@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,7 +59,7 @@ class Vehicle:
     is_retired: bool = False  #: out of service: nothing is taken from it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Envelope:
     """Who sent a message, and which one of its boot it is."""
 
@@ -155,6 +156,24 @@ class Birth:
     previous: tuple[str, int] | None = None  #: boot before this one, last sequence number it gave
 
 
+@dataclass(slots=True)
+class Tele:
+    """Samples of a ``tele`` payload, as sent; they become arrays together with those of other messages."""
+
+    time_ms: Sequence[int]
+    columns: Mapping[str, Any]  #: alias -> list of values, or an array
+    payload: bytes = b""
+    has_arrays: bool = False
+    packed_at: int = 0  #: where the CBOR of the columns begins, to the end of the payload; 0: they are read
+
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[str, Any]:
+    return _NOTHING
+
+
 @dataclass(slots=True, kw_only=True)
 class Message:
     """What was read from one delivery."""
@@ -162,20 +181,23 @@ class Message:
     vehicle: Vehicle
     received_us: int
     envelope: Envelope | None = None  #: None for a status
-    parts: list[Part] = field(default_factory=list)
+    tele: Tele | None = None
+    parts: Sequence[Part] = ()
     can: CanFrames | None = None
-    events: list[VehicleEvent] = field(default_factory=list)
+    events: Sequence[VehicleEvent] = ()
     codes: list[TroubleCode] = field(default_factory=list)
-    extra: Mapping[str, float] = field(default_factory=dict)  #: signal name -> value at ``extra_time_us``
+    extra: Mapping[str, float] = field(default_factory=_nothing)  #: signal name -> value at ``extra_time_us``
     extra_time_us: int = 0
     status: Status | None = None
     birth: Birth | None = None
     coordinates: str | None = None  #: of its positions; None: as the vehicle model says
-    masked: dict[str, int] = field(default_factory=dict)
+    masked: Mapping[str, int] = field(default_factory=_nothing)
 
     @property
     def row_count(self) -> int:
         """Return about how many rows this message will make."""
+        if self.tele is not None:
+            return 1 + len(self.tele.time_ms)
         frames = 0 if self.can is None else len(self.can.time_us)
         return 1 + frames + sum(len(part.time_us) for part in self.parts)
 

@@ -7,7 +7,7 @@ quotes or a boolean where a number belongs is an error, not a guess.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import cbor2
@@ -15,10 +15,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from data.catalogue import Catalogue, Signal
-from data.records import Family, FloatArray, Origin, Vin
+from data.records import Origin, Vin
 from ingest.errors import PayloadError
-from ingest.messages import Birth, Envelope, Model, Part, Status
+from ingest.messages import Birth, Envelope, Status, Tele
+from ingest.typed_arrays import read_tag
 
 #: Milliseconds since 1970, years 1 to 9999: any clock, however wrong, and never an overflow.
 Millis = Annotated[int, msgspec.Meta(ge=-62_135_596_800_000, le=253_402_300_799_000)]
@@ -46,6 +46,10 @@ class TelePayload(_Envelope, kw_only=True):
 
     t: Annotated[list[Millis], msgspec.Meta(min_length=1)]
     s: dict[str, Column]
+
+
+class _TeleHead(_Envelope, kw_only=True):
+    t: Annotated[list[Millis], msgspec.Meta(min_length=1)]
 
 
 class CanPayload(_Envelope, kw_only=True):
@@ -107,6 +111,9 @@ class StatusPayload(msgspec.Struct):
 
 
 Payload = TypeVar("Payload", TelePayload, CanPayload, GbtPayload, EventPayload, BirthPayload, StatusPayload)
+Values = Sequence[Any] | npt.NDArray[Any]
+#: The text ``s`` as a CBOR key.
+_COLUMNS_KEY = b"\x61s"
 _PATH = re.compile(r" - at `\$([^`]*)`$")
 #: Python refuses to write out integers of more than some thousands of digits.
 _SHOWN_BITS = 1000
@@ -124,16 +131,90 @@ def parse_payload(payload: bytes, kind: type[Payload], vin: Vin) -> Payload:
     Raises:
         PayloadError: ``malformed``, ``unsupported_version`` or ``vin_mismatch``.
     """
-    tree = _parse_tree(payload)
+    value = _convert(_parse_tree(payload), kind)
+    _check_head(value, vin)
+    return value
+
+
+def parse_tele(payload: bytes, vin: Vin) -> tuple[Envelope, Tele]:
+    """Return a ``tele`` payload; the columns of a CBOR map that ends with ``s`` are left for later.
+
+    In CBOR, ``t`` and the columns may be typed arrays (RFC 8746), those of arrays with two dimensions.
+
+    Raises:
+        PayloadError: As ``parse_payload``.
+    """
+    if payload[:1] == b"{":
+        try:
+            tele = _TeleJson.decode(payload)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, OverflowError):
+            tele = parse_payload(payload, TelePayload, vin)  # says what is wrong
+        if tele.v != 1 or tele.vin is not None:
+            _check_head(tele, vin)
+        return envelope_of(tele), Tele(tele.t, tele.s)
+    packed = _split_tele(payload)
+    if packed is not None:
+        head, at = packed
+        _check_head(head, vin)
+        return envelope_of(head), Tele(head.t, {}, payload, packed_at=at)
+    tele, typed = _parse_typed(payload)
+    _check_head(tele, vin)
+    return envelope_of(tele), Tele(tele.t, tele.s | typed, has_arrays=bool(typed))
+
+
+def read_columns(tele: Tele) -> Tele:
+    """Return the payload with its columns read.
+
+    Raises:
+        PayloadError: ``malformed``.
+    """
+    whole, typed = _parse_typed(tele.payload)
+    return Tele(whole.t, whole.s | typed, has_arrays=bool(typed))
+
+
+def _split_tele(payload: bytes) -> tuple[_TeleHead, int] | None:
+    """Return the head of a CBOR map whose last entry is ``s``, and where that begins; None: another kind."""
+    at = payload.find(_COLUMNS_KEY)
+    if at < 0 or not 0xA2 <= payload[0] <= 0xB7:
+        return None
+    try:  # one entry less: the bytes before ``s`` make a whole map only when ``s`` is the last entry
+        tree = cbor2.loads(bytes([payload[0] - 1]) + payload[1:at], tag_hook=read_tag)
+        if isinstance(tree.get("t"), np.ndarray):
+            return None
+        return msgspec.convert(tree, _TeleHead), at + len(_COLUMNS_KEY)
+    except (cbor2.CBORDecodeError, msgspec.ValidationError, ValueError, OverflowError, RecursionError):
+        return None
+
+
+def _parse_typed(payload: bytes) -> tuple[TelePayload, dict[str, npt.NDArray[Any]]]:
+    """Return a ``tele`` payload without the columns that are typed arrays, and these."""
+    tree = _parse_tree(payload, tag_hook=read_tag)
+    typed: dict[str, npt.NDArray[Any]] = {}
+    if isinstance(tree, dict):
+        times, columns = tree.get("t"), tree.get("s")
+        if isinstance(times, np.ndarray):
+            tree["t"] = times.tolist()
+        if isinstance(columns, dict):
+            typed = {a: c for a, c in columns.items() if isinstance(c, np.ndarray) and isinstance(a, str)}
+            for alias, column in typed.items():
+                if column.ndim not in {1, 2}:
+                    raise PayloadError("malformed", f"s[{alias[:40]!r}]: must have one dimension or two")
+            tree["s"] = {alias: column for alias, column in columns.items() if alias not in typed}
+    return _convert(tree, TelePayload), typed
+
+
+def _convert(tree: Any, kind: type[Payload]) -> Payload:
     try:
-        value = msgspec.convert(tree, kind)
+        return msgspec.convert(tree, kind)
     except (msgspec.ValidationError, OverflowError) as error:
         raise PayloadError("malformed", _explain(str(error), tree)) from error
-    if value.v != 1:
-        raise PayloadError("unsupported_version", f"v is {value.v}: must be 1")
-    if value.vin is not None and value.vin != vin:
+
+
+def _check_head(head: _Envelope | StatusPayload, vin: Vin) -> None:
+    if head.v != 1:
+        raise PayloadError("unsupported_version", f"v is {head.v}: must be 1")
+    if head.vin is not None and head.vin != vin:
         raise PayloadError("vin_mismatch", "vin of the payload is not the vin of the topic: must be the same")
-    return value
 
 
 def parse_envelope(payload: bytes) -> Envelope | None:
@@ -168,67 +249,7 @@ def birth_of(payload: BirthPayload) -> Birth:
     return Birth(payload.model, payload.firmware, payload.tz, previous)
 
 
-def decode_tele(tele: TelePayload, model: Model, catalogue: Catalogue) -> tuple[list[Part], dict[str, int]]:
-    """Return the samples of a ``tele`` payload by family, and what was masked.
-
-    Args:
-        tele: The payload.
-        model: Gives the lengths of per-wheel, per-cell and per-probe arrays.
-        catalogue: Gives family and shape of each alias; an unknown alias is masked and counted.
-
-    Returns:
-        Parts with columns of shape (n,) or (n, k), NaN missing; counts by ``alias:reason``.
-
-    Raises:
-        PayloadError: ``wrong_length``: a column or an array in it has not the number of values it must have.
-    """
-    n = len(tele.t)
-    time_us = np.array(tele.t, dtype=np.int64) * 1000
-    families: dict[Family, dict[str, npt.NDArray[np.floating]]] = {}
-    masked: dict[str, int] = {}
-    for alias, values in tele.s.items():
-        if len(values) != n:
-            raise PayloadError(
-                "wrong_length", f"s[{alias[:40]!r}] has {len(values)} values: must be {n}, as t"
-            )
-        signal = catalogue.signals.get(alias)
-        if signal is None:
-            masked[f"{alias[:40]}:unknown_alias"] = n
-            continue
-        column = _column(signal, values, model)
-        families.setdefault(signal.family, {})[alias] = column
-    return [Part(family, time_us, columns) for family, columns in families.items()], masked
-
-
-def _column(signal: Signal, values: Column, model: Model) -> FloatArray:
-    if not signal.is_array:
-        try:
-            column = np.array(values, dtype=np.float64)
-        except (TypeError, ValueError):
-            column = np.empty((0, 0))
-        if column.ndim != 1:
-            raise PayloadError("wrong_length", f"s[{signal.alias!r}]: each value must be one number or null")
-        return column
-    width = model.width(signal.shape)
-    try:
-        column = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        column = np.empty((0,))
-    if column.shape == (len(values), width):
-        return column
-    missing = [None] * width
-    for i, value in enumerate(values):
-        if value is not None and not isinstance(value, list):
-            raise PayloadError("wrong_length", f"s[{signal.alias!r}][{i}] is {value}: must be a list or null")
-        if value is not None and len(value) != width:
-            raise PayloadError(
-                "wrong_length",
-                f"s[{signal.alias!r}][{i}] has {len(value)} values: must be {width} ({model.model_id})",
-            )
-    return np.array([missing if v is None else v for v in values], dtype=np.float64)
-
-
-def _parse_tree(payload: bytes) -> Any:
+def _parse_tree(payload: bytes, tag_hook: Callable[..., Any] | None = None) -> Any:
     first = payload[:1]
     if first == b"{":
         try:
@@ -237,7 +258,7 @@ def _parse_tree(payload: bytes) -> Any:
             raise PayloadError("malformed", f"payload: must be JSON: {str(error)[:200]}") from error
     if first and (0xA0 <= first[0] <= 0xBF or 0xC0 <= first[0] <= 0xDB):
         try:
-            tree = cbor2.loads(payload)
+            tree = cbor2.loads(payload, tag_hook=tag_hook)
         except (cbor2.CBORDecodeError, RecursionError, ValueError, OverflowError, MemoryError) as error:
             raise PayloadError("malformed", f"payload: must be CBOR: {str(error)[:200]}") from error
         if isinstance(tree, Mapping):
@@ -251,6 +272,7 @@ def _parse_tree(payload: bytes) -> Any:
 
 
 _Json = msgspec.json.Decoder()
+_TeleJson = msgspec.json.Decoder(TelePayload)
 
 
 def _explain(message: str, tree: Any) -> str:

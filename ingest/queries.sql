@@ -20,6 +20,11 @@ COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)
 SELECT coalesce(sum({differences}), 0)::bigint FROM {stage} s JOIN {table} t USING ({key})
 WHERE t.vehicle_id = ANY(%(vehicle_ids)s::int[]) AND t.time BETWEEN %(time_from)s AND %(time_to)s
 
+-- lift_decompression_limit --
+-- Late rows may meet a compressed chunk of TimescaleDB; its limit would refuse the same batch for ever.
+SELECT set_config(name, '0', true) FROM pg_settings
+WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'
+
 -- merge_stage --
 -- Sorted by key, so that two ingesters take row locks in one order. A row that would not change is not written.
 INSERT INTO {table} AS t ({columns})
@@ -77,47 +82,71 @@ ORDER BY s.vehicle_id, s.boot
 FOR UPDATE OF s
 
 -- merge_streams --
--- got: numbers of this batch. owed: what was not here before (holes, given-up holes, all above the old high).
+-- got: numbers of this batch. owed: what was not here before (holes, given-up holes, all above the old high). Numbers
+-- too far above the old high to be true count for nothing here; of too many holes the oldest are dropped.
 -- is_beyond: all of it comes after the last hole, the usual case: hundreds of holes are then left as they are.
 WITH batch AS (
     SELECT * FROM unnest(
         %(vehicle_id)s::int[], %(boot)s::text[], %(received)s::timestamptz[], %(origin)s::text[], %(high)s::int[],
         %(got)s::text[], %(message_count)s::int[], %(is_online)s::boolean[], %(first_time)s::timestamptz[],
         %(last_time)s::timestamptz[]
-    ) AS b (vehicle_id, boot, received, origin, high, got_text, message_count, is_online, first_time, last_time)
-), owed AS (
-    SELECT b.*, b.got_text::int4multirange AS got, s.high AS old_high, s.is_online AS was_online,
-        s.missing, s.given_up,
-        lower(b.got_text::int4multirange) >= greatest(upper(s.missing), upper(s.given_up), 0) AS is_beyond,
-        CASE WHEN b.high > s.high THEN int4multirange(int4range(s.high + 1, b.high + 1)) ELSE '{}' END AS fresh
+    ) AS b (vehicle_id, boot, received, origin, told_high, got_text, message_count, is_online, first_time, last_time)
+), believed AS (
+    SELECT b.*, s.high AS old_high, s.is_online AS was_online, s.missing, s.given_up,
+        b.got_text::int4multirange
+            * int4multirange(int4range(0, least(s.high::bigint + %(leap)s, 2147483646)::int + 1)) AS got,
+        b.told_high > s.high::bigint + %(leap)s AS is_leap
     FROM batch b JOIN message_streams s USING (vehicle_id, boot)
+), reached AS (
+    SELECT b.*, CASE WHEN b.is_leap THEN coalesce(upper(b.got) - 1, -1) ELSE b.told_high END AS high FROM believed b
+), owed AS (
+    SELECT r.*, lower(r.got) >= greatest(upper(r.missing), upper(r.given_up), 0) AS is_beyond,
+        CASE WHEN r.high > r.old_high THEN int4multirange(int4range(r.old_high + 1, r.high + 1)) ELSE '{}' END AS fresh
+    FROM reached r
 ), counted AS (
-    SELECT o.*,
+    SELECT o.*, o.is_beyond AND o.got @> o.fresh AS is_as_before,
         CASE WHEN o.is_beyond THEN 0 ELSE
             (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(o.got * (o.missing + o.given_up)) AS r)
         END AS repaired,
-        (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(o.got * o.fresh) AS r) AS advanced
+        (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(o.got * o.fresh) AS r) AS advanced,
+        CASE WHEN o.is_leap THEN (SELECT coalesce(sum(upper(r) - lower(r)), 0)
+            FROM unnest(o.got_text::int4multirange - o.got) AS r) ELSE 0 END AS unbelieved
     FROM owed o
+), opened AS (
+    SELECT c.*, CASE WHEN c.is_as_before THEN c.missing ELSE (c.missing + c.fresh) - c.got END AS holes FROM counted c
+), capped AS (
+    SELECT o.*, CASE
+        WHEN o.is_as_before OR (SELECT count(*) FROM unnest(o.holes)) <= %(range_limit)s THEN o.holes
+        ELSE (SELECT range_agg(n.r) FROM (
+            SELECT r FROM unnest(o.holes) AS r ORDER BY r DESC LIMIT %(range_limit)s) AS n)
+        END AS kept
+    FROM opened o
 ), merged AS (
     UPDATE message_streams s SET
         high = greatest(s.high, c.high),
-        missing = CASE WHEN c.is_beyond AND c.got @> c.fresh THEN c.missing ELSE (c.missing + c.fresh) - c.got END,
+        missing = c.kept,
         given_up = CASE WHEN c.is_beyond THEN c.given_up ELSE c.given_up - c.got END,
         received_count = s.received_count + c.repaired + c.advanced,
-        duplicate_count = s.duplicate_count + c.message_count - c.repaired - c.advanced,
+        duplicate_count = s.duplicate_count + c.message_count - c.repaired - c.advanced - c.unbelieved,
         repaired_count = s.repaired_count + c.repaired,
+        dropped_count = s.dropped_count + CASE WHEN c.is_as_before THEN 0 ELSE
+            (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(c.holes - c.kept) AS r) END,
+        unbelieved_count = s.unbelieved_count + c.unbelieved,
         resend_count = CASE WHEN c.repaired > 0 THEN 0 ELSE s.resend_count END,
         origin = coalesce(c.origin, s.origin),
         last_received = greatest(s.last_received, c.received),
         first_time = least(s.first_time, c.first_time),
         last_time = greatest(s.last_time, c.last_time),
         is_online = coalesce(c.is_online, s.is_online)
-    FROM counted c
+    FROM capped c
     WHERE s.vehicle_id = c.vehicle_id AND s.boot = c.boot
-    RETURNING c.vehicle_id, c.boot, c.received, c.message_count - c.repaired - c.advanced AS duplicates, c.repaired,
-        c.was_online, c.is_online AS now_online
+    RETURNING c.vehicle_id, c.boot, c.received,
+        c.message_count - c.repaired - c.advanced - c.unbelieved AS duplicates, c.repaired, c.was_online,
+        c.is_online AS now_online
 )
-SELECT vehicle_id, boot, received, duplicates, repaired, was_online, now_online FROM merged ORDER BY vehicle_id, boot
+SELECT vehicle_id, boot, received, duplicates, repaired, was_online, now_online FROM merged
+WHERE duplicates <> 0 OR repaired <> 0 OR now_online IS DISTINCT FROM was_online
+ORDER BY vehicle_id, boot
 
 -- close_older_boots --
 -- A vehicle that is online in one boot is not in any other.
@@ -137,9 +166,12 @@ ON CONFLICT (vehicle_id, time, ecu, code) DO UPDATE SET status = excluded.status
 WHERE t.status IS NULL AND excluded.status IS NOT NULL
 
 -- update_birth --
+-- Unless a later birth is here already: this one came out of the vehicle's store.
 UPDATE vehicles SET firmware = %(firmware)s, time_zone = coalesce(%(time_zone)s, time_zone)
 WHERE vehicle_id = %(vehicle_id)s
     AND (firmware, time_zone) IS DISTINCT FROM (%(firmware)s, coalesce(%(time_zone)s, time_zone))
+    AND NOT EXISTS (SELECT FROM vehicle_events e
+        WHERE e.vehicle_id = %(vehicle_id)s AND e.kind = 'birth' AND e.time > %(sent)s)
 
 -- insert_rejects --
 -- Sorted by digest, so that two ingesters take row locks in one order.

@@ -20,10 +20,11 @@ from data.errors import DatabaseError
 from data.locks import LOCK_BATCH_LOG
 from data.records import Family, Vin
 from ingest.assemble import Assembled, FamilyBatch
+from ingest.literals import flag_array, number_array, time_array, word_array
 from ingest.messages import Message, Model, Reject, TroubleCode, Vehicle
 from ingest.store_quality import write_quality
 from ingest.store_rows import touched_vehicles, write_rows
-from ingest.streams import StreamPart, collect_streams
+from ingest.streams import LARGEST_LEAP, MISSING_RANGES, StreamPart, collect_streams
 
 _Q = load_queries("ingest")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,6 +123,7 @@ def is_poison(error: BaseException) -> bool:
         psycopg.DataError
         | psycopg.IntegrityError
         | psycopg.errors.ProgramLimitExceeded
+        | psycopg.errors.ConfigurationLimitExceeded
         | psycopg.NotSupportedError,
     )
 
@@ -130,16 +132,18 @@ def _write_streams(connection: Connection, streams: Sequence[StreamPart], result
     if not streams:
         return
     values = {
-        "vehicle_id": [s.vehicle_id for s in streams],
-        "boot": [s.boot for s in streams],
-        "received": [_at(s.received_us) for s in streams],
-        "origin": [s.origin for s in streams],
-        "high": [s.high for s in streams],
-        "got": [s.got for s in streams],
-        "message_count": [len(s.seqs) for s in streams],
-        "is_online": [s.is_online for s in streams],
-        "first_time": [None if s.first_us is None else _at(s.first_us) for s in streams],
-        "last_time": [None if s.last_us is None else _at(s.last_us) for s in streams],
+        "vehicle_id": number_array([s.vehicle_id for s in streams]),
+        "boot": word_array([s.boot for s in streams]),
+        "received": time_array([s.received_us for s in streams]),
+        "origin": word_array([s.origin for s in streams]),
+        "high": number_array([s.high for s in streams]),
+        "got": word_array([s.got for s in streams]),
+        "message_count": number_array([len(s.seqs) for s in streams]),
+        "is_online": flag_array([s.is_online for s in streams]),
+        "first_time": time_array([s.first_us for s in streams]),
+        "last_time": time_array([s.last_us for s in streams]),
+        "leap": LARGEST_LEAP,
+        "range_limit": MISSING_RANGES,
     }
     connection.execute(_Q["insert_streams"], values)
     connection.execute(_Q["lock_streams"], values)
@@ -194,13 +198,16 @@ def _code_row(vehicle_id: int, code: TroubleCode, *, is_hist: bool) -> tuple[Any
 
 
 def _write_births(connection: Connection, messages: Sequence[Message]) -> None:
+    """Keep what the newest birth says, however late it came: its event is in the table already."""
     told: dict[int, dict[str, Any]] = {}
     for message in messages:
         birth, head = message.birth, message.envelope
-        if birth is None or head is None or head.is_hist:
+        if birth is None or head is None:
             continue
-        facts = told.setdefault(message.vehicle.vehicle_id, {"time_zone": None})
-        facts["firmware"] = birth.firmware
+        facts = told.setdefault(message.vehicle.vehicle_id, {"sent_us": head.sent_us, "time_zone": None})
+        if head.sent_us < facts["sent_us"]:
+            continue
+        facts |= {"sent_us": head.sent_us, "firmware": birth.firmware, "sent": _at(head.sent_us)}
         if _is_time_zone(birth.time_zone):
             facts["time_zone"] = birth.time_zone
     for vehicle_id in sorted(told):
@@ -266,11 +273,11 @@ def _write_log(connection: Connection, batch: Batch, result: BatchResult, slot: 
             "conflict_count": result.conflict_count,
             "masked": Jsonb(dict(result.masked.most_common(200))),
             "families": sorted({t[1] for t in touched}),
-            "vehicle_ids": [t[0] for t in touched],
-            "vehicle_families": [t[1] for t in touched],
-            "time_from": [_at(t[2]) for t in touched],
-            "time_to": [_at(t[3]) for t in touched],
-            "has_live": [t[4] for t in touched],
+            "vehicle_ids": number_array([t[0] for t in touched]),
+            "vehicle_families": word_array([t[1] for t in touched]),
+            "time_from": time_array([t[2] for t in touched]),
+            "time_to": time_array([t[3] for t in touched]),
+            "has_live": flag_array([t[4] for t in touched]),
         },
     ).fetchone()
     result.batch_id = int(row[0]) if row else 0

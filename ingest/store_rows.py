@@ -15,6 +15,7 @@ from data.db import Connection, load_queries
 from data.records import Family, IntArray
 from ingest.assemble import FamilyBatch
 from ingest.copy import build_copy
+from ingest.literals import number_array
 from ingest.tables import TableStatements, build_statements, latest_columns, table_columns
 
 _Q = load_queries("ingest")
@@ -38,7 +39,7 @@ def write_rows(connection: Connection, batch: FamilyBatch) -> RowCounts:
     vehicles = np.unique(rows.vehicle_id)
     marks = np.full(len(vehicles), np.iinfo(np.int64).min)
     stored = connection.execute(
-        _Q["fetch_marks"], {"family": rows.family, "vehicle_ids": vehicles.tolist()}
+        _Q["fetch_marks"], {"family": rows.family, "vehicle_ids": number_array(vehicles.tolist())}
     ).fetchall()
     if stored:
         known, mark = np.array(stored, np.int64).T
@@ -98,6 +99,7 @@ def _merge_late(
         "time_from": _EPOCH + timedelta(microseconds=int(times.min())),
         "time_to": _EPOCH + timedelta(microseconds=int(times.max())),
     }
+    connection.execute(_Q["lift_decompression_limit"])
     # not prepared: a plan for any bounds would take in every chunk
     found = connection.execute(statements.count_conflicts, bounds, prepare=False).fetchone()
     result.conflict_count += int(found[0]) if found else 0

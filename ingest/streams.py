@@ -15,6 +15,11 @@ from data.records import Origin
 from ingest.gaps import format_multirange
 from ingest.messages import Message, Status
 
+#: A number further above all known ones is not believed: more than a vehicle sends, and keeps, in a week.
+LARGEST_LEAP = 2**20
+#: Holes kept per stream, the newest; those beyond are counted and no longer asked for.
+MISSING_RANGES = 1000
+
 
 @dataclass(slots=True, kw_only=True)
 class StreamPart:
@@ -75,9 +80,12 @@ def collect_streams(
 
 def multirange(numbers: Sequence[int]) -> str:
     """Return integers as the text of a PostgreSQL int4multirange, half-open and without overlaps."""
-    unique = np.unique(np.asarray(numbers, np.int64))
-    if not len(unique):
+    if not numbers:
         return "{}"
+    low, high = min(numbers), max(numbers)
+    if high - low + 1 == len(set(numbers)):
+        return f"{{[{low},{high + 1})}}"
+    unique = np.unique(np.asarray(numbers, np.int64))
     breaks = np.flatnonzero(np.diff(unique) > 1)
     starts = unique[np.append(0, breaks + 1)].tolist()
     ends = (unique[np.append(breaks, len(unique) - 1)] + 1).tolist()

@@ -6,25 +6,28 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from data.catalogue import load_catalogue
 from data.records import Vin
+from data.settings import Settings
+from ingest.adapters.files import read_presets
+from ingest.adapters.mapped import MappedAdapter
+from ingest.adapters.mapping import parse_adapters
 from ingest.assemble import Assembled, assemble
-from ingest.can import parse_can_payload
-from ingest.can.rows import CanDecoders
 from ingest.copy import build_copy
-from ingest.decode import Decoder
 from ingest.messages import Delivery, Message, Model, Reject, Vehicle
+from ingest.service import build_intake
 from ingest.store_rows import touched_vehicles
 from ingest.streams import collect_streams
 from ingest.tables import latest_columns, table_columns
 from simulators.vehicle_models import model_named
-from tests.fuzz.corpus import GOOD_VIN, MODEL, NOW_MS, TENANT, VIN
+from tests.fuzz.corpus import ADAPTERS, GOOD_VIN, MODEL, NOW_MS, TENANT, VIN
 
-FUTURE_S = 300.0
 RECEIVED_US = (NOW_MS + 1000) * 1000
+NO_POOL: Any = None
 _REASON = re.compile(r"^[a-z][a-z0-9_]{2,30}$")
 
 
@@ -46,7 +49,10 @@ class Account:
 
 
 class Reader:
-    """Reads batches of deliveries as the service does; any exception but a reject goes to the caller."""
+    """Reads batches as the service does, with its own intake; any exception goes to the caller.
+
+    Two vehicles are known, and adapters for three foreign topics.
+    """
 
     def __init__(self) -> None:
         model = model_named(MODEL)
@@ -63,28 +69,34 @@ class Reader:
             (TENANT, Vin(vin)): Vehicle(n, known_model) for n, vin in enumerate((VIN, GOOD_VIN), start=1)
         }
         self._catalogue = load_catalogue()
-        self._can = CanDecoders()
-        self._decoder = Decoder(
-            catalogue=self._catalogue,
-            find_vehicle=lambda tenant, vin: known.get((tenant, vin)),
-            parse_can=parse_can_payload,
-            future_s=FUTURE_S,
-        )
+        mappings = parse_adapters(ADAPTERS, source="fuzz", presets=read_presets(), catalogue=self._catalogue)
+        self._intake = build_intake(Settings(), NO_POOL, [MappedAdapter(mapping) for mapping in mappings])
+        self._intake._registry = known
+        self._intake._refreshed_s = float("inf")  # never read anew: there is no database
         self.account = Account()
 
     def read(self, batch: Sequence[tuple[str, bytes]]) -> Assembled:
         """Read one batch of (topic, payload), bring it into the form of the tables and return its rows."""
         messages: list[Message] = []
         for topic, payload in batch:
-            message, reject = self._decoder.decode(Delivery(topic, payload, RECEIVED_US))
+            message, reject = self._intake._decoder.decode(Delivery(topic, payload, RECEIVED_US))
             self._count(message, reject)
             if message is not None:
                 messages.append(message)
-        assembled = assemble(messages, catalogue=self._catalogue, future_s=FUTURE_S, can_decode=self._can)
+        intake = self._intake
+        assembled = assemble(
+            messages,
+            catalogue=self._catalogue,
+            future_s=intake._future_s,
+            can_decode=intake._can_decode,
+            watch=intake._watch,
+        )
         for error in assembled.bad_messages.values():
             assert _REASON.match(error.reason), error.reason
             assert error.detail
             self.account.reasons[error.reason] += 1
+            self.account.rejected += 1
+            self.account.both += 1
         self.account.masked += sum(assembled.masked.values())
         for stream in collect_streams(messages, assembled.time_span):
             assert -1 <= stream.high < 2**31 - 1

@@ -12,7 +12,8 @@ from data.records import Family, FamilyRows
 from ingest.can import CanDecoder, parse_can_payload
 from ingest.gbt32960 import decode_frame
 from ingest.messages import Model
-from ingest.native import CanPayload, TelePayload, decode_tele, parse_payload
+from ingest.native import CanPayload, parse_payload, parse_tele
+from ingest.tele import decode_tele
 from simulators.batches import select_rows, split_vehicles, trim_columns
 from simulators.encode import Envelope, tele_payload
 from simulators.encode_can import CanEncoder, can_payload
@@ -62,7 +63,7 @@ def test_tele_comes_back_as_it_went(
     model, catalogue, vin = model_of(fleet, row), load_catalogue(), fleet.vehicles[row].vin
     for families in (readings[row][:2], readings[row][2:]):
         payload = tele_payload(HEAD, families, encoding="json" if encoding == "json" else "cbor")
-        parts, masked = decode_tele(parse_payload(payload, TelePayload, vin), model, catalogue)
+        parts, masked = decode_tele(parse_tele(payload, vin)[1], model, catalogue)
 
         assert not masked
         for part in parts:

@@ -14,7 +14,8 @@ from data.catalogue import load_catalogue
 from data.records import Family, Vin
 from ingest.errors import PayloadError
 from ingest.messages import Model
-from ingest.native import GbtPayload, TelePayload, decode_tele, parse_envelope, parse_payload
+from ingest.native import GbtPayload, TelePayload, parse_envelope, parse_payload, parse_tele
+from ingest.tele import decode_tele
 
 VIN = Vin("LANX0000000000001")
 MODEL = Model(model_id="m", cell_count=2, probe_count=1, wheel_count=4, grid_s=1.0, dbc=None, signal_map={})
@@ -27,7 +28,7 @@ TELE: dict[str, Any] = {
 
 @pytest.mark.parametrize("encode", [cbor2.dumps, lambda tree: json.dumps(tree).encode()])
 def test_json_and_cbor_say_the_same(encode: Any) -> None:
-    parts, masked = decode_tele(parse_payload(encode(TELE), TelePayload, VIN), MODEL, load_catalogue())
+    parts, masked = decode_tele(parse_tele(encode(TELE), VIN)[1], MODEL, load_catalogue())
 
     columns = {alias: column for part in parts for alias, column in part.columns.items()}
     np.testing.assert_array_equal([1, np.nan], columns["speed"])
