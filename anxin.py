@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import secrets
@@ -806,13 +807,13 @@ def vehicles_import(
 
     settings = _running()
     try:
-        lines = (sys.stdin if str(file) == "-" else file.open(encoding="utf-8-sig", newline="")).readlines()
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{str(file)!r}: cannot be read as UTF-8 ({error})") from error
     with _connect() as connection, _progress() as progress:
-        task = progress.add_task("lines", total=len(lines))
+        task = progress.add_task("lines", total=text.count("\n"))
         read = read_fleet(
-            lines,
+            io.StringIO(text),
             is_json=jsonl,
             models=fetch_models(connection),
             on_line=partial(progress.advance, task),
