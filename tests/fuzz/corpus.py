@@ -23,8 +23,39 @@ GOOD_VIN = "LKFUZZ00000000002"
 UP = f"anxin/v1/{TENANT}/{VIN}/up"
 #: When everything below was measured; received a second later.
 NOW_MS = 1_767_225_600_000
-#: Topics that a fuzzed payload may come on: the first is chosen by a byte of the fuzzer's input.
-TOPICS = tuple(f"{UP}/{kind}" for kind in ("tele", "can/main", "gbt32960", "event", "birth", "status"))
+#: Systems that owners already run, and a mapping of somebody's own.
+ADAPTERS = f"""
+[[adapter]]
+preset = "ovms"
+tenant = "{TENANT}"
+vehicles = {{ "alice/leaf" = "{VIN}" }}
+[[adapter]]
+preset = "teslamate"
+tenant = "{TENANT}"
+vehicles = {{ "1" = "{VIN}" }}
+[[adapter]]
+name = "shuttle"
+tenant = "{TENANT}"
+topic = "fleet/{{id}}/state"
+readings = "samples"
+time = {{ path = "ts", format = "ms" }}
+coordinates = "gcj02"
+vehicles = {{ "bus-7" = "{VIN}" }}
+[adapter.values]
+"v.mph" = {{ alias = "speed", scale = 1.609344 }}
+"tpms.psi" = {{ alias = "tire.pressure", scale = 6.894757 }}
+"mode" = {{ alias = "charging", words = {{ AC = 1, Idle = 3 }} }}
+"lat" = {{ alias = "latitude" }}
+"lon" = {{ alias = "longitude" }}
+"""
+#: Topics that a fuzzed payload may come on; which, a byte of the fuzzer's input chooses.
+TOPICS = (
+    *(f"{UP}/{kind}" for kind in ("tele", "can/main", "gbt32960", "event", "birth", "status")),
+    "ovms/alice/leaf/metric/v/b/soc",
+    "ovms/alice/leaf/metric/v/tp/p",
+    "teslamate/cars/1/speed",
+    "fleet/bus-7/state",
+)
 
 
 @cache
@@ -53,6 +84,8 @@ def sound_messages(vin: str = VIN) -> tuple[tuple[str, bytes], ...]:
     codes = [{"ecu": "BMS", "code": "P0A7F", "status": 9}]
     old, new = (realtime_frame(vin, NOW_MS * 1000, together, 0, edition=e) for e in ("2016", "2025"))  # type: ignore[arg-type]
     alarm = realtime_frame(vin, NOW_MS * 1000, together, 1, is_resupply=True, alarm_level=3, alarm_flags=0x41)
+    tires = {"psi": [35.0, 35.5, 36.0, None]}
+    sample = {"ts": NOW_MS, "v": {"mph": 31.0}, "tpms": tires, "mode": "AC", "lat": 31.2, "lon": 121.5}
     messages = (
         (TOPICS[0], tele_payload(_head(0), rows)),
         (TOPICS[0], tele_payload(_head(1), rows, encoding="json")),
@@ -77,6 +110,9 @@ def sound_messages(vin: str = VIN) -> tuple[tuple[str, bytes], ...]:
         ),
         (TOPICS[5], status_payload("b1", is_online=True, seq=9)),
         (TOPICS[5], status_payload("b1", is_online=False)),
+        (TOPICS[6], b"80.5"),
+        (TOPICS[8], b"54"),
+        (TOPICS[9], json.dumps({"samples": [sample, sample | {"ts": NOW_MS + 1000}]}).encode()),
     )
     return tuple((topic.replace(VIN, vin), payload) for topic, payload in messages)
 
