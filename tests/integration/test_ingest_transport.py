@@ -1,4 +1,4 @@
-"""Transport protocols on the live path: frames on ``up/can`` to readings and trouble codes in the database."""
+"""Transport protocols on the live path: frames on ``up/can`` to readings and codes in the database."""
 
 from __future__ import annotations
 
