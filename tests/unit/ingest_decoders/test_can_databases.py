@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,13 +123,11 @@ def expected(message: Any, payload: bytes) -> dict[str, float] | None:
     return {name: value for name, value in numbers.items() if np.isfinite(value)}
 
 
-@settings(max_examples=30, deadline=None)
-@given(dbc=databases(), random=st.randoms(use_true_random=False))
-def test_every_value_is_that_of_cantools(dbc: str, random: Any) -> None:
-    messages = {m.frame_id | (EXTENDED if m.is_extended_frame else 0): m for m in parse_dbc(dbc).messages}
+def random_frames(random: Any, messages: dict[int, Any], count: int) -> tuple[list[int], list[bytes]]:
+    """Return frames of every message, some cut short, with multiplexer values that often exist."""
     can_id, payloads = [], []
     for identifier, message in messages.items():
-        for _ in range(6):
+        for _ in range(count):
             payload = bytearray(random.randbytes(message.length))
             if message.is_multiplexed():
                 payload[0] = random.choice([0, 1, 2, 3, 4, 100, 200, 201])
@@ -137,6 +136,18 @@ def test_every_value_is_that_of_cantools(dbc: str, random: Any) -> None:
                 del payload[random.randrange(len(payload) + 1) :]
             can_id.append(identifier)
             payloads.append(bytes(payload))
+    return can_id, payloads
+
+
+def by_id(dbc: str) -> dict[int, Any]:
+    return {m.frame_id | (EXTENDED if m.is_extended_frame else 0): m for m in parse_dbc(dbc).messages}
+
+
+@settings(max_examples=30, deadline=None)
+@given(dbc=databases(), random=st.randoms(use_true_random=False))
+def test_every_value_is_that_of_cantools(dbc: str, random: Any) -> None:
+    messages = by_id(dbc)
+    can_id, payloads = random_frames(random, messages, 6)
     width = 8 if all(message.length <= 8 for message in messages.values()) else random.choice([64, 67])
 
     found = decode(dbc, can_id, payloads, width)
@@ -144,6 +155,40 @@ def test_every_value_is_that_of_cantools(dbc: str, random: Any) -> None:
     for values, identifier, payload in zip(found, can_id, payloads, strict=True):
         wanted = expected(messages[identifier], payload)
         assert wanted is None or values == wanted
+
+
+@settings(max_examples=20, deadline=None)
+@given(dbc=databases(), random=st.randoms(use_true_random=False))
+def test_the_grid_keeps_the_last_value_of_each_signal_vehicle_and_second(dbc: str, random: Any) -> None:
+    can_id, payloads = random_frames(random, by_id(dbc), 12)
+    each = decode(dbc, can_id, payloads, 64)
+    vehicle = [random.randrange(3) for _ in payloads]
+    time_us = [random.randrange(4_000_000) for _ in payloads]
+    wanted: dict[tuple[int, int, str], float] = {}
+    for i in sorted(range(len(payloads)), key=lambda i: (time_us[i], i)):
+        for name, value in each[i].items():
+            wanted[vehicle[i], time_us[i] // 1_000_000, name] = value
+    decoder = CanDecoder(dbc, {}, grid_s=1.0, cell_count=0, probe_count=0, wheel_count=0)
+    data = np.zeros((len(payloads), 64), dtype=np.uint8)
+    for row, payload in zip(data, payloads, strict=True):
+        row[: len(payload)] = np.frombuffer(payload, dtype=np.uint8)
+
+    decoded = decoder.decode(
+        np.array(vehicle, dtype=np.int32),
+        np.array(time_us, dtype=np.int64),
+        np.array(can_id, dtype=np.uint32),
+        np.array([len(payload) for payload in payloads], dtype=np.uint8),
+        data,
+    )
+
+    extra = decoded.extra
+    names = [extra.names[signal] for signal in extra.signal.tolist()]
+    seconds = (extra.time_us // 1_000_000).tolist()
+    keys = list(zip(extra.vehicle_index.tolist(), seconds, names, strict=True))
+    assert dict(zip(keys, extra.value.tolist(), strict=True)) == wanted
+    assert len(keys) == len(wanted)
+    assert decoded.counts == Counter(name for values in each for name in values)
+    assert [vehicle[i] for i in extra.last_frame.tolist()] == extra.vehicle_index.tolist()
 
 
 @pytest.mark.parametrize("sign", ["+", "-"])
