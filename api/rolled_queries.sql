@@ -1,4 +1,4 @@
--- SQL of long plots: whole minutes or hours from the rollups, what is before and after them from the readings.
+-- SQL of long plots: whole buckets from the rollups, what is before and after them from the readings.
 
 -- fetch_rolled_until --
 -- From where on readings count: the newest bucket may not be whole, and behind a debt rollups are not up to date.

@@ -14,7 +14,7 @@ from api.store import Row, Span
 from data.catalogue import Signal
 from data.db import Connection, load_queries
 from data.records import Family
-from data.rollups import HOUR, MINUTE, Rollup, load_rollups
+from data.rollups import FIVE_MINUTES, HOUR, Rollup, load_rollups
 
 _SQL = load_queries("api", "rolled_queries.sql")
 _ORIGIN = datetime(2000, 1, 1, tzinfo=UTC)
@@ -22,7 +22,7 @@ _ORIGIN = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolledSpan(Span):
-    """A span whose buckets are whole minutes or hours, ``begin`` to ``end`` from the rollup ``relation``."""
+    """A span whose buckets are whole units, ``begin`` to ``end`` from the rollup ``relation``."""
 
     relation: str
     begin: datetime
@@ -58,7 +58,7 @@ class RolledSpan(Span):
 
 def find_unit(width: timedelta) -> timedelta | None:
     """Return the bucket of the rollup that serves points this far apart; None: only the readings do."""
-    return HOUR if width >= 2 * HOUR else MINUTE if width >= 2 * MINUTE else None
+    return HOUR if width >= 2 * HOUR else FIVE_MINUTES if width >= FIVE_MINUTES else None
 
 
 def find_rollup(family: Family) -> Rollup | None:

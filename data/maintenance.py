@@ -13,12 +13,12 @@ from typing import Any
 from psycopg import errors, sql
 
 from data.db import Connection, load_queries
-from data.rollups import HOUR, MINUTE, Rollup, load_rollups, settle
+from data.rollups import FIVE_MINUTES, HOUR, Rollup, load_rollups, settle
 from data.settings import Settings
 from data.telemetry import HYPERTABLES, Edition
 
-#: A vehicle on the road is rolled up once a minute; one whose back-fill goes on, every ten.
-_SHORT_AFTER, _LONG_AFTER = timedelta(minutes=1), timedelta(minutes=10)
+#: A vehicle on the road is rolled up every five minutes, one whose back-fill goes on every ten.
+_SHORT_AFTER, _LONG_AFTER = FIVE_MINUTES, timedelta(minutes=10)
 _BATCHES = 1000
 _DEBTS = 200
 #: Of one vehicle in one statement.
@@ -88,15 +88,15 @@ def _settle_some(connection: Connection, rollup: Rollup, now: datetime) -> int:
     if not due:
         return 0
     vehicle_ids = [row[0] for row in due]
-    begins = [_floor(row[1], MINUTE) for row in due]
+    begins = [_floor(row[1], FIVE_MINUTES) for row in due]
     ends = [
-        min(_floor(row[2], MINUTE) + MINUTE, begin + _LONGEST_PIECE)
+        min(_floor(row[2], FIVE_MINUTES) + FIVE_MINUTES, begin + _LONGEST_PIECE)
         for row, begin in zip(due, begins, strict=True)
     ]
     with connection.transaction():
-        for relation, width in ((rollup.minutes, MINUTE), (rollup.hours, HOUR)):
+        for relation, width in ((rollup.five_minutes, FIVE_MINUTES), (rollup.hours, HOUR)):
             low = [_floor(begin, width) for begin in begins]
-            high = [_floor(end - MINUTE, width) + width for end in ends]
+            high = [_floor(end - FIVE_MINUTES, width) + width for end in ends]
             span = {"vehicle_ids": vehicle_ids, "time_from": low, "time_to": high}
             connection.execute(settle(rollup, relation), {**span, "low": min(low), "high": max(high)})
         connection.execute(
@@ -120,7 +120,7 @@ def _refresh(connection: Connection, rollup: Rollup, settings: Settings, now: da
     if kept_days := _kept_days(rollup, settings):
         begin = max(begin, _floor(now - timedelta(days=kept_days) * 0.9, HOUR))
     if begin < end:
-        for relation in (rollup.minutes, rollup.hours):
+        for relation in (rollup.five_minutes, rollup.hours):
             connection.execute(
                 sql.SQL(
                     "CALL refresh_continuous_aggregate({}, %(begin)s::timestamptz, %(end)s::timestamptz)"
@@ -171,7 +171,7 @@ def _retentions(settings: Settings) -> list[tuple[str, str, int]]:
     """Return table, time column and days of what does not stay for ever."""
     found = [(t.name, t.time_column, getattr(settings, t.retention)) for t in HYPERTABLES]
     for rollup in load_rollups():
-        found.append((rollup.minutes, "bucket", settings.retention_days_minute))
+        found.append((rollup.five_minutes, "bucket", settings.retention_days_five_minutes))
         found.append((rollup.hours, "bucket", settings.retention_days_hour))
     return [entry for entry in found if entry[2]]
 

@@ -48,7 +48,7 @@ WHERE service = 'maintain' AND partition = 0 AND EXISTS (SELECT FROM batch)
 RETURNING (SELECT count(*) FROM batch);
 
 -- fetch_due_debts --
--- Short spans wait a little, so that a vehicle on the road is rolled up once a minute; long ones (a back-fill
+-- Short spans wait a little, so that a vehicle on the road is rolled up every five minutes; long ones (a back-fill
 -- goes on) wait longer. The oldest spans first: neighbours share chunks.
 SELECT vehicle_id, time_from, time_to FROM rollup_debts
 WHERE family = %(family)s

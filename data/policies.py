@@ -17,11 +17,11 @@ from data.rollups import Rollup, create_aggregate, create_table, load_rollups
 from data.settings import Settings
 from data.telemetry import HYPERTABLES, Edition, Hypertable, chunk_interval, fetch_memory_bytes
 
-#: Chunks of rollups: a minute row is a sixtieth, an hour row a 3600th of the readings.
-_ROLLUP_CHUNK = {"minutes": timedelta(days=7), "hours": timedelta(days=90)}
+#: Chunks of rollups: at a row a second, a 300th and a 3600th of the readings.
+_ROLLUP_CHUNK = {"five_minutes": timedelta(days=7), "hours": timedelta(days=90)}
 #: A rollup follows the readings at this pace and leaves the newest to real-time aggregation.
 _REFRESH = {
-    "minutes": (timedelta(minutes=2), timedelta(minutes=5)),
+    "five_minutes": (timedelta(minutes=5), timedelta(minutes=5)),
     "hours": (timedelta(hours=1), timedelta(minutes=30)),
 }
 
@@ -67,7 +67,7 @@ def policy_statements(settings: Settings) -> Iterator[sql.Composed]:
         yield from _retention(table.name, getattr(settings, table.retention))
     for rollup in load_rollups():
         for grain, relation, days in (
-            ("minutes", rollup.minutes, settings.retention_days_minute),
+            ("five_minutes", rollup.five_minutes, settings.retention_days_five_minutes),
             ("hours", rollup.hours, settings.retention_days_hour),
         ):
             end, every = _REFRESH[grain]
@@ -118,7 +118,7 @@ def _ensure_rollup(connection: Connection, rollup: Rollup, edition: Edition) -> 
     queries = load_queries("data", "maintenance.sql")
     is_aggregate = edition is Edition.FULL
     is_behind = False
-    for relation in (rollup.hours, rollup.minutes):  # hours stand on minutes and go first
+    for relation in (rollup.hours, rollup.five_minutes):  # hours stand on minutes and go first
         found = connection.execute(queries["fetch_relation"], {"relation": relation}).fetchone()
         if found is None:
             continue
@@ -131,7 +131,7 @@ def _ensure_rollup(connection: Connection, rollup: Rollup, edition: Edition) -> 
         if is_aggregate and (not was_aggregate or set(columns) != set(rollup.names)):
             word = "MATERIALIZED VIEW" if was_aggregate else "VIEW" if kind == "v" else "TABLE"
             connection.execute(sql.SQL(f"DROP {word} {{}}").format(sql.Identifier(relation)))
-    for grain, relation in (("minutes", rollup.minutes), ("hours", rollup.hours)):
+    for grain, relation in (("five_minutes", rollup.five_minutes), ("hours", rollup.hours)):
         found = connection.execute(queries["fetch_relation"], {"relation": relation}).fetchone()
         if found is None:
             make = create_aggregate if is_aggregate else create_table

@@ -120,8 +120,8 @@ class Settings:
     retention_days_event: int = _setting(
         0, "Days that events and trouble codes are kept, by sample time; 0: for ever", low=0, high=36_500
     )
-    retention_days_minute: int = _setting(
-        0, "Days that rollups of a minute are kept, by sample time; 0: for ever", low=0, high=36_500
+    retention_days_five_minutes: int = _setting(
+        0, "Days that rollups of five minutes are kept, by sample time; 0: for ever", low=0, high=36_500
     )
     retention_days_hour: int = _setting(
         0, "Days that rollups of an hour are kept, by sample time; 0: for ever", low=0, high=36_500

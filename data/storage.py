@@ -71,7 +71,7 @@ def measure_storage(connection: Connection) -> Storage:
         _measure(ask, edition, table.name, table.time_column, _signals(table.name)) for table in HYPERTABLES
     ]
     for rollup in load_rollups():
-        tables += [_measure(ask, edition, name, "bucket", {}) for name in (rollup.minutes, rollup.hours)]
+        tables += [_measure(ask, edition, name, "bucket", {}) for name in (rollup.five_minutes, rollup.hours)]
     others = ask("fetch_other_tables", told=[t.name for t in tables])
     return Storage(
         edition=str(edition),

@@ -75,26 +75,26 @@ def clear(connection: Connection, settings: Settings) -> dict[str, int]:
     return dict(clear_away(connection, settings, edition, now=NOW, stop=threading.Event()))
 
 
-def minutes(connection: Connection, relation: str = "drive_minutes") -> list[tuple[Any, ...]]:
+def minutes(connection: Connection, relation: str = "drive_five_minutes") -> list[tuple[Any, ...]]:
     query = sql.SQL(
         "SELECT vehicle_id, bucket, samples, speed_sum, speed_n, speed_low, speed_high FROM {} ORDER BY 1, 2"
     )
     return connection.execute(query.format(sql.Identifier(relation))).fetchall()
 
 
-def test_a_minute_holds_sum_count_and_extremes_of_its_readings(connection: Connection) -> None:
-    drive(connection, 1, NOW, [10, 20, None, 30, 40, 50, 60])
+def test_a_rollup_holds_sum_count_and_extremes_of_its_readings(connection: Connection) -> None:
+    drive(connection, 1, NOW + timedelta(minutes=4), [10, 20, None, 30, 40, 50, 60])
 
     maintain(connection)
 
     assert minutes(connection) == [
         (1, NOW, 6, 150.0, 5, 10.0, 50.0),
-        (1, NOW + timedelta(minutes=1), 1, 60.0, 1, 60.0, 60.0),
+        (1, NOW + timedelta(minutes=5), 1, 60.0, 1, 60.0, 60.0),
     ]
     assert minutes(connection, "drive_hours") == [(1, NOW, 7, 210.0, 6, 10.0, 60.0)]
 
 
-def test_late_rows_reach_minutes_and_hours_that_were_rolled_up_already(connection: Connection) -> None:
+def test_late_rows_reach_rollups_that_were_rolled_up_already(connection: Connection) -> None:
     drive(connection, 1, NOW, [10, 20])
     maintain(connection)
 
@@ -122,10 +122,10 @@ def test_rollups_of_many_days_equal_what_one_statement_says(connection: Connecti
 
     maintain(connection)
 
-    for relation, unit in (("drive_minutes", "minute"), ("drive_hours", "hour")):
+    for relation, unit in (("drive_five_minutes", "5 min"), ("drive_hours", "1 hour")):
         query = sql.SQL(
-            "SELECT count(*) FROM (SELECT vehicle_id, date_trunc(%s, time) b, min(time) f, count(*) n,"
-            " sum(speed::float8) s, count(soc) c, min(soc) l, max(soc) h FROM drive_readings"
+            "SELECT count(*) FROM (SELECT vehicle_id, date_bin(%s, time, '2000-01-01Z') b, min(time) f,"
+            " count(*) n, sum(speed::float8) s, count(soc) c, min(soc) l, max(soc) h FROM drive_readings"
             " GROUP BY 1, 2) raw FULL JOIN {} r ON r.vehicle_id = raw.vehicle_id AND r.bucket = raw.b"
             " WHERE (f, n, s, nullif(c, 0), l, h) IS DISTINCT FROM"
             " (first_time, samples, speed_sum, nullif(soc_n, 0), soc_low, soc_high)"
@@ -157,13 +157,13 @@ def test_tires_are_rolled_up_wheel_by_wheel_and_dbc_signals_by_name(connection: 
         " FROM tire_hours"
     ).fetchone()
     signals = connection.execute(
-        "SELECT signal, value_sum, value_n, value_low, value_high FROM signal_minutes ORDER BY signal"
+        "SELECT signal, value_sum, value_n, value_low, value_high FROM signal_five_minutes ORDER BY signal"
     ).fetchall()
     assert tire == ([482, 250, 230, 460], [2, 1, 1, 2], [240, 250, 230, 229], [242, 250, 230, 231], None)
     assert signals == [("A.B", 4, 2, 1, 3), ("A.C", 5, 1, 5, 5)]
 
 
-def test_a_vehicle_on_the_road_is_rolled_up_once_a_minute_and_a_back_fill_every_ten(
+def test_a_vehicle_on_the_road_is_rolled_up_every_five_minutes_and_a_back_fill_every_ten(
     connection: Connection,
 ) -> None:
     drive(connection, 1, NOW, [10, 20])
@@ -174,8 +174,8 @@ def test_a_vehicle_on_the_road_is_rolled_up_once_a_minute_and_a_back_fill_every_
     def paid(after: timedelta) -> int:
         return pay_debts(connection, WIDE, edition, now=NOW + after, stop=stop)
 
-    assert paid(timedelta(seconds=59)) == 0
-    assert paid(timedelta(seconds=61)) == 1
+    assert paid(timedelta(seconds=299)) == 0
+    assert paid(timedelta(seconds=301)) == 1
     assert paid(timedelta(seconds=599)) == 0
     assert paid(timedelta(seconds=601)) == 2  # a day each
 
@@ -193,7 +193,7 @@ def test_a_stop_leaves_the_rest_of_the_debts_for_the_next_process(connection: Co
 def test_a_signal_new_in_the_catalogue_is_rolled_up_from_the_stored_history(connection: Connection) -> None:
     drive(connection, 1, NOW - timedelta(days=30), [10, 20])
     maintain(connection)
-    for relation in ("drive_minutes", "drive_hours"):
+    for relation in ("drive_five_minutes", "drive_hours"):
         for end in ("sum", "n", "low", "high"):
             drop = sql.SQL("ALTER TABLE {} DROP COLUMN {}")
             connection.execute(drop.format(sql.Identifier(relation), sql.Identifier(f"speed_{end}")))
@@ -236,7 +236,7 @@ def test_rollups_have_a_retention_of_their_own(connection: Connection) -> None:
     drive(connection, 1, NOW, [1])
     maintain(connection)
 
-    clear(connection, Settings(retention_days_minute=30))
+    clear(connection, Settings(retention_days_five_minutes=30))
 
     assert [row[1] for row in minutes(connection)] == [NOW]
     assert len(minutes(connection, "drive_hours")) == 2

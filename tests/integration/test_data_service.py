@@ -51,7 +51,7 @@ def test_one_of_two_processes_works_and_the_other_takes_over(
 
     def minutes() -> int:
         with pool.connection() as connection:
-            row = connection.execute("SELECT count(*) FROM drive_minutes").fetchone()
+            row = connection.execute("SELECT count(*) FROM drive_five_minutes").fetchone()
         return int(row[0]) if row else 0
 
     def holders() -> list[int]:
@@ -65,7 +65,7 @@ def test_one_of_two_processes_works_and_the_other_takes_over(
 
     until(lambda: minutes() == 1)
     (holder,) = holders()
-    owe(pool, 1)
+    owe(pool, 5)
     with pool.connection() as connection:
         connection.execute("SELECT pg_terminate_backend(%s)", (holder,))
         beats = connection.execute("SELECT service, is_ready FROM service_beats").fetchall()

@@ -20,14 +20,15 @@ from data.telemetry import HYPERTABLES, find_edition
 
 pytestmark = pytest.mark.timescale
 
-ALL = Settings(**{t.retention: 400 for t in HYPERTABLES}, retention_days_minute=400, retention_days_hour=3650)
+KEPT = {t.retention: 400 for t in HYPERTABLES}
+ALL = Settings(**KEPT, retention_days_five_minutes=400, retention_days_hour=3650)
 
 
 def test_every_statement_of_the_full_edition_is_known_and_refused_for_its_licence_only(
     database_url: str,
 ) -> None:
     told = list(policy_statements(ALL))
-    told += [create_aggregate(r, name) for r in load_rollups() for name in (r.minutes, r.hours)]
+    told += [create_aggregate(r, name) for r in load_rollups() for name in (r.five_minutes, r.hours)]
 
     with connect(database_url, is_autocommit=True) as connection:
         for statement in told:
@@ -42,7 +43,7 @@ def test_what_continuous_aggregates_select_runs_and_names_the_columns_of_the_tab
 ) -> None:
     with connect(database_url) as connection:
         for rollup in load_rollups():
-            for relation in (rollup.minutes, rollup.hours):
+            for relation in (rollup.five_minutes, rollup.hours):
                 made = create_aggregate(rollup, relation).as_string(connection)
                 query = re.search(r" AS (SELECT .*) WITH NO DATA$", made)
                 assert query
@@ -69,5 +70,5 @@ def test_a_changed_rate_changes_the_span_of_chunks_to_come(database_url: str) ->
 
     assert spans["drive_readings"] == spans["cell_readings"] == timedelta(hours=2)
     assert spans["vehicle_events"] == timedelta(days=7)
-    assert spans["drive_minutes"] == timedelta(days=7)
+    assert spans["drive_five_minutes"] == timedelta(days=7)
     assert spans["drive_hours"] == timedelta(days=90)

@@ -52,7 +52,7 @@ def settle_without(world: Any, statement: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "max_points", "minutes"), [("drive", 100, 240), ("tire", 100, 240), ("drive", 1500, 14)]
+    ("family", "max_points", "minutes"), [("drive", 100, 240), ("tire", 100, 240), ("drive", 1500, 15)]
 )
 def test_a_rolled_up_plot_equals_the_plot_of_the_readings(
     world: Any, database_url: str, family: str, max_points: int, minutes: int
@@ -65,7 +65,7 @@ def test_a_rolled_up_plot_equals_the_plot_of_the_readings(
     log_and_roll_up(database_url)
 
     rolled = get(world, family, max_points)
-    settle_without(world, "DELETE FROM drive_minutes; DELETE FROM drive_hours; DELETE FROM tire_hours")
+    settle_without(world, "DELETE FROM drive_five_minutes; DELETE FROM drive_hours; DELETE FROM tire_hours")
     read = get(world, family, 14 * 1440 // minutes)  # the same buckets without rollups
 
     assert rolled["bucket_s"] == read["bucket_s"] == 60 * minutes
@@ -76,9 +76,10 @@ def test_a_rolled_up_plot_equals_the_plot_of_the_readings(
             assert rolled[part][name] == pytest.approx(read[part][name]), (part, name)
 
 
-def test_a_plot_reads_rollups_from_two_minutes_a_point_on(world: Any, database_url: str) -> None:
+def test_a_plot_reads_rollups_from_five_minutes_a_point_on(world: Any, database_url: str) -> None:
     log_and_roll_up(database_url)
-    settle_without(world, "UPDATE drive_minutes SET soc_high = 1000; UPDATE drive_hours SET soc_high = 2000")
+    settle_without(world, "UPDATE drive_five_minutes SET soc_high = 1000")
+    settle_without(world, "UPDATE drive_hours SET soc_high = 2000")
     day = {"from": "2026-01-19T04:00:00Z", "to": "2026-01-20T04:00:00Z"}  # 144 rows
 
     def highest(max_points: int) -> float:

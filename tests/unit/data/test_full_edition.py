@@ -68,7 +68,8 @@ def test_a_fresh_database_gets_hypertables_then_aggregates_then_policies() -> No
     assert firsts == sorted(firsts)
     made = [text.split('"')[1] for text in connection.texts("CREATE MATERIALIZED VIEW")]
     assert made == [
-        "drive_minutes", "drive_hours", "tire_minutes", "tire_hours", "signal_minutes", "signal_hours",
+        "drive_five_minutes", "drive_hours", "tire_five_minutes", "tire_hours",
+        "signal_five_minutes", "signal_hours",
     ]  # fmt: skip
     assert connection.texts("CREATE TABLE") == []
     assert len(connection.texts("CALL add_columnstore_policy")) == 4
@@ -77,7 +78,7 @@ def test_a_fresh_database_gets_hypertables_then_aggregates_then_policies() -> No
 
 
 def test_aggregates_that_are_there_are_left_alone() -> None:
-    there = {name: ("v", list(r.names), True) for r in load_rollups() for name in (r.minutes, r.hours)}
+    there = {name: ("v", list(r.names), True) for r in load_rollups() for name in (r.five_minutes, r.hours)}
     connection = WritesDown(there)
 
     ensure_policies(taken(connection), Settings(), Edition.FULL)
@@ -88,24 +89,24 @@ def test_aggregates_that_are_there_are_left_alone() -> None:
 
 def test_tables_of_another_edition_give_way_to_aggregates_hours_first() -> None:
     drive = load_rollups()[0]
-    there = {name: ("r", list(drive.names), False) for name in (drive.minutes, drive.hours)}
+    there = {name: ("r", list(drive.names), False) for name in (drive.five_minutes, drive.hours)}
     connection = WritesDown(there)
 
     ensure_policies(taken(connection), Settings(), Edition.FULL)
 
-    assert connection.texts("DROP") == ['DROP TABLE "drive_hours"', 'DROP TABLE "drive_minutes"']
+    assert connection.texts("DROP") == ['DROP TABLE "drive_hours"', 'DROP TABLE "drive_five_minutes"']
 
 
 def test_aggregates_that_lack_a_signal_are_made_anew() -> None:
     drive = load_rollups()[0]
-    there = {name: ("v", list(drive.names)[:-4], True) for name in (drive.minutes, drive.hours)}
+    there = {name: ("v", list(drive.names)[:-4], True) for name in (drive.five_minutes, drive.hours)}
     connection = WritesDown(there)
 
     ensure_policies(taken(connection), Settings(), Edition.FULL)
 
     assert connection.texts("DROP") == [
         'DROP MATERIALIZED VIEW "drive_hours"',
-        'DROP MATERIALIZED VIEW "drive_minutes"',
+        'DROP MATERIALIZED VIEW "drive_five_minutes"',
     ]
 
 
@@ -129,11 +130,11 @@ def test_only_rows_later_than_the_policies_look_are_noted_and_refreshed() -> Non
     assert [text for text, _ in called] == [
         f"CALL refresh_continuous_aggregate('{name}', %(begin)s::timestamptz, %(end)s::timestamptz)"
         for r in load_rollups()
-        for name in (r.minutes, r.hours)
+        for name in (r.five_minutes, r.hours)
     ]
     begin = datetime(2026, 5, 12, 11, tzinfo=UTC)
     assert called[0][1] == {"begin": begin, "end": begin + timedelta(hours=3)}
-    assert connection.texts('INSERT INTO "drive_minutes"') == []
+    assert connection.texts('INSERT INTO "drive_five_minutes"') == []
 
 
 def test_a_refresh_does_not_reach_to_where_readings_are_gone() -> None:
@@ -151,7 +152,7 @@ def test_a_refresh_does_not_reach_to_where_readings_are_gone() -> None:
 def test_telemetry_is_left_to_the_policies_and_the_rest_is_cleared_away() -> None:
     connection = WritesDown()
 
-    settings = Settings(retention_days_drive=1, retention_days_minute=1)
+    settings = Settings(retention_days_drive=1, retention_days_five_minutes=1)
     clear_away(taken(connection), settings, Edition.FULL, now=NOW, stop=threading.Event())
 
     assert connection.texts("drop_chunks") + connection.texts('FROM "drive') == []

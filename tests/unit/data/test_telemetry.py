@@ -97,7 +97,7 @@ def test_a_retention_is_added_where_it_is_set_and_only_taken_away_where_it_is_no
 
 
 def test_aggregates_are_refreshed_as_far_back_as_rows_come_late_but_not_where_readings_are_gone() -> None:
-    (refresh,) = [s for s in statements(Settings()) if "add_continuous" in s and "'drive_minutes'" in s]
+    (refresh,) = [s for s in statements(Settings()) if "add_continuous" in s and "'drive_five_minutes'" in s]
     (short,) = [
         s
         for s in statements(Settings(retention_days_tire=5))
@@ -105,19 +105,19 @@ def test_aggregates_are_refreshed_as_far_back_as_rows_come_late_but_not_where_re
     ]
 
     assert refresh == (
-        "SELECT add_continuous_aggregate_policy('drive_minutes', start_offset => interval '8 days',"
-        " end_offset => interval '2 minutes', schedule_interval => interval '5 minutes')"
+        "SELECT add_continuous_aggregate_policy('drive_five_minutes', start_offset => interval '8 days',"
+        " end_offset => interval '5 minutes', schedule_interval => interval '5 minutes')"
     )
     assert "start_offset => interval '108 hours'" in short
 
 
-def test_hours_are_aggregated_from_minutes_in_real_time() -> None:
+def test_hours_are_aggregated_from_five_minutes_in_real_time() -> None:
     signal = load_rollups()[2]
 
-    assert create_aggregate(signal, signal.minutes).as_string(None) == (
-        'CREATE MATERIALIZED VIEW "signal_minutes" WITH (timescaledb.continuous,'
+    assert create_aggregate(signal, signal.five_minutes).as_string(None) == (
+        'CREATE MATERIALIZED VIEW "signal_five_minutes" WITH (timescaledb.continuous,'
         ' timescaledb.materialized_only = false) AS SELECT "vehicle_id", "signal",'
-        " time_bucket(interval '1 minute', \"time\") AS bucket, min(time) AS first_time,"
+        " time_bucket(interval '5 minutes', \"time\") AS bucket, min(time) AS first_time,"
         " count(*)::int AS samples, sum(value::float8) AS value_sum, nullif(count(value), 0)::int AS value_n,"
         " min(value) AS value_low, max(value) AS value_high"
         ' FROM "signal_readings" GROUP BY 1, 2, 3 WITH NO DATA'
@@ -128,5 +128,5 @@ def test_hours_are_aggregated_from_minutes_in_real_time() -> None:
         " time_bucket(interval '1 hour', \"bucket\") AS bucket, min(first_time) AS first_time,"
         " sum(samples)::int AS samples, sum(value_sum) AS value_sum, sum(value_n)::int AS value_n,"
         " min(value_low) AS value_low, max(value_high) AS value_high"
-        ' FROM "signal_minutes" GROUP BY 1, 2, 3 WITH NO DATA'
+        ' FROM "signal_five_minutes" GROUP BY 1, 2, 3 WITH NO DATA'
     )
