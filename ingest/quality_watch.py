@@ -20,6 +20,10 @@ from ingest.tally import Tally
 
 #: Vehicles that one process remembers; each takes about 1 kB.
 VEHICLE_LIMIT = 50_000
+#: Findings are stored so often, or when so many kinds have gathered: a fleet whose every message lacks a field
+#: would else write more findings than readings.
+_TELL_EVERY_US = 60_000_000
+_MOST_KINDS = 50_000
 
 
 class QualityWatch:
@@ -36,6 +40,8 @@ class QualityWatch:
     ) -> None:
         self._clocks = ClockWatch(limit_s=clock_limit_s, vehicle_limit=vehicle_limit)
         self._still = StillWatch(catalogue, vehicle_limit=vehicle_limit)
+        self._gathered = Tally()
+        self._now_us = self._told_us = 0
 
     def observe_messages(
         self,
@@ -46,11 +52,26 @@ class QualityWatch:
         tally: Tally,
     ) -> list[ClockTold]:
         """Follow the clocks; see ``ClockWatch.observe``."""
+        self._now_us = max(self._now_us, int(received_us.max()))
         return self._clocks.observe(vehicle_id, sent_us, received_us, is_live, tally)
 
     def observe_rows(self, families: Mapping[Family, FamilyRows], tally: Tally) -> None:
-        """Follow the values of a batch whose rows are sorted by vehicle, then time."""
+        """Follow the values of a batch whose rows are sorted by vehicle, then time; call it last.
+
+        The findings of the batch are gathered: ``tally`` is left empty, or, about once a minute, with all
+        that has been gathered, to be stored with this batch. A process that is killed forgets those of the
+        last minute; the batch log counts them all the same.
+        """
         if Family.DRIVE in families:
             self._still.observe_drive(families[Family.DRIVE], tally)
         if Family.TIRE in families:
             self._still.observe_tires(families[Family.TIRE], tally)
+        self._gathered.counts.update(tally.counts)
+        tally.counts.clear()
+        if self._now_us - self._told_us >= _TELL_EVERY_US or len(self._gathered.counts) > _MOST_KINDS:
+            tally.counts.update(self.take_gathered().counts)
+
+    def take_gathered(self) -> Tally:
+        """Return what has been gathered since it was last told, and begin anew; for the end of a process."""
+        gathered, self._gathered, self._told_us = self._gathered, Tally(), self._now_us
+        return gathered

@@ -35,6 +35,12 @@ def make_rows(family: Family, time_s: npt.NDArray[np.floating], **columns: objec
     )
 
 
+def told(watch: QualityWatch, tally: Tally) -> Tally:
+    """Return what was found, told with the batch or gathered."""
+    tally.counts.update(watch.take_gathered().counts)
+    return tally
+
+
 def drive(watch: QualityWatch, start_s: float, end_s: float, *, speed: float, voltage: object) -> Tally:
     """Let vehicle 1 report every 10 s; return what is found."""
     time_s = np.arange(start_s, end_s, 10.0)
@@ -46,7 +52,7 @@ def drive(watch: QualityWatch, start_s: float, end_s: float, *, speed: float, vo
         pack__voltage=np.broadcast_to(np.asarray(voltage, np.float64), len(time_s)),
     )
     watch.observe_rows({Family.DRIVE: rows}, tally)
-    return tally
+    return told(watch, tally)
 
 
 def test_a_voltage_that_stands_still_for_half_an_hour_of_driving_is_stuck() -> None:
@@ -91,7 +97,7 @@ def test_half_of_the_samples_are_enough_for_the_check() -> None:
     tally = Tally()
     watch.observe_rows({Family.DRIVE: rows}, tally)
 
-    assert {f.signal for f in tally.counts} == {"pack.voltage"}
+    assert {f.signal for f in told(watch, tally).counts} == {"pack.voltage"}
 
 
 def test_missing_values_between_neither_prove_nor_disprove() -> None:
@@ -122,7 +128,7 @@ def report_tires(
         Family.TIRE: make_rows(Family.TIRE, time_s, **columns),
     }
     watch.observe_rows(families, tally)
-    return dict(tally.counts)
+    return dict(told(watch, tally).counts)
 
 
 def test_an_old_reading_after_twenty_minutes_of_driving_is_held() -> None:
@@ -205,6 +211,20 @@ def test_messages_out_of_the_store_tell_nothing_of_the_clock() -> None:
 
     for at_s in range(0, 600, 10):
         assert send(watch, at_s, -86_400.0, is_live=False) == ([], 0)
+
+
+def test_findings_are_told_once_a_minute_and_none_is_lost() -> None:
+    watch, told = make_watch(), []
+    for at_s in range(0, 200, 5):
+        tally = Tally()
+        received = np.array([NOW_US + at_s * SECOND])
+        watch.observe_messages(np.array([1]), received, received, np.array([True]), tally)
+        tally.counts[Finding(1, "soc", 0, "invalid")] += 1
+        watch.observe_rows({}, tally)
+        told.append(sum(tally.counts.values()))
+
+    assert [count for count in told if count] == [1, 12, 12, 12]
+    assert sum(told) + sum(watch.take_gathered().counts.values()) == 40
 
 
 def test_vehicles_heard_from_longest_ago_are_forgotten() -> None:
