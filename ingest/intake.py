@@ -18,6 +18,7 @@ from ingest.errors import PayloadError
 from ingest.messages import Adapter, Delivery, Message, Reject, Vehicle
 from ingest.quality_watch import QualityWatch
 from ingest.store import Batch, BatchResult, fetch_registry, is_poison, store_batch
+from ingest.store_quality import store_findings
 
 _log = structlog.get_logger("ingest")
 
@@ -204,6 +205,15 @@ class Intake:
             delivery_count=1,
         )
         return store_batch(self._pool, batch, slot=self._slot)
+
+    def store_gathered(self) -> None:
+        """Store what the checks over time still hold back; for the end of a process.
+
+        Raises:
+            DatabaseError: It could not be stored.
+        """
+        if self._watch is not None:
+            store_findings(self._pool, self._watch.take_gathered(), received_us=self._watch.now_us)
 
     def _find_vehicle(self, tenant: str, vin: Vin) -> Vehicle | None:
         age_s = self._clock_s() - self._refreshed_s

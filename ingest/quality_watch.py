@@ -20,7 +20,7 @@ from ingest.tally import Tally
 
 #: Vehicles that one process remembers; each takes about 1 kB.
 VEHICLE_LIMIT = 50_000
-#: Findings are stored so often, or when so many kinds have gathered: a fleet whose every message lacks a field
+#: Findings are stored so often, or when so many kinds have gathered: a fleet whose messages all lack a field
 #: would else write more findings than readings.
 _TELL_EVERY_US = 60_000_000
 _MOST_KINDS = 50_000
@@ -41,7 +41,8 @@ class QualityWatch:
         self._clocks = ClockWatch(limit_s=clock_limit_s, vehicle_limit=vehicle_limit)
         self._still = StillWatch(catalogue, vehicle_limit=vehicle_limit)
         self._gathered = Tally()
-        self._now_us = self._told_us = 0
+        self._told_us = 0
+        self.now_us = 0  #: newest receipt seen
 
     def observe_messages(
         self,
@@ -52,7 +53,7 @@ class QualityWatch:
         tally: Tally,
     ) -> list[ClockTold]:
         """Follow the clocks; see ``ClockWatch.observe``."""
-        self._now_us = max(self._now_us, int(received_us.max()))
+        self.now_us = max(self.now_us, int(received_us.max()))
         return self._clocks.observe(vehicle_id, sent_us, received_us, is_live, tally)
 
     def observe_rows(self, families: Mapping[Family, FamilyRows], tally: Tally) -> None:
@@ -68,10 +69,10 @@ class QualityWatch:
             self._still.observe_tires(families[Family.TIRE], tally)
         self._gathered.counts.update(tally.counts)
         tally.counts.clear()
-        if self._now_us - self._told_us >= _TELL_EVERY_US or len(self._gathered.counts) > _MOST_KINDS:
+        if self.now_us - self._told_us >= _TELL_EVERY_US or len(self._gathered.counts) > _MOST_KINDS:
             tally.counts.update(self.take_gathered().counts)
 
     def take_gathered(self) -> Tally:
         """Return what has been gathered since it was last told, and begin anew; for the end of a process."""
-        gathered, self._gathered, self._told_us = self._gathered, Tally(), self._now_us
+        gathered, self._gathered, self._told_us = self._gathered, Tally(), self.now_us
         return gathered

@@ -14,7 +14,7 @@ import structlog
 
 from data.catalogue import load_catalogue
 from data.db import Pool, open_pool
-from data.errors import DatabaseAway
+from data.errors import DatabaseAway, DatabaseError
 from data.exposition import Exposition, Vitals
 from data.heartbeat import Heartbeat
 from data.migrate import check_schema
@@ -123,10 +123,11 @@ def run(
                 ).start()
             else:
                 upkeep.start()
+            intake = build_intake(settings, pool, adapters)
             with _rare_collections():
                 Pipeline(
                     settings,
-                    build_intake(settings, pool, adapters),
+                    intake,
                     subscriber,
                     stop=stop,
                     is_storing=is_storing,
@@ -134,6 +135,7 @@ def run(
                     clock=Clock(time.monotonic, _now_us),
                     vitals=vitals,
                 ).run()
+            _store_gathered(intake)
             if is_drained.is_set():
                 subscriber.stop(ends_session=True)
                 forget_session(pool, client_id=client_id)
@@ -142,6 +144,13 @@ def run(
         subscriber.stop()
         upkeep.join(timeout_s=10.0)
         pool.close()
+
+
+def _store_gathered(intake: Intake) -> None:
+    try:
+        intake.store_gathered()
+    except DatabaseError as error:
+        _log.warning("findings of the last minute are lost", error=str(error)[:200])
 
 
 def _watch_drain(subscriber: Subscriber, stop: threading.Event, is_drained: threading.Event) -> None:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from data.db import Connection, load_queries
+from data.db import Connection, Pool, load_queries, transaction
 from ingest.quality_clocks import ClockTold
 from ingest.tally import Tally
 
 _Q = load_queries("ingest", "quality.sql")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def store_findings(pool: Pool, tally: Tally, *, received_us: int) -> None:
+    """Add findings in a transaction of their own; see ``write_quality``.
+
+    Raises:
+        DatabaseError: They could not be stored.
+    """
+    if tally.counts:
+        with transaction(pool) as connection:
+            write_quality(connection, tally, (), received_us=received_us)
 
 
 def write_quality(

@@ -117,12 +117,15 @@ def test_what_owners_already_run_arrives_in_rows(world: World) -> None:
             {"ts": now_ms - 1000, "mph": None, "lon": 116.404},
         ]
         world.send("fleet/bus-7/state", {"samples": samples})
+        world.send("teslamate/cars/1/odometer", "-5")  # found after the first batch: told at the end
         world.send("fleet/bus-8/state", {"samples": samples})
         eventually(lambda: ask(pool, "SELECT count(*) FROM rejects") == 2, what="rejects")
         eventually(lambda: ask(pool, "SELECT count(*) FROM tire_readings") == 2, what="tire rows")
         eventually(lambda: ask(pool, "SELECT count(*) FROM drive_readings") == 1, what="drive rows")
 
     assert ask(pool, "SELECT soc, pack_current FROM drive_readings") == (50.5, 23.5)
+    found = "SELECT count FROM quality_counts WHERE signal = 'odometer' AND reason = 'range'"
+    assert ask(pool, found) == 1
     stored = ask(
         pool,
         "SELECT array_agg(pressure ORDER BY vin) FROM tire_readings JOIN vehicles USING (vehicle_id)",
