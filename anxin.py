@@ -23,7 +23,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from data.errors import AnxinError, DatabaseAway, SettingsError
+from data.errors import AnxinError, DatabaseAway, FleetError, SettingsError
 from data.settings import Settings
 
 app = typer.Typer(
@@ -894,6 +894,38 @@ def vehicles_transfer(
         _print_json({"vin": vin, **asdict(done)})
 
 
+@vehicles_app.command("credentials")
+def vehicles_credentials(
+    vin: Vin17,
+    password_file: Annotated[
+        Path | None, typer.Option(help="A Mosquitto password file; by default the broker of anxin up.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Give a vehicle a password at the broker, shown once; certificates need none: common name tenant/VIN."""
+    from data.broker import hash_password
+    from data.records import parse_vin
+    from data.reference import fetch_model_of
+    from data.vehicle_accounts import issue_account, put_into_password_file
+
+    vehicle = parse_vin(vin)
+    with _connect() as connection:
+        if fetch_model_of(connection, tenant=TENANT, vin=vehicle) is None:
+            raise FleetError(f"vehicle {vehicle}: is not registered")
+    if password_file is None:
+        user, password = issue_account(_settings().home_path / "broker", tenant=TENANT, vin=vehicle)
+    else:
+        secret = secrets.token_urlsafe(24)
+        user, password = put_into_password_file(
+            password_file, tenant=TENANT, vin=vehicle, hashed=hash_password(secret), password=secret
+        )
+    if as_json:
+        _print_json({"user": user, "password": password, "topics": f"anxin/v1/{user}/up/#"})
+    else:
+        sys.stdout.write(f"{user}\n{password}\n")
+    console.print("not shown again: give it to the vehicle now")
+
+
 @models_app.command("import")
 def models_import(
     file: Annotated[Path, typer.Argument(help="TOML as data/reference/vehicle_models.toml, DBC beside it.")],
@@ -1034,6 +1066,34 @@ def keys_revoke(key: Annotated[str, typer.Argument(help="The key, or its anx_<id
 
 bench = typer.Typer(no_args_is_help=True, help="Measure: JSON with units and a ratio to a stated baseline.")
 app.add_typer(bench, name="bench")
+
+
+@bench.command("ingest")
+def bench_ingest(
+    messages: Annotated[int, typer.Option(min=2000, help="Messages of case a; b has an eighth.")] = 300_000,
+    prefill_rows: Annotated[int, typer.Option(min=0, help="Rows stored beforehand: is the cost flat?")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same contents.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """A filled broker queue to committed rows, against a naive peer in the same run; needs Mosquitto."""
+    from ingest.bench.ingest import bench_ingest as measure
+
+    url = os.environ.get("ANXIN_DATABASE_URL") or os.environ.get("ANXIN_TEST_DATABASE_URL") or ""
+    result = measure(
+        messages=messages,
+        seed=seed,
+        database_url=url,
+        prefill_rows=prefill_rows,
+        tell=console.print,
+    )
+    for name in ("a", "b", "b_typed", "two_processes"):
+        case = result[name]
+        ratio = f", ratio {case['ratio']:.2f}" if "ratio" in case else f", speed-up {case['speed_up']:.2f}"
+        rates = f"{case['messages_per_s']:,.0f} messages/s, {case['signals_per_s'] / 1e6:.2f} M signals/s"
+        console.print(f"{name}: {rates}{ratio}")
+    console.print(f"lost: {result['lost']}, duplicated: {result['duplicated']}")
+    if as_json:
+        _print_json(result)
 
 
 @bench.command("decode")

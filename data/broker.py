@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -23,6 +24,7 @@ from urllib.parse import quote
 from data.errors import EmbeddedError
 from data.processes import DirectoryLock, ServerProcess, make_directory, make_reachable, server_account
 from data.topics import PREFIX
+from data.vehicle_accounts import accounts_version, read_accounts
 
 #: How long a starting broker waits for the owner before it to end.
 OWNER_WAIT_S = 20.0
@@ -79,6 +81,7 @@ class EmbeddedBroker:
         self._server = ServerProcess("broker", self._root)
         self._port = 0
         self._passwords: dict[str, str] = {}
+        self._accounts_version = 0
 
     @property
     def kind(self) -> str:
@@ -135,6 +138,18 @@ class EmbeddedBroker:
         self._launch(timeout_s)
         return True
 
+    def refresh_accounts(self) -> bool:
+        """Let the broker know accounts of vehicles that were issued since; tell whether it does.
+
+        Mosquitto reads them again, connections stay; amqtt knows them from its next start on.
+        """
+        pid = self._server.pid
+        if self.kind != "mosquitto" or pid is None or self._accounts_version == accounts_version(self._root):
+            return False
+        self._write_passwords()
+        os.kill(pid, signal.SIGHUP)
+        return True
+
     def stop(self) -> None:
         """Stop the broker; Mosquitto writes its sessions and queues to disk first."""
         self._server.stop()
@@ -162,7 +177,7 @@ class EmbeddedBroker:
         if self.kind == "mosquitto":
             self._write_mosquitto_files()
         else:
-            given = {"port": self._port, "passwords": self._passwords, "foreign": self._foreign}
+            given = {"port": self._port, "passwords": self._accounts(), "foreign": self._foreign}
             self._write_private("amqtt.json", json.dumps(given))
         # amqtt is our own interpreter, which the account of the servers may be unable to read.
         self._server.launch(command, is_own_account=self.kind == "mosquitto")
@@ -212,13 +227,20 @@ class EmbeddedBroker:
         self._write_private(
             "mosquitto.conf", Template(template).substitute(port=self._port, directory=str(self._root))
         )
-        self._write_private(
-            "mosquitto.passwd", "".join(f"{r}:{hash_password(p)}\n" for r, p in self._passwords.items())
-        )
+        self._write_passwords()
         self._write_private("mosquitto.acl", access_rules(grant_foreign(ROLES, self._foreign)))
         program = find_mosquitto()
         if program and server_account():
             make_reachable(Path(program))
+
+    def _accounts(self) -> dict[str, str]:
+        """Return every user and password; a vehicle's user name has a slash, so it is never a role's."""
+        self._accounts_version = accounts_version(self._root)
+        return read_accounts(self._root) | self._passwords
+
+    def _write_passwords(self) -> None:
+        lines = [f"{user}:{hash_password(password)}\n" for user, password in self._accounts().items()]
+        self._write_private("mosquitto.passwd", "".join(lines))
 
     def _write_private(self, name: str, text: str) -> None:
         """Replace a file of the broker at once, readable by the server's account only."""

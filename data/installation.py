@@ -162,6 +162,8 @@ class Installation:
             logger.warning("database started again", action="restart", service="database")
         if self._broker and self._broker.ensure_running():
             logger.warning("broker started again", action="restart", service="broker")
+        if self._broker and self._broker.refresh_accounts():
+            logger.info("broker knows new accounts", action="accounts", service="broker")
         try:
             self._write_run_file()
         except OSError as error:  # a full disk must not end what still runs
