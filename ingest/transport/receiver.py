@@ -16,7 +16,7 @@ from ingest.transport.codes import CodeBook, ReportedCode
 from ingest.transport.frames import Frames
 from ingest.transport.isotp import join_isotp
 from ingest.transport.plan import IsoTpMessage, TransportPlan
-from ingest.transport.segments import Payloads
+from ingest.transport.segments import Joined, Payloads
 from ingest.transport.standard import OBD_29_BASE, OBD_29_MASK, OBD_ID
 
 _OBD_IDS = range(0x7E8, 0x7F0)  #: ISO 15765-4 §10.5.2
@@ -106,24 +106,43 @@ class TransportReceiver:
             open_rows=np.unique(np.concatenate([np.empty(0, np.int64), *found.opened])),
         )
 
-    def _join_isotp(self, found: _Sorting) -> None:
-        frames = found.batch.frames
+    def find_open(self, frames: CanFrames) -> IntArray:
+        """Return the rows, ascending, of transfers in one message's frames that may still go on."""
+        index = np.zeros(frames.time_us.size, np.int64)
+        rows, which = self._isotp_rows(frames)
+        opened = rows[self._joined(index, frames, rows, which).open_rows] if rows.size else rows
+        if not self._plan.is_j1939:
+            return opened
+        groups = j1939.split_ids(frames.can_id)
+        if not ((groups.pgn == j1939.TP_CM) | (groups.pgn == j1939.TP_DT)).any():
+            return opened
+        joined = j1939.join_transport(index, frames.time_us, groups, frames.length, frames.data)
+        return np.union1d(opened, joined.open_rows)
+
+    def _isotp_rows(self, frames: CanFrames) -> tuple[IntArray, IntArray]:
+        """Return the rows of ISO-TP frames and the channel of each."""
         which = self._isotp.find(frames.can_id)
         if self._reads_29:  # their channels stand behind those of the named identifiers
             is_29 = (which < 0) & ((frames.can_id & np.uint32(OBD_29_MASK)) == OBD_29_BASE)
             which = np.where(is_29, self._channel_count + (frames.can_id & 0xFF).astype(np.int64), which)
         rows = np.flatnonzero(which >= 0)
-        if not rows.size:
-            return
-        which = which[rows]
-        found.is_plain[rows] = False
-        joined = join_isotp(
-            found.batch.index[rows] * (self._channel_count + 256) + which,
+        return rows, which[rows]
+
+    def _joined(self, index: IntArray, frames: CanFrames, rows: IntArray, which: IntArray) -> Joined:
+        return join_isotp(
+            index[rows] * (self._channel_count + 256) + which,
             frames.time_us[rows],
             frames.length[rows],
             frames.data[rows],
             is_extended=self._is_addressed[np.minimum(which, self._channel_count)],
         )
+
+    def _join_isotp(self, found: _Sorting) -> None:
+        rows, which = self._isotp_rows(found.batch.frames)
+        if not rows.size:
+            return
+        found.is_plain[rows] = False
+        joined = self._joined(found.batch.index, found.batch.frames, rows, which)
         found.counts.update({f"isotp:{reason}": count for reason, count in joined.lost.items()})
         found.opened.append(rows[joined.open_rows])
         last = joined.payloads.last
