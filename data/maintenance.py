@@ -159,6 +159,7 @@ def clear_away(
         ("ingest_batches", "delete_batches", timedelta(days=settings.retention_days_batch)),
         ("rejects", "delete_rejects", timedelta(days=settings.retention_days_reject)),
         ("message_streams", "delete_streams", timedelta(days=settings.retention_days_stream)),
+        ("quality_counts", "delete_quality", timedelta(days=settings.retention_days_quality)),
     ):
         gone[name] = _delete(connection, query, {"before": now - age}, stop)
     queries = load_queries("data", "maintenance.sql")

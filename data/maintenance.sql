@@ -114,6 +114,10 @@ DELETE FROM message_streams s USING (
     LIMIT %(limit)s) old
 WHERE s.vehicle_id = old.vehicle_id AND s.boot = old.boot AND s.last_received < %(before)s;
 
+-- delete_quality --
+DELETE FROM quality_counts WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM quality_counts WHERE day < %(before)s LIMIT %(limit)s));
+
 -- delete_beats --
 -- Processes that were retired without a goodbye.
 DELETE FROM service_beats WHERE beat_at < %(before)s;

@@ -319,3 +319,16 @@ def test_a_long_reader_delays_dropping_and_holds_nobody_up(connection: Connectio
         assert clear(connection, Settings(retention_days_drive=30)) == {}
 
     assert clear(connection, Settings(retention_days_drive=30)) == {"drive_readings": 1}
+
+
+def test_counts_of_values_not_believed_are_kept_for_their_time(connection: Connection) -> None:
+    for age_days in (399, 401):
+        connection.execute(
+            "INSERT INTO quality_counts VALUES (1, %s, 'soc', 0, 'range', 1, %s, %s)",
+            ((NOW - timedelta(days=age_days)).date(), NOW, NOW),
+        )
+
+    gone = clear_away(connection, WIDE, find_edition(connection), now=NOW, stop=threading.Event())
+
+    assert gone["quality_counts"] == 1
+    assert connection.execute("SELECT count(*) FROM quality_counts").fetchone() == (1,)
