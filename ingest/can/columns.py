@@ -85,23 +85,31 @@ class ExtraColumns:
         self._entry = np.empty(segments.pair_count, dtype=np.int32)
         self._size = 0
         self._row = grid.row.take(entries.frame)
-        self._is_last: BoolArray | None = None
-        if self._row.size:
-            is_last = np.append(self._row[1:] != self._row[:-1], True)
-            is_last[entries.start + entries.count - 1] = True
-            self._is_last = None if is_last.all() else is_last
+        is_last = np.append(self._row[1:] != self._row[:-1], self._row.size > 0)
+        is_last[entries.start + entries.count - 1] = True
+        self._last = is_last.nonzero()[0]  # entries after which the node or the grid cell ends
+        self._last_before = np.concatenate(([0], np.cumsum(is_last)))
+
+    def last_only(self, part: Segments) -> tuple[Segments, IntArray]:
+        """Return segments of the last entry of each grid cell alone, and the entry of each pair."""
+        if self._last.size == self._row.size:
+            return part, part.entries()
+        first = self._last_before[part.first_entry]
+        count = self._last_before[part.first_entry + part.count] - first
+        end = np.cumsum(count)
+        thin = Segments(part.signal, first, count, end - count, int(end[-1]) if end.size else 0)
+        return thin, self._last.take(thin.entries())
 
     def add(
         self, columns: slice, part: Segments, entry: IntArray, values: FloatArray, is_good: BoolArray | None
     ) -> None:
-        """Add the pairs of some segments: ``is_good`` tells which of them count, None: all."""
-        chosen: BoolArray | None = None
+        """Add the pairs of some segments: ``is_good`` tells which of them count, None: all.
+
+        Without ``is_good`` there must be one pair for each grid cell, with it the last good one is taken.
+        """
+        count = part.count
         if is_good is not None:
             chosen = self._last_good(part, entry, is_good)
-        elif self._is_last is not None:
-            chosen = self._is_last.take(entry)
-        count = part.count
-        if chosen is not None:
             entry, values, count = entry[chosen], values[chosen], part.sums(chosen)
         end = self._size + entry.size
         self._value[self._size : end] = values

@@ -170,12 +170,19 @@ class CanDecoder:
         segments, fits = batch.segments(self._is_unmapped)
         extra = ExtraColumns(self._layout.names, batch.grid, batch.entries, segments)
         for columns, part, pairs in segments.pieces():
+            names = [self._layout.names[signal] for signal in part.signal.tolist()]
+            if fits is None and self._absence is None and self._layout.is_finite[part.signal].all():
+                batch.count(part, names, None, None)  # none can be bad: only the last need be decoded
+                last, entry = extra.last_only(part)
+                extra.add(columns, last, entry, read_values(batch.words, self._layout, last, entry), None)
+                continue
             entry = part.entries()
             values = read_values(batch.words, self._layout, part, entry)
             there = self._leave_out_absent(batch, part, values, None if fits is None else fits[pairs])
-            names = [self._layout.names[signal] for signal in part.signal.tolist()]
-            is_bad = None if self._layout.is_finite[part.signal].all() else ~np.isfinite(values)
-            extra.add(columns, part, entry, values, batch.count(part, names, is_bad, there))
+            is_good = batch.count(part, names, ~np.isfinite(values), there)
+            if is_good is None:
+                is_good = np.ones(values.size, dtype=np.bool_)
+            extra.add(columns, part, entry, values, is_good)
         return extra.finish()
 
     def _leave_out_absent(
