@@ -140,6 +140,7 @@ CREATE TABLE trouble_codes (
     code        text NOT NULL,
     status      smallint,               -- ISO 14229 status byte
     is_hist     boolean NOT NULL,
+    occurrence_count smallint,          -- as the control unit counts, where its protocol tells
     PRIMARY KEY (vehicle_id, time, ecu, code)
 );
 

@@ -135,6 +135,7 @@ class TroubleCode:
     ecu: str
     code: str
     status: int | None  #: ISO 14229-1 status byte
+    occurrences: int | None = None  #: as the control unit counts, where it tells
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,8 +160,8 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (vehicle_id, time, kind, source, code) DO NOTHING
 
 -- insert_trouble_code --
-INSERT INTO trouble_codes AS t (vehicle_id, time, ecu, code, status, is_hist)
-VALUES (%s, %s, %s, %s, %s, %s)
+INSERT INTO trouble_codes AS t (vehicle_id, time, ecu, code, status, is_hist, occurrence_count)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (vehicle_id, time, ecu, code) DO UPDATE SET status = excluded.status
 WHERE t.status IS NULL AND excluded.status IS NOT NULL
 

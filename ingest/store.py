@@ -194,7 +194,7 @@ def _write_events(connection: Connection, messages: Sequence[Message]) -> None:
 
 
 def _code_row(vehicle_id: int, code: TroubleCode, *, is_hist: bool) -> tuple[Any, ...]:
-    return (vehicle_id, _at(code.time_us), code.ecu, code.code, code.status, is_hist)
+    return (vehicle_id, _at(code.time_us), code.ecu, code.code, code.status, is_hist, code.occurrences)
 
 
 def _write_births(connection: Connection, messages: Sequence[Message]) -> None:

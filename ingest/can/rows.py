@@ -71,7 +71,9 @@ class CanDecoders:
         for number, (can_id, count) in enumerate(sorted(decoded.unknown_ids.items())):
             name = f"can.{can_id:X}:unknown_id" if number < _NAMED_IDS else "can:unknown_id"
             masked[name] = masked.get(name, 0) + count
-        codes = [(c.index, TroubleCode(c.time_us, c.ecu, c.code, c.status)) for c in decoded.codes]
+        codes = [
+            (c.index, TroubleCode(c.time_us, c.ecu, c.code, c.status, c.occurrences)) for c in decoded.codes
+        ]
         if not extra:
             empty = np.empty(0, np.int64)
             return parts, (empty, empty, np.empty(0, np.str_), np.empty(0)), masked, codes

@@ -23,6 +23,7 @@ class ReportedCode:
     ecu: str  #: answering identifier, ``7EC``, or J1939 address, ``J1939-2F``
     code: str  #: ``P0A80-1A``, ``P0A80``, ``SPN1569-FMI31``
     status: int  #: ISO 14229-1 status byte
+    occurrences: int | None  #: as the control unit counts, where it tells
 
 
 class CodeBook:
@@ -44,6 +45,7 @@ class CodeBook:
         sender: IntArray,
         code: IntArray,
         status: IntArray,
+        occurrences: IntArray | None = None,
     ) -> None:
         """Add codes; every array has shape (n,).
 
@@ -54,11 +56,13 @@ class CodeBook:
             sender: Identifier or address.
             code: As the protocol has it.
             status: ISO 14229-1 status byte.
+            occurrences: How often it was seen, -1 unknown; None: of none is it known.
         """
         if code.size:
             minute = time_us // GRID_US
             full = np.full(code.size, kind)
-            self._found.append(np.stack([index, minute, full, sender, code, time_us, status], axis=1))
+            seen = np.full(code.size, -1) if occurrences is None else occurrences
+            self._found.append(np.stack([index, minute, full, sender, code, time_us, status, seen], axis=1))
 
     def entries(self) -> list[ReportedCode]:
         """Return each code once a minute, control unit and message, with its last status."""
@@ -68,8 +72,15 @@ class CodeBook:
         table = table[np.lexsort(table.T[5::-1])]
         is_last = np.append((table[1:, :5] != table[:-1, :5]).any(axis=1), True)
         return [
-            ReportedCode(index, minute * GRID_US, _ecu(kind, sender), _text(kind, code), status)
-            for index, minute, kind, sender, code, _, status in table[is_last].tolist()
+            ReportedCode(
+                index,
+                minute * GRID_US,
+                _ecu(kind, sender),
+                _text(kind, code),
+                status,
+                seen if seen >= 0 else None,
+            )
+            for index, minute, kind, sender, code, _, status, seen in table[is_last].tolist()
         ]
 
 

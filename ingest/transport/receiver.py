@@ -281,4 +281,5 @@ def _add_trouble(found: _Sorting, payloads: Payloads, rows: IntArray, source: In
         sender=source[trouble.message],
         code=(trouble.spn << 5) | trouble.fmi,
         status=trouble.status,
+        occurrences=np.where(trouble.count == 127, -1, trouble.count),
     )
