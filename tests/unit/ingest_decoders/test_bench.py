@@ -13,7 +13,9 @@ import pytest
 from data.errors import CatalogueError
 from ingest.bench import decode as bench
 from ingest.bench.decode import bench_decode
+from ingest.bench.random_frames import made_up_dbc
 from ingest.can import CanDecoded, CanDecoder
+from ingest.can.database import parse_dbc
 
 DEMO = resources.files("data").joinpath("dbc", "anxin_demo.dbc").read_text()
 NESTED = """VERSION ""
@@ -122,3 +124,21 @@ def test_too_little_to_measure_is_refused(frames: int, rounds: int, message: str
 def test_a_file_without_signals_is_refused() -> None:
     with pytest.raises(CatalogueError, match="no message has signals"):
         bench_decode('VERSION ""\n\nNS_ :\n\nBS_:\n\nBU_: X\n\nBO_ 1 Empty: 8 X\n', frames=60, seed=1)
+
+
+def test_smaller_calls_are_measured_on_the_same_frames() -> None:
+    result = bench_decode(DEMO, frames=300, batches=(40, 100, 900), seed=1, rounds=1)
+
+    assert list(result["by_batch_frames"]) == ["300", "40", "100"]
+    assert result["by_batch_frames"]["300"]["frames_per_s"] == result["frames_per_s"]
+
+
+def test_a_made_up_database_is_as_large_as_asked_and_the_same_for_the_same_seed() -> None:
+    text = made_up_dbc(75, np.random.default_rng(4))
+
+    messages = parse_dbc(text).messages
+    result = bench_decode(text, frames=150, seed=1, rounds=1)
+
+    assert text == made_up_dbc(75, np.random.default_rng(4))
+    assert [(m.length, len(m.signals)) for m in messages] == [(8, 10)] * 75
+    assert (result["equal"], result["signal_values"]) == (True, 1500)
