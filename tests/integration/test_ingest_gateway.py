@@ -5,22 +5,28 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as mqtt
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from paho.mqtt.enums import CallbackAPIVersion
 
 from data.db import Pool, connect
 from data.embedded import EmbeddedBroker
+from data.errors import SettingsError
 from data.settings import Settings
 from ingest.errors import IngestError
 from ingest.gateway.service import run
@@ -466,3 +472,73 @@ def test_what_nobody_listens_to_is_kept_until_somebody_does(
         listener.close()
 
     assert [payload for _, payload in listener.frames] == [login()]
+
+
+def test_a_full_window_stops_reading_and_everything_is_answered_in_the_end(
+    fleet: Pool, database_url: str, broker: Any, heard: Heard, dial: Any
+) -> None:
+    count = 3000
+    with serving(settings_for(database_url, broker, gateway_window_messages=2)) as port:
+        cars = [dial(port), dial(port)]
+        assert [car.mark(login(vin)) for car, vin in zip(cars, (VIN, SECOND), strict=True)] == [1, 1]
+        sender = threading.Thread(target=cars[0].say, args=[readings(i) for i in range(count)])
+        sender.start()
+        assert cars[1].mark(readings(0, SECOND)) == 1  # takes its turn
+        answers = [cars[0].hear() for _ in range(count)]
+        sender.join()
+
+    assert [a and (a.mark, a.time) for a in answers] == [(1, readings(i)[24:30]) for i in range(count)]
+
+
+def test_vehicles_may_come_over_tls(
+    fleet: Pool, database_url: str, broker: Any, heard: Heard, tmp_path: Path
+) -> None:
+    certificate = self_signed(tmp_path / "gateway.pem")
+    with serving(settings_for(database_url, broker, gateway_tls_cert=str(certificate))) as port:
+        context = ssl.create_default_context(cafile=str(certificate))
+        plain = socket.create_connection(("127.0.0.1", port))
+        with context.wrap_socket(plain, server_hostname="localhost") as link:
+            link.settimeout(5)
+            for frame in (login(), readings(0)):
+                link.sendall(frame)
+                assert link.recv(1024)[3] == 1
+    with pytest.raises(SettingsError, match="ANXIN_GATEWAY_TLS_CERT"):
+        run(settings_for(database_url, broker, gateway_tls_cert="/nowhere.pem"), **LISTENING)
+
+
+def test_what_the_gateway_cannot_start_without_is_named(database_url: str, broker: Any) -> None:
+    with pytest.raises(SettingsError, match="ANXIN_GATEWAY_PORT is not set"):
+        run(settings_for(database_url, broker), stop=threading.Event())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"ANXIN_GATEWAY_PORT={port}: cannot listen"):
+            run(settings_for(database_url, broker, gateway_port=port), stop=threading.Event())
+
+
+LISTENING: dict[str, Any] = {"stop": threading.Event(), "on_listening": lambda _: None}
+
+
+def self_signed(path: Path) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path.write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return path
