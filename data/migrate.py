@@ -55,6 +55,10 @@ def migrate(url: str, settings: Settings | None = None) -> list[str]:
     """
     with connect(url, name="anxin-migrate") as connection, wrap_errors():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_MIGRATE,))
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations"
+            " (number int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
         done = _applied(connection)
         applied = []
         for migration in list_migrations():
@@ -98,10 +102,10 @@ def has_timescaledb(connection: Connection) -> bool:
 
 
 def _applied(connection: Connection) -> int:
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS schema_migrations"
-        " (number int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-    )
+    """Return the number of the last migration; only reads, so that a standby can be asked."""
+    known = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+    if known is None or not known[0]:
+        return 0
     row = connection.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchone()
     done = int(row[0]) if row else 0
     if done > len(list_migrations()):
