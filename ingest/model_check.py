@@ -10,6 +10,7 @@ from typing import Any
 from data.catalogue import load_catalogue
 from data.errors import CatalogueError
 from ingest.can.database import CompiledMessage, compile_database, parse_dbc
+from ingest.transport import build_plan
 
 _ENTRY = re.compile(r"^signal map '([^']+)'")
 #: Units whose values must not be taken as they are: DBC unit, catalogue unit, factor and offset between them.
@@ -57,9 +58,11 @@ def check_model(
     if dbc_text is None:
         return _refused(*["signal_map: a map without a dbc says nothing"][: len(signal_map)])
     try:
+        database = parse_dbc(dbc_text)
+        build_plan(database)
         units = {
             f"{message.name}.{signal.name}": signal.unit or ""
-            for message in parse_dbc(dbc_text).messages
+            for message in database.messages
             for signal in message.signals
         }
     except CatalogueError as error:

@@ -81,3 +81,12 @@ def test_the_shipped_models_are_right() -> None:
         lengths = {"wheel": len(row.wheels), "cell": row.cell_count, "probe": row.probe_count}
         found = check_model(dbc, row.signal_map, array_lengths=lengths)
         assert (found.errors, found.warnings) == ((), ()), row.model_id
+
+
+def test_a_transport_that_does_not_exist_is_an_error() -> None:
+    dbc = DBC + (
+        'BA_DEF_ BO_ "TransportProtocolType" STRING ;\nBA_DEF_DEF_ "TransportProtocolType" "";\n'
+        'BA_ "TransportProtocolType" BO_ 256 "PIGEON";\n'
+    )
+
+    assert any("TransportProtocolType 'PIGEON' must be" in error for error in check({}, dbc).errors)
