@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import PayloadError
-from ingest.gbt32960 import decode_frame
+from ingest.gbt32960 import GbtFrame, decode_frame
 from ingest.recordings import open_recording
 
 pytestmark = pytest.mark.recorded
@@ -45,3 +45,42 @@ def test_public_frames_open_as_a_recording(recordings: Path) -> None:
     assert recording.rows == 32
     assert recording.has_position
     assert recording.decoded["cell.voltage"] > 500
+
+
+def public_frames(recordings: Path) -> list[GbtFrame]:
+    lines = (recordings / "gb32960" / "frames.jsonl").read_text().splitlines()
+    return [decode_frame(bytes.fromhex(json.loads(line)["hex"])) for line in lines]
+
+
+def test_cells_of_real_packs_add_up_to_the_pack_voltage(recordings: Path) -> None:
+    errors = {}
+    for frame in public_frames(recordings):
+        columns = {alias: values[0] for _, row, _ in frame.families for alias, values in row.items()}
+        cells = columns.get("cell.voltage")
+        if cells is not None and cells.size == frame.extra["sub_pack.1.cells"] > 100:
+            errors[frame.vin] = abs(cells.sum() / columns["pack.voltage"] - 1)
+            assert columns["pack.current"] == frame.extra["sub_pack.1.current"]  # one offset in both blocks
+
+    assert len(errors) == 3
+    assert max(errors.values()) < 0.0035
+
+
+def test_commands_of_public_frames_keep_their_content(recordings: Path) -> None:
+    events = [event for frame in public_frames(recordings) for event in frame.events]
+    by_kind = {kind: [e.data for e in events if e.kind == kind] for kind in {e.kind for e in events}}
+
+    assert {kind: len(found) for kind, found in by_kind.items()} == {
+        "login": 4,
+        "logout": 3,
+        "platform_login": 1,
+        "platform_logout": 2,
+        "oem_block": 2,
+    }
+    assert [login.get("pack_codes") for login in by_kind["login"]] == [
+        ["1234", "4567", "9870"],
+        None,
+        ["10001", "10002"],
+        ["1"],
+    ]
+    assert by_kind["platform_login"][0] == {"serial": 6666, "user": "SmallChi518", "encryption": 1}
+    assert [len(kept["blocks"]) for kept in by_kind["oem_block"]] == [9, 1]  # type: ignore[arg-type]
