@@ -33,6 +33,7 @@ fix: setup ## format and repair what can be repaired
 
 bench: setup ## the benchmarks, as JSON with units
 	$(BIN)/anxin bench decode --json $(ARGS)
+	$(BIN)/anxin bench ingest --json
 
 lock: setup ## resolve the dependencies of pyproject.toml again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --upgrade --no-emit-index-url \
