@@ -756,11 +756,13 @@ def platforms_list(as_json: Json = False) -> None:
 
 vehicles_app = typer.Typer(no_args_is_help=True, help="Register, retire and transfer vehicles.")
 models_app = typer.Typer(no_args_is_help=True, help="Vehicle models: checked against DBC and catalogue.")
+owners_app = typer.Typer(no_args_is_help=True, help="What is kept about one person.")
 logins_app = typer.Typer(no_args_is_help=True, help="Logins of people.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys of programs.")
 for _group, _name in (
     (vehicles_app, "vehicles"),
     (models_app, "models"),
+    (owners_app, "owners"),
     (logins_app, "logins"),
     (keys_app, "keys"),
 ):
@@ -962,6 +964,33 @@ def models_import(
         told = {model_id: asdict(found) for model_id, found in checks.items()}
         _print_json({"ok": is_ok, "models": told, "retried": asdict(retried) if retried else None})
     raise typer.Exit(0 if is_ok else 1)
+
+
+@owners_app.command("export")
+def owners_export(owner_id: Annotated[int, typer.Argument(help="The owner's number.")]) -> None:
+    """Print everything that is kept about a person, as JSON."""
+    from data.person import export_owner
+
+    with _connect() as connection:
+        _print_json(export_owner(connection, tenant=TENANT, owner_id=owner_id))
+
+
+@owners_app.command("erase")
+def owners_erase(
+    owner_id: Annotated[int, typer.Argument(help="The owner's number.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Erase a person without a vehicle in service: name, home, logins, devices, where vehicles were."""
+    from data.person import erase_owner
+
+    if not yes:
+        typer.confirm(f"Erase owner {owner_id} for good?", abort=True, err=True)
+    with _connect() as connection:
+        positions = erase_owner(connection, tenant=TENANT, owner_id=owner_id, deed=_deed())
+    console.print(f"owner {owner_id} is erased, with {positions:,} positions")
+    if as_json:
+        _print_json({"owner_id": owner_id, "positions": positions})
 
 
 def _ask_password() -> str:

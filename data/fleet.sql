@@ -100,3 +100,66 @@ RETURNING d.delivery_id
 -- insert_audit --
 INSERT INTO audit_events (tenant_id, at, actor, action, subject, data)
 VALUES (%(tenant_id)s, %(at)s, %(actor)s, %(action)s, %(subject)s, %(data)s)
+
+-- fetch_owner --
+SELECT o.* FROM owners o JOIN tenants t USING (tenant_id) WHERE t.name = %(tenant)s AND o.owner_id = %(owner_id)s
+
+-- owner_vehicles --
+-- The vehicles of a person and since when until when they were theirs; NULL: from its registration, until now.
+SELECT v.vehicle_id, v.vin, v.plate, v.retired_at, s.since, s.until
+FROM (
+    SELECT vehicle_id, owner_since AS since, NULL::timestamptz AS until FROM vehicles WHERE owner_id = %(owner_id)s
+    UNION ALL
+    SELECT vehicle_id, since, until FROM former_owners WHERE owner_id = %(owner_id)s
+) s JOIN vehicles v USING (vehicle_id) JOIN tenants t USING (tenant_id)
+WHERE t.name = %(tenant)s ORDER BY s.since NULLS FIRST, v.vin
+
+-- owner_orders --
+SELECT o.order_id, v.vin, o.component, o.failure_mode, o.state, o.opened_at, o.currency, o.total, o.owner_answer
+FROM repair_orders o JOIN vehicles v USING (vehicle_id) JOIN tenants t ON t.tenant_id = o.tenant_id
+WHERE t.name = %(tenant)s AND EXISTS (
+    SELECT FROM (
+        SELECT vehicle_id, owner_since AS since, NULL::timestamptz AS until FROM vehicles WHERE owner_id = %(owner_id)s
+        UNION ALL
+        SELECT vehicle_id, since, until FROM former_owners WHERE owner_id = %(owner_id)s
+    ) s WHERE s.vehicle_id = o.vehicle_id AND o.opened_at >= coalesce(s.since, '-infinity')
+        AND o.opened_at < coalesce(s.until, 'infinity'))
+ORDER BY o.order_id
+
+-- owner_warnings --
+SELECT w.warning_id, v.vin, w.severity, w.title_en, w.title_zh, w.body_en, w.body_zh, w.created_at
+FROM warnings w JOIN vehicles v USING (vehicle_id) JOIN tenants t ON t.tenant_id = w.tenant_id
+WHERE t.name = %(tenant)s AND EXISTS (
+    SELECT FROM (
+        SELECT vehicle_id, owner_since AS since, NULL::timestamptz AS until FROM vehicles WHERE owner_id = %(owner_id)s
+        UNION ALL
+        SELECT vehicle_id, since, until FROM former_owners WHERE owner_id = %(owner_id)s
+    ) s WHERE s.vehicle_id = w.vehicle_id AND w.created_at >= coalesce(s.since, '-infinity')
+        AND w.created_at < coalesce(s.until, 'infinity'))
+ORDER BY w.created_at
+
+-- owner_logins --
+SELECT u.login, u.is_active FROM users u JOIN tenants t USING (tenant_id)
+WHERE t.name = %(tenant)s AND u.owner_id = %(owner_id)s ORDER BY u.login
+
+-- owner_devices --
+SELECT p.endpoint, p.created_at, p.gone_at FROM push_subscriptions p JOIN owners o USING (owner_id)
+JOIN tenants t USING (tenant_id) WHERE t.name = %(tenant)s AND p.owner_id = %(owner_id)s ORDER BY p.created_at
+
+-- erase_positions --
+UPDATE drive_readings SET {nothing}
+WHERE vehicle_id = %(vehicle_id)s AND time >= coalesce(%(since)s, '-infinity'::timestamptz)
+    AND time < coalesce(%(until)s, 'infinity'::timestamptz) AND (latitude IS NOT NULL OR longitude IS NOT NULL)
+
+-- erase_logins --
+DELETE FROM users WHERE owner_id = %(owner_id)s
+
+-- erase_keys --
+DELETE FROM api_keys WHERE owner_id = %(owner_id)s
+
+-- erase_devices --
+DELETE FROM push_subscriptions WHERE owner_id = %(owner_id)s
+
+-- erase_owner --
+UPDATE owners SET name = 'erased', reference = NULL, home_lat = NULL, home_lon = NULL, erased_at = %(now)s
+WHERE owner_id = %(owner_id)s

@@ -1,0 +1,68 @@
+"""What is kept about one owner: told on request, and erased on request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from data.audit import Deed
+from data.db import Connection, load_queries, wrap_errors
+from data.errors import FleetError
+
+_Q = load_queries("data", "fleet.sql")
+#: Where a vehicle was, is the one kind of reading that is about a person.
+_POSITION = ("latitude", "longitude", "altitude", "heading")
+
+
+def export_owner(connection: Connection, *, tenant: str, owner_id: int) -> dict[str, Any]:
+    """Return what names an owner or was made for them: vehicles with times, orders, warnings, logins.
+
+    Raises:
+        FleetError: No such owner.
+    """
+    with wrap_errors(), connection.cursor(row_factory=dict_row) as cursor:
+        values = {"tenant": tenant, "owner_id": owner_id}
+        owner = cursor.execute(_Q["fetch_owner"], values).fetchone()
+        if owner is None:
+            raise FleetError(f"owner {owner_id}: there is none")
+        told: dict[str, Any] = {"owner": owner}
+        for what in ("vehicles", "orders", "warnings", "logins", "devices"):
+            told[what] = cursor.execute(_Q[f"owner_{what}"], values).fetchall()
+        return told
+
+
+def erase_owner(connection: Connection, *, tenant: str, owner_id: int, deed: Deed) -> int:
+    """Erase an owner's name, home, logins, keys, devices, and where their vehicles were meanwhile.
+
+    Readings stay, as they are about the vehicle.
+
+    Returns:
+        How many positions were erased.
+
+    Raises:
+        FleetError: No such owner, or a vehicle in service is still theirs.
+    """
+    with wrap_errors():
+        values = {"tenant": tenant, "owner_id": owner_id}
+        with connection.cursor(row_factory=dict_row) as cursor:
+            owner = cursor.execute(_Q["fetch_owner"], values).fetchone()
+            spans = cursor.execute(_Q["owner_vehicles"], values).fetchall()
+        if owner is None:
+            raise FleetError(f"owner {owner_id}: there is none")
+        kept = [span["vin"] for span in spans if span["until"] is None and span["retired_at"] is None]
+        if kept:
+            raise FleetError(f"owner {owner_id}: owns {', '.join(kept[:5])}: transfer or retire first")
+        statement = sql.SQL(_Q["erase_positions"]).format(
+            nothing=sql.SQL(", ").join(sql.SQL("{} = NULL").format(sql.Identifier(c)) for c in _POSITION)
+        )
+        erased = sum(connection.execute(statement, span).rowcount for span in spans)
+        for span in spans:
+            if span["until"] is None:
+                connection.execute(_Q["forget_position"], span)
+        for query in ("erase_logins", "erase_keys", "erase_devices", "erase_owner"):
+            connection.execute(_Q[query], values | {"now": deed.now})
+        told = {"positions": erased}
+        deed.record(connection, owner["tenant_id"], "owner.erase", f"owner {owner_id}", told)
+        return erased
