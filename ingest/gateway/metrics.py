@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from ingest.gateway.progress import Progress
+from ingest.gateway.uplink import Uplink
 
 
 class GatewayCollector(Collector):
@@ -16,18 +17,18 @@ class GatewayCollector(Collector):
 
     Args:
         progress: The gateway's.
-        in_flight: Frames that wait for the broker.
+        uplink: Its way to the broker.
     """
 
-    def __init__(self, progress: Progress, in_flight: Callable[[], int]) -> None:
-        self._progress, self._in_flight = progress, in_flight
+    def __init__(self, progress: Progress, uplink: Uplink) -> None:
+        self._progress, self._uplink = progress, uplink
 
     def collect(self) -> Iterator[Metric]:
         """Yield one family per counter."""
         p = self._progress
         yield GaugeMetricFamily("anxin_gateway_connections", "Open connections", value=p.connections)
         yield GaugeMetricFamily(
-            "anxin_gateway_in_flight", "Frames that wait for the broker", value=self._in_flight()
+            "anxin_gateway_in_flight", "Frames that wait for the broker", value=self._uplink.in_flight
         )
         for name, text, value in (
             ("accepted", "Connections let in", p.accepted),
@@ -39,6 +40,9 @@ class GatewayCollector(Collector):
             ("answers", "Answers sent", p.answers),
             ("bad_checksums", "Frames with a wrong check code", p.bad_checksums),
             ("skipped_bytes", "Bytes outside any frame", p.skipped_bytes),
+            ("broker_connections", "Connections made to the broker", self._uplink.connection_count),
+            ("repeated", "Frames sent again to a broker that was away", self._uplink.repeated_count),
+            ("not_taken", "Frames the broker refused", self._uplink.refused_count),
         ):
             yield CounterMetricFamily(f"anxin_gateway_{name}", text, value=value)
         for name, text, counts in (

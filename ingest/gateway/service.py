@@ -99,7 +99,7 @@ async def _serve(
         ) from error
     _log.info("listening", host=settings.gateway_host, port=port, is_tls=tls is not None)
     vitals = Vitals(lambda: uplink.is_connected)
-    collector = GatewayCollector(gateway.progress, lambda: uplink.in_flight)
+    collector = GatewayCollector(gateway.progress, uplink)
     beat = Heartbeat(
         settings.database_url,
         "gateway",

@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -200,7 +201,8 @@ def readings(i: int, vin: str = VIN) -> bytes:
 def test_a_vehicle_logs_in_sends_and_is_answered_when_the_broker_has_its_frames(
     fleet: Pool, database_url: str, broker: Any, heard: Heard, dial: Any
 ) -> None:
-    with serving(settings_for(database_url, broker)) as port:
+    metrics_port = free_port()
+    with serving(settings_for(database_url, broker, metrics_port=metrics_port)) as port:
         car = dial(port)
         said = [login(), readings(0), readings(1), frames.logout_frame(VIN, START_US)]
         answers = []
@@ -208,7 +210,11 @@ def test_a_vehicle_logs_in_sends_and_is_answered_when_the_broker_has_its_frames(
             car.say(frame)
             answers.append(car.hear())
         assert car.mark(readings(2)) == 2  # logged out
+        with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics") as page:
+            told = page.read().decode()
 
+    assert "anxin_gateway_logins_total 1.0" in told
+    assert 'anxin_gateway_refused_total{reason="not_logged_in"} 1.0' in told
     assert answers == [Answer(frame[2], 1, frame[24:30]) for frame in said]
     assert [payload for _, payload in heard.frames] == said
     assert {topic for topic, _ in heard.frames} == {f"anxin/v1/demo/{VIN}/up/gbt32960"}
@@ -516,6 +522,11 @@ def test_what_the_gateway_cannot_start_without_is_named(database_url: str, broke
 
 
 LISTENING: dict[str, Any] = {"stop": threading.Event(), "on_listening": lambda _: None}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def self_signed(path: Path) -> Path:
