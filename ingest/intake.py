@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,6 +84,7 @@ class Intake:
         self._can_decode = can_decode
         self._watch = watch
         self._clock_s = clock_s
+        self._decoding = threading.RLock()  # decoders remember; the writing thread looks for a culprit
         self._registry: dict[tuple[str, Vin], Vehicle] = {}
         self._refreshed_s = -_LONGEST_REFRESH_S
         self._decoder = Decoder(
@@ -119,15 +121,24 @@ class Intake:
             why = PayloadError("decoder_failed", f"{type(error).__name__}: {error}"[:500])
             return Item(delivery, self._decoder.account_only(delivery), reject_delivery(delivery, why))
 
-    def read_all(self, deliveries: Sequence[Delivery]) -> list[Item]:
+    def read_all(self, deliveries: Sequence[Delivery], items: list[Item] | None = None) -> list[Item]:
         """Return what each delivery says, in order.
 
+        Args:
+            deliveries: In arrival order.
+            items: What an attempt that failed has read already; goes on from there, for a message must not
+                be read twice: transfers that span two messages would be joined twice.
+
         Raises:
-            DatabaseAway: As ``read``; read all of them again.
+            DatabaseAway: As ``read``; try again with the same ``items``.
         """
+        items = [] if items is None else items
         if self._clock_s() - self._refreshed_s >= _LONGEST_REFRESH_S:
             self.refresh()
-        return [self.read(delivery) for delivery in deliveries]
+        with self._decoding:
+            for delivery in deliveries[len(items) :]:
+                items.append(self.read(delivery))
+        return items
 
     def prepare(self, items: Sequence[Item]) -> Prepared:
         """Return a batch made ready for the database, without asking it."""
@@ -173,13 +184,14 @@ class Intake:
     def _build_batch(self, items: Sequence[Item], watch: QualityWatch | None = None) -> Batch:
         owners = [i for i, item in enumerate(items) if item.message is not None]
         messages = [message for item in items if (message := item.message) is not None]
-        assembled = assemble(
-            messages,
-            catalogue=load_catalogue(),
-            future_s=self._future_s,
-            can_decode=self._can_decode,
-            watch=watch,
-        )
+        with self._decoding:
+            assembled = assemble(
+                messages,
+                catalogue=load_catalogue(),
+                future_s=self._future_s,
+                can_decode=self._can_decode,
+                watch=watch,
+            )
         rejects = [item.reject for item in items if item.reject is not None]
         rejects += [
             reject_delivery(items[owners[i]].delivery, error) for i, error in assembled.bad_messages.items()
@@ -189,7 +201,8 @@ class Intake:
     def _store_reject(self, delivery: Delivery, error: Exception) -> BatchResult:
         """Put the message aside, but account for it; its vehicle may also have gone meanwhile."""
         self.refresh()
-        again = self.read(delivery)
+        with self._decoding:
+            again = self.read(delivery)
         head = None if again.message is None else again.message.envelope
         messages = []
         if again.message is not None and head is not None:

@@ -107,10 +107,11 @@ class Pipeline:
 
     def _add(self, deliveries: Sequence[Delivery]) -> bool:
         """Read deliveries, however long the vehicle registry is away; False when stopped meanwhile."""
+        items: list[Item] = []
         while True:
             self._vitals.move("read")
             try:
-                items = self._intake.read_all(deliveries)
+                self._intake.read_all(deliveries, items)
             except DatabaseError as error:
                 if not self._reading.wait(error):
                     return False

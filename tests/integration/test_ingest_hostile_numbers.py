@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from data.db import Pool
+from data.errors import DatabaseAway
 from data.migrate import check_schema
 from data.settings import Settings
 from ingest.decode import Decoder
-from ingest.intake import Intake
+from ingest.intake import Intake, Item
 from ingest.messages import Delivery
 from ingest.mqtt_version import VersionProbe
 from ingest.service import build_intake
@@ -102,6 +103,31 @@ def test_a_message_that_breaks_its_decoder_keeps_its_place(
 
     assert row(pool, "SELECT reason FROM rejects") == ("decoder_failed",)
     assert row(pool, STREAM)[:3] == (0, "{}", 1)
+
+
+def test_no_message_is_read_twice_when_the_registry_goes_away_in_between(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliveries = [delivery("tele", seq, t=[NOW_MS], s={"speed": [1.0]}) for seq in range(4)]
+    intake.refresh()
+    seen: list[bytes] = []
+    decode, is_away = Decoder.decode, [True]
+
+    def watched(self: Decoder, given: Delivery) -> Any:
+        if len(seen) == 2 and is_away.pop():
+            is_away.append(False)
+            raise DatabaseAway("registry")
+        seen.append(given.payload)
+        return decode(self, given)
+
+    monkeypatch.setattr(Decoder, "decode", watched)
+    items: list[Item] = []
+    with pytest.raises(DatabaseAway):
+        intake.read_all(deliveries, items)
+    intake.read_all(deliveries, items)
+
+    assert [item.delivery for item in items] == deliveries
+    assert seen == [d.payload for d in deliveries]
 
 
 def test_the_schema_is_checked_without_writing(pool: Pool) -> None:
