@@ -62,7 +62,8 @@ class Layout:
             heads = np.ndarray(shape, np.uint8, joined, column.start, strides)
             is_same &= np.all(heads == column.head, axis=tuple(range(1, len(shape))))
             values = np.ndarray(shape, kind, joined, column.start + 1, strides)
-            found[column.alias] = values.astype(np.float64).reshape(-1, *column.shape[1:])
+            with np.errstate(invalid="ignore"):  # a signalling NaN is one as good as another
+                found[column.alias] = values.astype(np.float64).reshape(-1, *column.shape[1:])
         return found, is_same
 
 
@@ -104,6 +105,9 @@ def _build(piece: bytes) -> Layout | None:
         end = at + samples * row
         if end > len(piece):
             return None
+        row_heads = np.ndarray((samples, start - at), np.uint8, piece, at, (row, 1))
+        if not (row_heads == row_heads[0]).all():
+            return None  # the bytes between are those of this payload: nothing else would notice
         columns.append(_Column(alias, piece[start], start, shape, strides))
         np.ndarray((*shape, width), np.bool_, is_between.data, start, (*strides, 1))[...] = False
         at = end

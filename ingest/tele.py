@@ -134,7 +134,8 @@ def _join(
         return np.zeros(0)
     if has_arrays:
         try:
-            joined = np.concatenate([np.asarray(values, np.float64) for values in lists])
+            with np.errstate(invalid="ignore"):  # a signalling NaN is one as good as another
+                joined = np.concatenate([np.asarray(values, np.float64) for values in lists])
         except (TypeError, ValueError):
             return None
         wanted = (model.width(signal.shape),) if signal.is_array else ()
@@ -228,7 +229,8 @@ def decode_tele(tele: Tele, model: Model, catalogue: Catalogue) -> tuple[list[Pa
 def _column(signal: Signal, values: native.Values, model: Model) -> FloatArray:
     if not signal.is_array:
         try:
-            column = np.array(values, dtype=np.float64)
+            with np.errstate(invalid="ignore"):
+                column = np.array(values, dtype=np.float64)
         except (TypeError, ValueError):
             column = np.empty((0, 0))
         if column.ndim != 1:
@@ -236,7 +238,8 @@ def _column(signal: Signal, values: native.Values, model: Model) -> FloatArray:
         return column
     width = model.width(signal.shape)
     try:
-        column = np.array(values, dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            column = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
         column = np.empty((0,))
     if column.shape == (len(values), width):
