@@ -22,6 +22,7 @@ from data.records import Family, Vin
 from ingest.assemble import Assembled, FamilyBatch
 from ingest.literals import flag_array, number_array, time_array, word_array
 from ingest.messages import Message, Model, Reject, TroubleCode, Vehicle
+from ingest.plain_json import plain_json, plain_text
 from ingest.store_quality import write_quality
 from ingest.store_rows import touched_vehicles, write_rows
 from ingest.streams import LARGEST_LEAP, MISSING_RANGES, StreamPart, collect_streams
@@ -179,7 +180,8 @@ def _write_events(connection: Connection, messages: Sequence[Message]) -> None:
             events.setdefault(
                 key,
                 (
-                    e.vehicle_id, _at(e.time_us), e.kind, e.source, e.level, e.code, Jsonb(dict(e.data)),
+                    e.vehicle_id, _at(e.time_us), e.kind, e.source, e.level, plain_text(e.code),
+                    Jsonb(plain_json(dict(e.data))),
                     e.is_hist, sent, _at(message.received_us),
                 ),
             )  # fmt: skip
@@ -194,7 +196,8 @@ def _write_events(connection: Connection, messages: Sequence[Message]) -> None:
 
 
 def _code_row(vehicle_id: int, code: TroubleCode, *, is_hist: bool) -> tuple[Any, ...]:
-    return (vehicle_id, _at(code.time_us), code.ecu, code.code, code.status, is_hist, code.occurrences)
+    ecu, name = plain_text(code.ecu), plain_text(code.code)
+    return (vehicle_id, _at(code.time_us), ecu, name, code.status, is_hist, code.occurrences)
 
 
 def _write_births(connection: Connection, messages: Sequence[Message]) -> None:
@@ -207,7 +210,7 @@ def _write_births(connection: Connection, messages: Sequence[Message]) -> None:
         facts = told.setdefault(message.vehicle.vehicle_id, {"sent_us": head.sent_us, "time_zone": None})
         if head.sent_us < facts["sent_us"]:
             continue
-        facts |= {"sent_us": head.sent_us, "firmware": birth.firmware, "sent": _at(head.sent_us)}
+        facts |= {"sent_us": head.sent_us, "firmware": plain_text(birth.firmware), "sent": _at(head.sent_us)}
         if _is_time_zone(birth.time_zone):
             facts["time_zone"] = birth.time_zone
     for vehicle_id in sorted(told):
@@ -239,19 +242,15 @@ def _write_rejects(connection: Connection, rejects: Sequence[Reject]) -> None:
         "received": [_at(r.received_us) for r in found],
         "tenant": [r.tenant for r in found],
         "vin": [r.vin for r in found],
-        "topic": [_clean(r.topic) for r in found],
+        "topic": [plain_text(r.topic) for r in found],
         "reason": [r.reason for r in found],
-        "detail": [_clean(r.detail)[:1000] for r in found],
+        "detail": [plain_text(r.detail)[:1000] for r in found],
         "payload": [r.payload for r in found],
         "digest": digests,
         "is_retryable": [r.is_retryable for r in found],
         "seen_count": [counts[digest] for digest in digests],
     }
     connection.execute(_Q["insert_rejects"], values)
-
-
-def _clean(text: str) -> str:
-    return text.replace("\0", "\\0")
 
 
 def _write_log(connection: Connection, batch: Batch, result: BatchResult, slot: str) -> None:
@@ -271,7 +270,7 @@ def _write_log(connection: Connection, batch: Batch, result: BatchResult, slot: 
             "reject_count": result.reject_count,
             "row_count": result.row_count,
             "conflict_count": result.conflict_count,
-            "masked": Jsonb(dict(result.masked.most_common(200))),
+            "masked": Jsonb(plain_json(dict(result.masked.most_common(200)))),
             "families": sorted({t[1] for t in touched}),
             "vehicle_ids": number_array([t[0] for t in touched]),
             "vehicle_families": word_array([t[1] for t in touched]),

@@ -131,7 +131,7 @@ def test_fuzzed_payloads_through_broker_and_database_are_all_accounted_for(serve
         servers.wait_ready()
         time.sleep(RETAINED_S + 2)  # until then every status comes by two subscriptions
         warm = sound_tele(GOOD // 5)
-        count = _drain(servers, publisher, [*warm, *itertools.islice(publishable(rng), 5000)], 0).count
+        count = _drain(servers, publisher, [*warm, *itertools.islice(publishable(rng), 2 * GOOD)], 0).count
         warm_mb = ingest.rss_bytes() / MB
         alone = _drain(servers, publisher, sound_tele(GOOD, boot="alone"), count)
         bad = list(itertools.islice(publishable(rng), THROUGH_BROKER))

@@ -272,7 +272,9 @@ def test_stream_accounting_agrees_with_a_set_of_numbers(fleet: Pool, batches: li
 
 
 def test_a_poisoned_message_costs_only_itself(fleet: Pool, intake: Intake) -> None:
-    poison = head(2) | {"t": t(2), "kind": "impact", "data": {"note": "nul \0 is not text for PostgreSQL"}}
+    with fleet.connection() as connection:
+        connection.execute("ALTER TABLE vehicle_events ADD CHECK (kind <> 'impact')")
+    poison = head(2) | {"t": t(2), "kind": "impact"}
     items = [
         delivery(tele(0, [t(0)], speed=[1.0])),
         delivery(tele(1, [t(1)], speed=[1.0])),
@@ -284,6 +286,19 @@ def test_a_poisoned_message_costs_only_itself(fleet: Pool, intake: Intake) -> No
     assert rows(fleet, "SELECT count(*) FROM drive_readings") == [(3,)]
     assert rows(fleet, "SELECT reason, is_retryable FROM rejects") == [("refused", False)]
     assert rows(fleet, "SELECT missing::text, received_count FROM message_streams") == [("{}", 4)]
+
+
+def test_text_that_postgresql_cannot_hold_is_stored_in_writing(fleet: Pool, intake: Intake) -> None:
+    data = {"note": "nul \0 here", "n": float("nan"), "raw": b"\x01", "big": 1 << 20_000}
+    codes = [{"ecu": "B\0MS", "code": "P\0"}]
+    told = head(0) | {"t": t(2), "kind": "dtc", "data": data, "codes": codes}
+    feed(intake, replace(delivery(told, "event"), payload=cbor2.dumps(told)))
+
+    assert rows(fleet, "SELECT reason, detail FROM rejects") == []
+    assert rows(fleet, "SELECT code, data->>'note', data->>'n', data->>'raw' FROM vehicle_events") == [
+        ("P\\0", "nul \\0 here", None, "01")
+    ]
+    assert rows(fleet, "SELECT ecu, code FROM trouble_codes") == [("B\\0MS", "P\\0")]
 
 
 ALARM = head(0) | {"t": t(0), "kind": "alarm", "level": 3}
