@@ -756,12 +756,14 @@ def platforms_list(as_json: Json = False) -> None:
 
 vehicles_app = typer.Typer(no_args_is_help=True, help="Register, retire and transfer vehicles.")
 models_app = typer.Typer(no_args_is_help=True, help="Vehicle models: checked against DBC and catalogue.")
+stations_app = typer.Typer(no_args_is_help=True, help="Stations, technicians, parts, prices and labour.")
 owners_app = typer.Typer(no_args_is_help=True, help="What is kept about one person.")
 logins_app = typer.Typer(no_args_is_help=True, help="Logins of people.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys of programs.")
 for _group, _name in (
     (vehicles_app, "vehicles"),
     (models_app, "models"),
+    (stations_app, "stations"),
     (owners_app, "owners"),
     (logins_app, "logins"),
     (keys_app, "keys"),
@@ -964,6 +966,57 @@ def models_import(
         told = {model_id: asdict(found) for model_id, found in checks.items()}
         _print_json({"ok": is_ok, "models": told, "retried": asdict(retried) if retried else None})
     raise typer.Exit(0 if is_ok else 1)
+
+
+@stations_app.command("import")
+def stations_import(
+    files: Annotated[list[Path], typer.Argument(help="TOML as in data/reference, or .json; read together.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and tell, write nothing.")] = False,
+    partial_: Annotated[bool, typer.Option("--partial", help="Write the entries that are right.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring stations, parts, labour and jobs up to files, all or none; exit 1 if one is wrong."""
+    from data.network_import import import_network
+
+    texts: dict[str, str] = {}
+    for file in files:
+        try:
+            texts[str(file)] = file.read_text("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{str(file)!r}: cannot be read as UTF-8 ({error})") from error
+    with _connect() as connection:
+        report = import_network(connection, texts, tenant=TENANT, deed=_deed(), is_partial=partial_)
+        if dry_run or not report.is_written:
+            connection.rollback()
+    for problem in report.problems:
+        console.print(str(problem))
+    counts = {
+        what: {kind: len(keys) for kind, keys in by_kind.items()}
+        for what, by_kind in (("added", report.added), ("changed", report.changed))
+    }
+    is_written = report.is_written and not dry_run
+    told = ", ".join(f"{sum(by_kind.values()):,} {what}" for what, by_kind in counts.items())
+    console.print(
+        f"{'' if is_written else 'nothing is written; would be: '}{told},"
+        f" {report.unchanged:,} unchanged, {len(report.problems):,} wrong"
+    )
+    if as_json:
+        problems = [asdict(problem) for problem in report.problems]
+        more = {"unchanged": report.unchanged, "problems": problems, "written": is_written}
+        _print_json({**counts, **more})
+    raise typer.Exit(1 if report.problems else 0)
+
+
+@stations_app.command("export")
+def stations_export(
+    json_: Annotated[bool, typer.Option("--json", help="JSON instead of TOML.")] = False,
+) -> None:
+    """Write stations, parts, labour and jobs to standard output, as import reads them."""
+    from data.network_file import write_network
+    from data.network_import import export_network
+
+    with _connect() as connection:
+        sys.stdout.write(write_network(export_network(connection, tenant=TENANT), is_json=json_))
 
 
 @owners_app.command("export")

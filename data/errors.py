@@ -6,6 +6,8 @@ AnxinError
 ├── ReferenceDataError  a row of reference data breaks a rule; names file, row and field
 ├── FleetError          a vehicle, owner or fleet file is not what the command needs; names it
 │   └── FleetFileError  a fleet file cannot be read at all; names the header
+├── NetworkError        the service network is not what the command needs; names it
+│   └── NetworkFileError  a file of stations and parts cannot be read at all; names it
 ├── ExpositionError     metrics and health cannot be served; names the setting
 ├── TopicError          a topic is not of the Anxin grammar
 ├── VinError            a vehicle identification number breaks ISO 3779
@@ -44,6 +46,14 @@ class FleetError(AnxinError):
 
 class FleetFileError(FleetError):
     """A fleet file cannot be read."""
+
+
+class NetworkError(AnxinError):
+    """The service network is not what the command needs."""
+
+
+class NetworkFileError(NetworkError):
+    """A file of stations and parts cannot be read."""
 
 
 class ExpositionError(AnxinError):

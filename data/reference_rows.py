@@ -17,14 +17,14 @@ from msgspec import Meta, Struct
 from data.errors import ReferenceDataError
 from data.records import FailureMode
 
-_Text = Annotated[str, Meta(min_length=1)]
+Text = Annotated[str, Meta(min_length=1)]
 _Money = Annotated[Decimal, Meta()]
 _Weekday = Annotated[int, Meta(ge=1, le=7)]
 _Latitude = Annotated[float, Meta(ge=-90, le=90)]
 _Longitude = Annotated[float, Meta(ge=-180, le=180)]
 _Count = Annotated[int, Meta(ge=0)]
 _BayKind = Literal["tire", "lift", "hv", "quarantine", "any"]
-_Skill = Literal["T1", "T2", "HV2", "HV3"]
+Skill = Literal["T1", "T2", "HV2", "HV3"]
 _Kind = TypeVar("_Kind", bound=Struct)
 
 
@@ -47,26 +47,26 @@ class ShiftRow(Struct, forbid_unknown_fields=True):
 class BayRow(Struct, forbid_unknown_fields=True):
     """A work position and what it is fit for."""
 
-    name: _Text
+    name: Text
     kinds: list[_BayKind]
 
 
 class TechnicianRow(Struct, forbid_unknown_fields=True):
     """A technician with skills and shift."""
 
-    name: _Text
-    skills: list[_Skill]
+    name: Text
+    skills: list[Skill]
     shift: str
 
 
 class StationRow(Struct, forbid_unknown_fields=True):
     """A service station."""
 
-    code: _Text
-    name_en: _Text
-    name_zh: _Text
-    city: _Text
-    address: _Text
+    code: Text
+    name_en: Text
+    name_zh: Text
+    city: Text
+    address: Text
     lat: _Latitude
     lon: _Longitude
     has_hv_certificate: bool
@@ -91,9 +91,9 @@ class StationsFile(Struct, forbid_unknown_fields=True):
 class PartRow(Struct, forbid_unknown_fields=True):
     """A part and its price without tax."""
 
-    sku: _Text
-    name_en: _Text
-    name_zh: _Text
+    sku: Text
+    name_en: Text
+    name_zh: Text
     unit_price: _Money
 
 
@@ -106,11 +106,11 @@ class PartsFile(Struct, forbid_unknown_fields=True):
 class OperationRow(Struct, forbid_unknown_fields=True):
     """A labour operation."""
 
-    operation: _Text
-    name_en: _Text
-    name_zh: _Text
+    operation: Text
+    name_en: Text
+    name_zh: Text
     hours: _Money
-    skill: _Skill
+    skill: Skill
     bay_kind: _BayKind
     is_mobile: bool
 
@@ -124,7 +124,7 @@ class OperationsFile(Struct, forbid_unknown_fields=True):
 class JobPartRow(Struct, forbid_unknown_fields=True):
     """A part that a job needs."""
 
-    sku: _Text
+    sku: Text
     qty: Annotated[int, Meta(ge=1)]
 
 
@@ -146,14 +146,14 @@ class JobsFile(Struct, forbid_unknown_fields=True):
 class ModelRow(Struct, forbid_unknown_fields=True):
     """A vehicle model; ``dbc`` names a file in data/dbc."""
 
-    model_id: _Text
-    name: _Text
+    model_id: Text
+    name: Text
     chemistry: Literal["NCM", "LFP"]
     cell_count: Annotated[int, Meta(ge=1)]
     probe_count: _Count
     capacity_ah: Annotated[float, Meta(gt=0)]
     energy_kwh: Annotated[float, Meta(gt=0)]
-    wheels: list[_Text]
+    wheels: list[Text]
     placard_kpa: list[float]
     grid_s: Annotated[float, Meta(gt=0)] = 1.0
     dbc: str | None = None

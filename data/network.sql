@@ -1,0 +1,51 @@
+-- The service network as 'anxin stations' reads and writes it.
+
+-- fetch_parts --
+SELECT sku, name_en, name_zh, unit_price FROM parts WHERE tenant_id = %(tenant_id)s;
+
+-- fetch_operations --
+SELECT operation, name_en, name_zh, hours, skill, bay_kind, is_mobile FROM labour_operations
+WHERE tenant_id = %(tenant_id)s;
+
+-- fetch_jobs --
+SELECT failure_mode, operations, parts, needs_hv FROM repair_jobs WHERE tenant_id = %(tenant_id)s;
+
+-- fetch_stations --
+SELECT s.code, s.name_en, s.name_zh, s.city, s.address, s.lat, s.lon, s.has_hv_certificate, s.labour_rate,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('weekdays', jsonb_build_array(h.weekday), 'opens', h.opens,
+                                                     'closes', h.closes))
+                 FROM station_hours h WHERE h.station_id = s.station_id), '[]') AS hours,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('name', b.name, 'kinds', b.kinds, 'is_open', b.is_open))
+                 FROM bays b WHERE b.station_id = s.station_id), '[]') AS bays,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('name', t.name, 'skills', t.skills, 'is_active', t.is_active,
+                     'shift', coalesce((SELECT jsonb_agg(jsonb_build_object(
+                                            'weekdays', jsonb_build_array(x.weekday), 'starts', x.starts,
+                                            'ends', x.ends))
+                                        FROM shifts x WHERE x.technician_id = t.technician_id), '[]')))
+                 FROM technicians t WHERE t.station_id = s.station_id), '[]') AS technicians,
+       coalesce((SELECT jsonb_object_agg(p.sku, p.on_hand) FROM part_stock p
+                 WHERE p.station_id = s.station_id), '{}') AS stock,
+       s.time_zone, s.currency, s.tax_rate, s.is_active
+FROM stations s WHERE s.tenant_id = %(tenant_id)s;
+
+-- fetch_reserved --
+-- Locked: nobody reserves more between the check and the count that is written.
+SELECT s.code, p.sku, p.reserved FROM part_stock p JOIN stations s USING (station_id)
+WHERE s.tenant_id = %(tenant_id)s AND s.code = ANY(%(codes)s)
+ORDER BY p.station_id, p.sku FOR UPDATE OF p;
+
+-- set_station_active --
+UPDATE stations SET is_active = %(is_active)s WHERE station_id = %(station_id)s;
+
+-- close_bays --
+UPDATE bays SET is_open = name = ANY(%(open)s) WHERE station_id = %(station_id)s
+  AND is_open <> (name = ANY(%(open)s));
+
+-- rest_technicians --
+UPDATE technicians SET is_active = name = ANY(%(active)s) WHERE station_id = %(station_id)s
+  AND is_active <> (name = ANY(%(active)s));
+
+-- count_stock --
+INSERT INTO part_stock (station_id, sku, on_hand)
+SELECT %(station_id)s, sku, on_hand FROM unnest(%(skus)s::text[], %(counts)s::int[]) AS s (sku, on_hand)
+ON CONFLICT (station_id, sku) DO UPDATE SET on_hand = excluded.on_hand;
