@@ -13,6 +13,7 @@ from typing import Any
 from psycopg import errors, sql
 
 from data.db import Connection, load_queries
+from data.policies import kept_span, policed_span
 from data.rollups import FIVE_MINUTES, HOUR, Rollup, load_rollups, settle
 from data.settings import Settings
 from data.telemetry import HYPERTABLES, Edition
@@ -40,7 +41,7 @@ def note_debts(connection: Connection, settings: Settings, edition: Edition, *, 
     connection.execute(queries["start_cursor"])
     asked = {
         "families": [str(r.family) for r in load_rollups()],
-        "until": now - timedelta(days=settings.lateness_days) if edition is Edition.FULL else None,
+        "until": now - policed_span(settings) if edition is Edition.FULL else None,
         "now": now,
         "limit": _BATCHES,
     }
@@ -67,7 +68,7 @@ def pay_debts(
     done = 0
     for rollup in load_rollups():
         if edition is Edition.FULL:
-            done += _refresh(connection, rollup, settings, now)
+            done += _refresh(connection, rollup, settings, now, stop)
             continue
         while not stop.is_set() and (count := _settle_some(connection, rollup, now)):
             done += count
@@ -87,7 +88,7 @@ def _settle_some(connection: Connection, rollup: Rollup, now: datetime) -> int:
     ).fetchall()
     if not due:
         return 0
-    vehicle_ids = [row[0] for row in due]
+    vehicle_ids, seen = [row[0] for row in due], [row[3] for row in due]
     begins = [_floor(row[1], FIVE_MINUTES) for row in due]
     ends = [
         min(_floor(row[2], FIVE_MINUTES) + FIVE_MINUTES, begin + _LONGEST_PIECE)
@@ -101,37 +102,48 @@ def _settle_some(connection: Connection, rollup: Rollup, now: datetime) -> int:
             connection.execute(settle(rollup, relation), {**span, "low": min(low), "high": max(high)})
         connection.execute(
             queries["pay_debts"],
-            {"family": str(rollup.family), "vehicle_ids": vehicle_ids, "paid_to": ends},
+            {"family": str(rollup.family), "vehicle_ids": vehicle_ids, "seen": seen, "paid_to": ends},
         )
     return len(due)
 
 
-def _refresh(connection: Connection, rollup: Rollup, settings: Settings, now: datetime) -> int:
-    """Refresh continuous aggregates where rows came later than their policy looks back.
+def _refresh(
+    connection: Connection, rollup: Rollup, settings: Settings, now: datetime, stop: threading.Event
+) -> int:
+    """Refresh continuous aggregates where rows came later than their policy looks back, a day at a time.
 
-    TimescaleDB recomputes within the window only what has been written to since.
+    TimescaleDB recomputes within the window only what has been written to since. What readings or five
+    minutes have been deleted under is left as it is: a refresh would delete it too. The newest two hours are
+    the policy's: a bucket that is materialised before it is over hides what follows until the next refresh.
     """
     queries = load_queries("data", "maintenance.sql")
-    asked = {"family": str(rollup.family), "before": now - _LONG_AFTER}
+    asked: dict[str, Any] = {"family": str(rollup.family), "before": now - _LONG_AFTER}
     row = connection.execute(queries["fetch_debt_span"], asked).fetchone()
     if row is None or row[0] is None:
         return 0
-    begin, end = _floor(row[0], HOUR), _floor(row[1], HOUR) + HOUR
-    if kept_days := _kept_days(rollup, settings):
-        begin = max(begin, _floor(now - timedelta(days=kept_days) * 0.9, HOUR))
-    if begin < end:
+    seen_from = row[0]
+    begin = _floor(row[0], HOUR)
+    end = min(_floor(row[1], HOUR) + HOUR, _floor(now, HOUR) - HOUR)
+    if kept := kept_span(rollup, settings):
+        begin = max(begin, _floor(now - kept * 0.9, HOUR))
+    done = 0
+    while begin < end:
+        if stop.is_set():
+            return done
+        piece = {"begin": begin, "end": min(begin + _LONGEST_PIECE, end)}
         for relation in (rollup.five_minutes, rollup.hours):
             connection.execute(
                 sql.SQL(
                     "CALL refresh_continuous_aggregate({}, %(begin)s::timestamptz, %(end)s::timestamptz)"
                 ).format(sql.Literal(relation)),
-                {"begin": begin, "end": end},
+                piece,
             )
-    return connection.execute(queries["forget_debts"], {**asked, "paid_to": end}).rowcount
-
-
-def _kept_days(rollup: Rollup, settings: Settings) -> int:
-    return int(next(getattr(settings, t.retention) for t in HYPERTABLES if t.name == rollup.source))
+        begin = piece["end"]
+        connection.execute(queries["advance_debts"], {**asked, "seen_from": seen_from, "paid_to": begin})
+        seen_from = begin
+        done += 1
+    connection.execute(queries["forget_debts"], {**asked, "seen_from": seen_from})
+    return done
 
 
 def clear_away(

@@ -50,27 +50,34 @@ RETURNING (SELECT count(*) FROM batch);
 -- fetch_due_debts --
 -- Short spans wait a little, so that a vehicle on the road is rolled up every five minutes; long ones (a back-fill
 -- goes on) wait longer. The oldest spans first: neighbours share chunks.
-SELECT vehicle_id, time_from, time_to FROM rollup_debts
+SELECT vehicle_id, time_from, time_to, xmin::text FROM rollup_debts
 WHERE family = %(family)s
     AND noted_at <= CASE WHEN time_to - time_from < interval '2 hours' THEN %(short_before)s ELSE %(long_before)s END
 ORDER BY time_from LIMIT %(limit)s;
 
 -- pay_debts --
--- A debt that is paid in part begins later; one that is paid is gone.
+-- A debt that is paid in part begins later; one that is paid is gone. One that a migration has written to since it was
+-- read (xmin) reaches further back, or asks for columns that this process does not know: it stays.
 WITH paid AS (
-    SELECT * FROM unnest(%(vehicle_ids)s::int[], %(paid_to)s::timestamptz[]) AS p (vehicle_id, paid_to)
+    SELECT * FROM unnest(%(vehicle_ids)s::int[], %(seen)s::text[], %(paid_to)s::timestamptz[])
+        AS p (vehicle_id, seen, paid_to)
 ), gone AS (
     DELETE FROM rollup_debts d USING paid p
-    WHERE d.family = %(family)s AND d.vehicle_id = p.vehicle_id AND d.time_to < p.paid_to
+    WHERE d.family = %(family)s AND d.vehicle_id = p.vehicle_id AND d.xmin::text = p.seen AND d.time_to < p.paid_to
 )
 UPDATE rollup_debts d SET time_from = p.paid_to FROM paid p
-WHERE d.family = %(family)s AND d.vehicle_id = p.vehicle_id AND d.time_to >= p.paid_to;
+WHERE d.family = %(family)s AND d.vehicle_id = p.vehicle_id AND d.xmin::text = p.seen AND d.time_to >= p.paid_to;
 
 -- fetch_debt_span --
 SELECT min(time_from), max(time_to) FROM rollup_debts WHERE family = %(family)s AND noted_at <= %(before)s;
 
+-- advance_debts --
+-- What lies before ``seen_from`` was noted by a migration since the span was read.
+UPDATE rollup_debts SET time_from = %(paid_to)s
+WHERE family = %(family)s AND noted_at <= %(before)s AND time_from >= %(seen_from)s AND time_from < %(paid_to)s;
+
 -- forget_debts --
-DELETE FROM rollup_debts WHERE family = %(family)s AND noted_at <= %(before)s AND time_to < %(paid_to)s;
+DELETE FROM rollup_debts WHERE family = %(family)s AND noted_at <= %(before)s AND time_from >= %(seen_from)s;
 
 -- drop_chunks --
 SELECT count(*) FROM drop_chunks(%(relation)s, older_than => %(before)s::timestamptz);

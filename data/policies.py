@@ -83,12 +83,30 @@ def policy_statements(settings: Settings) -> Iterator[sql.Composed]:
             yield from _retention(relation, days)
 
 
-def _refresh_reach(rollup: Rollup, settings: Settings) -> timedelta:
-    """Return how far back a refresh looks: never to where the readings are gone already."""
-    table = next(t for t in HYPERTABLES if t.name == rollup.source)
-    kept_days = getattr(settings, table.retention)
+def policed_span(settings: Settings) -> timedelta:
+    """Return the age up to which the policies of continuous aggregates are sure to see a new row.
+
+    A row that is as old as the refresh window when it comes has left it before the next refresh.
+    """
     late = timedelta(days=settings.lateness_days)
-    return min(late, timedelta(days=kept_days) * 0.9) if kept_days else late
+    return late - min(timedelta(days=1), late / 2)
+
+
+def kept_span(rollup: Rollup, settings: Settings) -> timedelta | None:
+    """Return how long what both rollups are made from is kept; None: for ever.
+
+    Hours are made from five minutes: where these are gone, a refresh would empty the hours too.
+    """
+    table = next(t for t in HYPERTABLES if t.name == rollup.source)
+    days = [d for d in (getattr(settings, table.retention), settings.retention_days_five_minutes) if d]
+    return timedelta(days=min(days)) if days else None
+
+
+def _refresh_reach(rollup: Rollup, settings: Settings) -> timedelta:
+    """Return how far back a refresh looks: never to where what it reads is gone already."""
+    late = timedelta(days=settings.lateness_days)
+    kept = kept_span(rollup, settings)
+    return min(late, kept * 0.9) if kept else late
 
 
 def _retention(relation: str, days: int) -> Iterator[sql.Composed]:

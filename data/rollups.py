@@ -132,6 +132,9 @@ def settle(rollup: Rollup, relation: str) -> sql.Composed:
 
     Parameters: ``vehicle_ids``, ``time_from`` and ``time_to`` as parallel arrays (whole buckets, end not
     included), ``low`` and ``high`` as their bounds: constants keep the planner to the chunks in question.
+
+    A bucket never loses samples: where readings or five minutes are past their retention, a late row must not
+    replace what was rolled up from all of them.
     """
     is_hours = relation == rollup.hours
     source, time, width = (
@@ -146,7 +149,8 @@ def settle(rollup: Rollup, relation: str) -> sql.Composed:
         " FROM {source} r WHERE r.vehicle_id = d.vehicle_id"
         " AND r.{time} >= d.time_from AND r.{time} < d.time_to"
         " AND r.{time} >= %(low)s AND r.{time} < %(high)s GROUP BY {positions}) m"
-        " ON CONFLICT ({keys}, bucket) DO UPDATE SET {updates} WHERE t.* IS DISTINCT FROM excluded.*"
+        " ON CONFLICT ({keys}, bucket) DO UPDATE SET {updates}"
+        " WHERE t.samples <= excluded.samples AND t.* IS DISTINCT FROM excluded.*"
     ).format(
         relation=sql.Identifier(relation),
         names=_names(rollup.names),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -132,6 +133,58 @@ def test_rollups_of_many_days_equal_what_one_statement_says(connection: Connecti
         )
         differing = connection.execute(query.format(sql.Identifier(relation)), (unit,)).fetchone()
         assert differing == (0,), relation
+
+
+def test_a_late_row_past_the_retention_does_not_replace_what_was_rolled_up(connection: Connection) -> None:
+    old = NOW - timedelta(days=40)
+    drive(connection, 1, old, [10, 20, 30])
+    maintain(connection)
+    connection.execute("DELETE FROM drive_readings")  # past their retention
+
+    drive(connection, 1, old + timedelta(seconds=5), [99])
+    maintain(connection)
+
+    assert minutes(connection) == [(1, old, 3, 60.0, 3, 10.0, 30.0)]
+    assert minutes(connection, "drive_hours") == minutes(connection)
+    assert connection.execute("SELECT count(*) FROM rollup_debts").fetchone() == (0,)
+
+
+def test_an_hour_outlives_the_five_minutes_it_was_made_from(connection: Connection) -> None:
+    old = NOW - timedelta(days=40)
+    drive(connection, 1, old, [10, 20, 30], step_s=600)
+    maintain(connection)
+    clear(connection, Settings(retention_days_five_minutes=30))
+    if minutes(connection):  # whole chunks go, and this one is not past its time
+        connection.execute("DELETE FROM drive_five_minutes")
+
+    drive(connection, 1, old + timedelta(seconds=605), [99])
+    maintain(connection)
+
+    assert minutes(connection, "drive_hours") == [(1, old, 3, 60.0, 3, 10.0, 30.0)]
+
+
+def test_a_debt_that_a_migration_notes_during_a_rollup_is_paid_too(
+    connection: Connection, database_url: str
+) -> None:
+    drive(connection, 1, NOW, [10])
+    connection.execute(
+        "INSERT INTO drive_readings (vehicle_id, time, speed) VALUES (1, %s, 7)", (NOW - timedelta(hours=5),)
+    )
+    waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'drive_five_minutes'::regclass LIMIT 1"
+    with connect(database_url) as migration:
+        migration.execute("LOCK TABLE drive_five_minutes IN ACCESS EXCLUSIVE MODE")
+        rollup = threading.Thread(target=maintain, args=(connection,))
+        rollup.start()
+        deadline = time.monotonic() + 10
+        while migration.execute(waiting).fetchone() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        migration.execute(
+            "UPDATE rollup_debts SET time_from = %s, noted_at = '-infinity'", (NOW - timedelta(hours=5),)
+        )
+    rollup.join()
+
+    assert [row[1] for row in minutes(connection)] == [NOW - timedelta(hours=5), NOW]
+    assert connection.execute("SELECT count(*) FROM rollup_debts").fetchone() == (0,)
 
 
 def test_tires_are_rolled_up_wheel_by_wheel_and_dbc_signals_by_name(connection: Connection) -> None:

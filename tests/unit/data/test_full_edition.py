@@ -14,7 +14,7 @@ from psycopg import sql
 from data.db import Connection
 from data.errors import SchemaError
 from data.maintenance import clear_away, note_debts, pay_debts
-from data.policies import ensure_policies
+from data.policies import ensure_policies, policy_statements
 from data.rollups import load_rollups
 from data.settings import Settings
 from data.telemetry import Edition
@@ -125,7 +125,7 @@ def test_only_rows_later_than_the_policies_look_are_noted_and_refreshed() -> Non
     pay_debts(taken(connection), Settings(), Edition.FULL, now=NOW, stop=threading.Event())
 
     (asked,) = [asked for text, asked in connection.told if "touched AS" in text]
-    assert asked["until"] == NOW - timedelta(days=8)
+    assert asked["until"] == NOW - timedelta(days=7)  # the policies' last day is ours too
     called = [(text, asked) for text, asked in connection.told if text.startswith("CALL")]
     assert [text for text, _ in called] == [
         f"CALL refresh_continuous_aggregate('{name}', %(begin)s::timestamptz, %(end)s::timestamptz)"
@@ -144,9 +144,59 @@ def test_a_refresh_does_not_reach_to_where_readings_are_gone() -> None:
     settings = Settings(retention_days_drive=20)
     pay_debts(taken(connection), settings, Edition.FULL, now=NOW, stop=threading.Event())
 
+    first: dict[str, datetime] = {}
+    for text, asked in connection.told:
+        if text.startswith("CALL"):
+            first.setdefault(text.split("'")[1], asked["begin"])
+    assert first.pop("drive_five_minutes") == first.pop("drive_hours") == NOW - timedelta(days=18)
+    assert set(first.values()) == {NOW - timedelta(days=50)}
+    assert len(first) == 4
+
+
+def test_a_refresh_does_not_reach_to_where_five_minutes_are_gone() -> None:
+    span = (NOW - timedelta(days=50), NOW - timedelta(days=10))
+    connection = WritesDown({"min(time_from), max(time_to)": span})
+    settings = Settings(retention_days_five_minutes=20)
+
+    pay_debts(taken(connection), settings, Edition.FULL, now=NOW, stop=threading.Event())
+    told = [
+        sql_text.as_string(None) for sql_text in policy_statements(Settings(retention_days_five_minutes=5))
+    ]
+
     begins = [asked["begin"] for text, asked in connection.told if text.startswith("CALL")]
-    assert begins[:2] == [NOW - timedelta(days=18)] * 2
-    assert begins[2:] == [NOW - timedelta(days=50)] * 4
+    assert min(begins) == NOW - timedelta(days=18)
+    reaches = [text for text in told if "add_continuous_aggregate_policy" in text]
+    assert len(reaches) == 6
+    assert all("start_offset => interval '108 hours'" in text for text in reaches)
+
+
+def test_a_refresh_goes_a_day_at_a_time_remembers_where_it_is_and_leaves_the_newest_to_the_policies() -> None:
+    connection = WritesDown({"min(time_from), max(time_to)": (NOW - timedelta(days=2, hours=6), NOW)})
+
+    pay_debts(taken(connection), Settings(), Edition.FULL, now=NOW, stop=threading.Event())
+
+    told = [
+        (text, asked)
+        for text, asked in connection.told
+        if "drive_five" in text or ("rollup_debts" in text and asked.get("family") == "drive")
+    ]
+    pieces = [(asked["begin"], asked["end"]) for text, asked in told if text.startswith("CALL")]
+    begin = NOW - timedelta(days=2, hours=6)
+    day, end = timedelta(days=1), NOW - timedelta(hours=1)
+    assert pieces == [(begin, begin + day), (begin + day, begin + 2 * day), (begin + 2 * day, end)]
+    seen = [(a["seen_from"], a["paid_to"]) for text, a in told if text.lstrip("- ").find("SET time_from") > 0]
+    assert seen == pieces  # what was noted behind our back before a piece is not forgotten
+    forgotten = [asked["seen_from"] for text, asked in told if "DELETE" in text]
+    assert forgotten == [end]
+
+
+def test_a_refresh_that_is_stopped_keeps_its_debts() -> None:
+    connection = WritesDown({"min(time_from), max(time_to)": (NOW - timedelta(days=20), NOW)})
+    stop = threading.Event()
+    stop.set()
+
+    assert pay_debts(taken(connection), Settings(), Edition.FULL, now=NOW, stop=stop) == 0
+    assert connection.texts("DELETE FROM rollup_debts") + connection.texts("CALL") == []
 
 
 def test_telemetry_is_left_to_the_policies_and_the_rest_is_cleared_away() -> None:
