@@ -140,11 +140,11 @@ WITH batch AS (
         is_online = coalesce(c.is_online, s.is_online)
     FROM capped c
     WHERE s.vehicle_id = c.vehicle_id AND s.boot = c.boot
-    RETURNING c.vehicle_id, c.boot, c.received,
+    RETURNING c.vehicle_id, c.boot,
         c.message_count - c.repaired - c.advanced - c.unbelieved AS duplicates, c.repaired, c.was_online,
         c.is_online AS now_online
 )
-SELECT vehicle_id, boot, received, duplicates, repaired, was_online, now_online FROM merged
+SELECT vehicle_id, boot, duplicates, repaired, was_online, now_online FROM merged
 WHERE duplicates <> 0 OR repaired <> 0 OR now_online IS DISTINCT FROM was_online
 ORDER BY vehicle_id, boot
 
@@ -154,14 +154,40 @@ UPDATE message_streams s SET is_online = false
 FROM unnest(%(vehicle_id)s::int[], %(boot)s::text[]) AS b (vehicle_id, boot)
 WHERE s.vehicle_id = b.vehicle_id AND s.boot <> b.boot AND s.is_online
 
--- insert_event --
+-- insert_events --
 INSERT INTO vehicle_events (vehicle_id, time, kind, source, level, code, data, is_hist, sent, received)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+SELECT vehicle_id, time, kind, source, level, code, data::jsonb, is_hist, sent, received
+FROM unnest(
+    %(vehicle_id)s::int[], %(time)s::timestamptz[], %(kind)s::text[], %(source)s::text[], %(level)s::smallint[],
+    %(code)s::text[], %(data)s::text[], %(is_hist)s::boolean[], %(sent)s::timestamptz[], %(received)s::timestamptz[]
+) AS e (vehicle_id, time, kind, source, level, code, data, is_hist, sent, received)
+ORDER BY vehicle_id, time, kind, source, code
 ON CONFLICT (vehicle_id, time, kind, source, code) DO NOTHING
 
--- insert_trouble_code --
+-- insert_other_events --
+-- Those of the same whose key another event has. The bounds are constants, so that other chunks are not read.
+INSERT INTO vehicle_events (vehicle_id, time, kind, source, level, code, data, is_hist, sent, received)
+SELECT vehicle_id, time, kind, source, level, code || '~' || checksum, data::jsonb, is_hist, sent, received
+FROM unnest(
+    %(vehicle_id)s::int[], %(time)s::timestamptz[], %(kind)s::text[], %(source)s::text[], %(level)s::smallint[],
+    %(code)s::text[], %(data)s::text[], %(is_hist)s::boolean[], %(sent)s::timestamptz[], %(received)s::timestamptz[],
+    %(checksum)s::text[]
+) AS e (vehicle_id, time, kind, source, level, code, data, is_hist, sent, received, checksum)
+WHERE kind <> 'birth' AND NOT EXISTS (
+    SELECT FROM vehicle_events s
+    WHERE s.time BETWEEN %(time_from)s::timestamptz AND %(time_to)s::timestamptz
+        AND (s.vehicle_id, s.time, s.kind, s.source, s.code) = (e.vehicle_id, e.time, e.kind, e.source, e.code)
+        AND s.level = e.level AND s.data = e.data::jsonb)
+ORDER BY vehicle_id, time, kind, source, code, checksum
+ON CONFLICT (vehicle_id, time, kind, source, code) DO NOTHING
+
+-- insert_trouble_codes --
 INSERT INTO trouble_codes AS t (vehicle_id, time, ecu, code, status, is_hist, occurrence_count)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+SELECT * FROM unnest(
+    %(vehicle_id)s::int[], %(time)s::timestamptz[], %(ecu)s::text[], %(code)s::text[], %(status)s::smallint[],
+    %(is_hist)s::boolean[], %(occurrence_count)s::smallint[]
+) AS c (vehicle_id, time, ecu, code, status, is_hist, occurrence_count)
+ORDER BY vehicle_id, time, ecu, code
 ON CONFLICT (vehicle_id, time, ecu, code) DO UPDATE SET status = excluded.status
 WHERE t.status IS NULL AND excluded.status IS NOT NULL
 

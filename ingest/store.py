@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,11 +19,12 @@ from psycopg.types.json import Jsonb
 from data.db import CHANNEL_BATCHES, Connection, Pool, load_queries, notify, transaction
 from data.errors import DatabaseError
 from data.locks import LOCK_BATCH_LOG
-from data.records import Family, Vin
+from data.records import Vin
 from ingest.assemble import Assembled, FamilyBatch
 from ingest.literals import flag_array, number_array, time_array, word_array
-from ingest.messages import Message, Model, Reject, TroubleCode, Vehicle
+from ingest.messages import Message, Model, Reject, Vehicle
 from ingest.plain_json import plain_json, plain_text
+from ingest.store_events import EventRow, insert_events, touched_by_events, write_events
 from ingest.store_quality import write_quality
 from ingest.store_rows import touched_vehicles, write_rows
 from ingest.streams import LARGEST_LEAP, MISSING_RANGES, StreamPart, collect_streams
@@ -103,7 +105,7 @@ def write_batch(connection: Connection, batch: Batch, *, slot: str) -> BatchResu
         result.rows[str(family)] += counts.row_count
         result.late_row_count += counts.late_row_count
         result.conflict_count += counts.conflict_count
-    _write_events(connection, batch.messages)
+    write_events(connection, batch.messages)
     _write_births(connection, batch.messages)
     _write_rejects(connection, batch.rejects)
     newest_us = max((m.received_us for m in batch.messages), default=0)
@@ -149,55 +151,35 @@ def _write_streams(connection: Connection, streams: Sequence[StreamPart], result
     connection.execute(_Q["insert_streams"], values)
     connection.execute(_Q["lock_streams"], values)
     turned = []
-    for vehicle_id, boot, received, duplicates, repaired, was_online, now_online in connection.execute(
+    received_us = {(s.vehicle_id, s.boot): s.received_us for s in streams}
+    for vehicle_id, boot, duplicates, repaired, was_online, now_online in connection.execute(
         _Q["merge_streams"], values
     ):
         result.duplicate_count += duplicates
         result.repaired_count += repaired
         if now_online is not None and now_online != was_online:
-            kind = "online" if now_online else "offline"
+            at_us = received_us[vehicle_id, boot]
             turned.append(
-                (vehicle_id, received, kind, "status", 0, boot, Jsonb({"boot": boot}), False, None, received)
+                EventRow(
+                    vehicle_id=vehicle_id,
+                    time_us=at_us,
+                    kind="online" if now_online else "offline",
+                    source="status",
+                    code=boot,
+                    level=0,
+                    data=json.dumps({"boot": boot}),
+                    is_hist=False,
+                    sent_us=None,
+                    received_us=at_us,
+                )
             )
-    if turned:
-        connection.cursor().executemany(_Q["insert_event"], turned)
+    insert_events(connection, turned)
     online = [s for s in streams if s.is_online]
     if online:
         connection.execute(
             _Q["close_older_boots"],
             {"vehicle_id": [s.vehicle_id for s in online], "boot": [s.boot for s in online]},
         )
-
-
-def _write_events(connection: Connection, messages: Sequence[Message]) -> None:
-    events: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    codes: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    for message in messages:
-        sent = None if message.envelope is None else _at(message.envelope.sent_us)
-        is_hist = bool(message.envelope and message.envelope.is_hist)
-        for e in message.events:
-            key = (e.vehicle_id, e.time_us, e.kind, e.source, e.code)
-            events.setdefault(
-                key,
-                (
-                    e.vehicle_id, _at(e.time_us), e.kind, e.source, e.level, plain_text(e.code),
-                    Jsonb(plain_json(dict(e.data))),
-                    e.is_hist, sent, _at(message.received_us),
-                ),
-            )  # fmt: skip
-        for c in message.codes:
-            vehicle_id = message.vehicle.vehicle_id
-            code_key = (vehicle_id, c.time_us, c.ecu, c.code)
-            codes.setdefault(code_key, _code_row(vehicle_id, c, is_hist=is_hist))
-    if events:
-        connection.cursor().executemany(_Q["insert_event"], [events[k] for k in sorted(events)])
-    if codes:
-        connection.cursor().executemany(_Q["insert_trouble_code"], [codes[k] for k in sorted(codes)])
-
-
-def _code_row(vehicle_id: int, code: TroubleCode, *, is_hist: bool) -> tuple[Any, ...]:
-    ecu, name = plain_text(code.ecu), plain_text(code.code)
-    return (vehicle_id, _at(code.time_us), ecu, name, code.status, is_hist, code.occurrences)
 
 
 def _write_births(connection: Connection, messages: Sequence[Message]) -> None:
@@ -259,7 +241,7 @@ def _write_log(connection: Connection, batch: Batch, result: BatchResult, slot: 
         for family in sorted(batch.assembled.families)
         for touch in touched_vehicles(batch.assembled.families[family])
     ]
-    touched += _touched_events(batch.messages)
+    touched += touched_by_events(batch.messages)
     connection.execute(_Q["lock_batch_log"], (LOCK_BATCH_LOG,))
     row = connection.execute(
         _Q["insert_batch"],
@@ -281,16 +263,6 @@ def _write_log(connection: Connection, batch: Batch, result: BatchResult, slot: 
     ).fetchone()
     result.batch_id = int(row[0]) if row else 0
     notify(connection, CHANNEL_BATCHES, str(result.batch_id))
-
-
-def _touched_events(messages: Sequence[Message]) -> list[tuple[int, str, int, int, bool]]:
-    spans: dict[int, tuple[int, int, bool]] = {}
-    for event in (e for m in messages for e in m.events):
-        low, high, is_live = spans.get(event.vehicle_id, (event.time_us, event.time_us, False))
-        spans[event.vehicle_id] = (
-            min(low, event.time_us), max(high, event.time_us), is_live or not event.is_hist
-        )  # fmt: skip
-    return [(v, str(Family.EVENT), *spans[v]) for v in sorted(spans)]
 
 
 def _at(time_us: int) -> datetime:

@@ -113,7 +113,7 @@ def decode_frame(frame: bytes) -> GbtFrame:
             signature, faults = _read_signature(cursor)
             rejects += faults
         events += _alarm_events(contents, time_us)
-        events += _kept_bytes(contents.oem_blocks, signature, time_us)
+        events += _kept_blocks(contents.oem_blocks, time_us)
     elif command in TIMED and data:
         time_us = _read_time(data)
     if command in READERS and response == IS_COMMAND and data and time_us is not None:
@@ -201,27 +201,21 @@ def _alarm_events(contents: Contents, time_us: int) -> list[VehicleEvent]:
     return [_event("alarm", time_us, data, level=level, code=code) for level, code, data in contents.alarms]
 
 
-def _kept_bytes(
-    blocks: Sequence[tuple[int, bytes]], signature: Signature | None, time_us: int
-) -> list[VehicleEvent]:
-    """Return the events that keep what is not read: the maker's blocks of a frame, and its signature.
+def _kept_blocks(blocks: Sequence[tuple[int, bytes]], time_us: int) -> list[VehicleEvent]:
+    """Return the event that keeps the maker's blocks of a frame; at most one.
 
-    Their codes are checksums of what they hold: the same frame sent again is the same event, two frames of
-    one second are two.
+    Its code is a checksum of what it holds: the same frame sent again is the same event, two frames of one
+    second are two. A signature is not kept: without the bytes it was made of nobody can check it.
     """
-    events = []
-    if blocks:
-        code = zlib.crc32(b"".join(bytes([kind]) + body for kind, body in blocks))
-        room, shown = _MOST_OEM_BYTES, []
-        for kind, body in blocks:
-            kept = body[:room]
-            room -= len(kept)
-            shown.append({"type": f"{kind:02X}", "bytes": len(body), "hex": kept.hex()})
-        events.append(_event("oem_block", time_us, {"blocks": shown}, code=f"{code:08X}"))
-    if signature is not None:
-        code = zlib.crc32(signature.r + signature.s)
-        events.append(_event("signature", time_us, signature.as_data(), code=f"{code:08X}"))
-    return events
+    if not blocks:
+        return []
+    code = zlib.crc32(b"".join(bytes([kind]) + body for kind, body in blocks))
+    room, shown = _MOST_OEM_BYTES, []
+    for kind, body in blocks:
+        kept = body[:room]
+        room -= len(kept)
+        shown.append({"type": f"{kind:02X}", "bytes": len(body), "hex": kept.hex()})
+    return [_event("oem_block", time_us, {"blocks": shown}, code=f"{code:08X}")]
 
 
 def _event(

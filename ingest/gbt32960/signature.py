@@ -1,4 +1,4 @@
-"""The signature at the end of a frame of 2025 (GB/T 32960.3-2025 §7.2.2, table 8): kept, not verified."""
+"""The signature at the end of a frame of 2025 (GB/T 32960.3-2025 §7.2.2, table 8): read, not verified."""
 
 from __future__ import annotations
 

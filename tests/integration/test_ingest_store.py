@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from typing import Any
 
 import cbor2
@@ -676,3 +678,49 @@ def test_binary_copy_reads_back_what_was_written(pool: Pool, table: list[tuple[A
         assert (number, known(double), element_wise(array), text, flag) == (have[0], *have[2:6])
         assert known(real) == (None if have[1] is None else float(np.float32(have[1])))
         assert epoch + timedelta(microseconds=time_us) == have[6]
+
+
+def test_alarms_of_one_instant_are_all_kept_whatever_they_share(fleet: Pool, intake: Intake) -> None:
+    def alarm(seq: int, level: int, wheel: str) -> dict[str, Any]:
+        data = {"failure_mode": "tire_puncture", "component": wheel}
+        return head(seq) | {"t": t(0), "kind": "alarm", "level": level, "data": data}
+
+    told = [alarm(0, 2, "tire front-left"), alarm(1, 2, "tire rear-left"), alarm(2, 3, "tire rear-left")]
+    codes = [0x00010003, 0x00010004, 0x00010003]
+    frames = [
+        gbt_frame(VIN, t(1) // 1000, b"\x07\x02" + struct.pack(">IBI", 0x400, 1, code) + bytes(3))
+        for code in codes
+    ]
+    for _ in range(2):
+        feed(intake, *[delivery(a, "event") for a in told[:2]])
+        for item in (*[delivery(a, "event") for a in told[1:]], *[delivery(f, "gbt32960") for f in frames]):
+            feed(intake, item)
+
+    stored = (
+        "SELECT level, data->>'component', data->'codes'->'battery'->>0 FROM vehicle_events ORDER BY 2, 1, 3"
+    )
+    assert rows(fleet, stored) == [
+        (2, "tire front-left", None),
+        (2, "tire rear-left", None),
+        (3, "tire rear-left", None),
+        (2, None, "00010003"),
+        (2, None, "00010004"),
+    ]
+    assert rows(fleet, "SELECT count(*) FROM vehicle_events WHERE code LIKE '00000400%'") == [(2,)]
+
+
+def test_maker_blocks_are_kept_and_wake_nobody(fleet: Pool, intake: Intake) -> None:
+    feed(intake, delivery(gbt_frame(VIN, t(1) // 1000, b"\x80\x00\x02\xab\xcd"), "gbt32960"))
+
+    assert rows(fleet, "SELECT kind, data->'blocks'->0->>'hex' FROM vehicle_events") == [
+        ("oem_block", "abcd")
+    ]
+    assert rows(fleet, "SELECT families FROM ingest_batches") == [([],)]
+
+
+def gbt_frame(vin: str, at_s: int, blocks: bytes) -> bytes:
+    """Return a frame of 2016 with real-time data."""
+    at = datetime.fromtimestamp(at_s + 8 * 3600, UTC)
+    unit = bytes([at.year - 2000, at.month, at.day, at.hour, at.minute, at.second]) + blocks
+    checked = struct.pack(">BB17sBH", 2, 0xFE, vin.encode(), 1, len(unit)) + unit
+    return b"##" + checked + bytes([reduce(lambda x, y: x ^ y, checked)])

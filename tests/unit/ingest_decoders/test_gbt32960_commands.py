@@ -102,13 +102,13 @@ def test_makers_bytes_kept_of_one_frame_are_bounded_and_the_true_length_is_told(
     ]
 
 
-def test_signature_of_2025_is_kept(gbt: Any) -> None:
+def test_signature_of_2025_is_read_and_makes_no_event(gbt: Any) -> None:
     frame = decode_frame(gbt.build(gbt.TIME + b"\xff\x02\x00\x02\x0a\x0b\x00\x01\x0c", start=b"$$"))
 
     assert not frame.rejects
-    assert [(e.kind, e.data) for e in frame.events] == [
-        ("signature", {"algorithm": "RSA", "r": "0a0b", "s": "0c"})
-    ]
+    assert frame.signature is not None
+    assert frame.signature.as_data() == {"algorithm": "RSA", "r": "0a0b", "s": "0c"}
+    assert not frame.events, "a fleet of 2025 signs every frame"
 
 
 @pytest.mark.parametrize(

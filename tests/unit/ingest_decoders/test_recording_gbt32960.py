@@ -25,7 +25,7 @@ def test_hex_lines_and_json_lines_read_alike(gbt: Any, tmp_path: Path) -> None:
     assert first.rows == 7
     assert first.has_position
     assert first.raw_frames == [bytes.fromhex(vector) for vector in gbt.VECTORS.values()]
-    assert [event.kind for event in first.events] == ["login", "alarm", "alarm", "signature"]
+    assert [event.kind for event in first.events] == ["login", "alarm", "alarm"]
 
 
 def test_frames_of_one_instant_merge_and_conflicts_are_counted(gbt: Any, tmp_path: Path) -> None:
