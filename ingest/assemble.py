@@ -164,21 +164,15 @@ def _decode_can(
     meta: _Meta,
     result: Assembled,
 ) -> tuple[list[tuple[IntArray, IntArray, npt.NDArray[np.str_], FloatArray]], list[tuple[int, TroubleCode]]]:
-    by_model: dict[tuple[str, int], list[int]] = {}
+    by_model: dict[str, list[int]] = {}
     for i, message in enumerate(messages):
         if message.can is not None:
-            key = (message.vehicle.model.model_id, message.can.data.shape[1])
-            by_model.setdefault(key, []).append(i)
+            by_model.setdefault(message.vehicle.model.model_id, []).append(i)
     extra = []
     codes: list[tuple[int, TroubleCode]] = []
     for indices in by_model.values():
         frames = [c for i in indices if (c := messages[i].can) is not None]
-        joined = CanFrames(
-            np.concatenate([f.time_us for f in frames]),
-            np.concatenate([f.can_id for f in frames]),
-            np.concatenate([f.length for f in frames]),
-            np.concatenate([f.data for f in frames]),
-        )
+        joined = CanFrames.join(frames)
         owner = np.repeat(np.array(indices, np.int64), [len(f.time_us) for f in frames])
         try:
             parts, unmapped, masked, found = can_decode(

@@ -126,6 +126,23 @@ class CanFrames:
         """Return some of the frames."""
         return CanFrames(self.time_us[rows], self.can_id[rows], self.length[rows], self.data[rows])
 
+    @classmethod
+    def join(cls, parts: Sequence[CanFrames]) -> CanFrames:
+        """Return all parts, in this order and of the widest one's width; there must be at least one."""
+        if len(parts) == 1:
+            return parts[0]
+        data = np.zeros((sum(len(p.data) for p in parts), max(p.data.shape[1] for p in parts)), np.uint8)
+        end = 0
+        for part in parts:
+            begin, end = end, end + len(part.data)
+            data[begin:end, : part.data.shape[1]] = part.data
+        return cls(
+            np.concatenate([part.time_us for part in parts]),
+            np.concatenate([part.can_id for part in parts]),
+            np.concatenate([part.length for part in parts]),
+            data,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TroubleCode:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -16,17 +15,9 @@ from ingest.can.decoder import CanDecoded, CanDecoder
 from ingest.messages import CanFrames
 from ingest.transport.codes import ReportedCode
 from ingest.transport.frames import Frames
-from ingest.transport.plan import build_plan
+from ingest.transport.plan import TransportPlan, build_plan
 from ingest.transport.receiver import TransportReceiver
-from ingest.transport.standard import (
-    STANDARDS,
-    read_standard,
-    standard_groups,
-    standard_map,
-    standard_messages,
-)
-
-_SignalMap = Mapping[str, Mapping[str, Any]]
+from ingest.transport.standard import SignalMap, read_standard, split_map, standard_groups, standard_map
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +52,7 @@ class BusDecoder:
     def __init__(
         self,
         dbc_text: str | None,
-        signal_map: _SignalMap,
+        signal_map: SignalMap,
         *,
         grid_s: float,
         cell_count: int,
@@ -72,7 +63,7 @@ class BusDecoder:
         database = None if dbc_text is None else parse_dbc(dbc_text)
         plan = build_plan(database, reads_j1939=reads_j1939)
 
-        def build(text: str, signals: _SignalMap, j1939_ids: Collection[int]) -> CanDecoder:
+        def build(text: str, signals: SignalMap, j1939_ids: Collection[int]) -> CanDecoder:
             return CanDecoder(
                 text,
                 signals,
@@ -83,7 +74,7 @@ class BusDecoder:
                 j1939_ids=j1939_ids,
             )
 
-        own, of_standard = _split_map(
+        own, of_standard = split_map(
             signal_map, {message.name for message in database.messages} if database else set()
         )
         taken = {str(entry.get("alias")) for entry in signal_map.values()}
@@ -97,6 +88,7 @@ class BusDecoder:
         # Built when the first of their frames comes: most vehicles send none.
         self._obd = cache(lambda: build(read_standard("obd"), maps["obd"], ()))
         self._j1939 = cache(lambda: build(read_standard("j1939"), maps["j1939"], groups))
+        self._is_shared = self.own is not None and _feeds_twice(self.own, plan)
         for name, build_standard in (("obd", self._obd), ("j1939", self._j1939)):
             if of_standard[name]:  # a wrong entry is to be refused now
                 build_standard()
@@ -112,16 +104,19 @@ class BusDecoder:
                 the grid; None: each message has rows of its own.
         """
         received = self.receiver.receive(index, frames)
+        own = [received.plain, received.whole]
+        if self._is_shared:  # in one call, so that the last value counts whichever way it came
+            own = [Frames.join(own)]
         parts: list[CanDecoded] = []
         indices: list[IntArray] = []
         masked: Counter[str] = Counter(received.counts)
         counts: Counter[str] = Counter()
         unknown: Counter[int] = Counter()
         for decoder, of in (
-            (self.own, received.plain),
-            (self.own, received.whole),
-            (self._obd() if received.obd.index.size else None, received.obd),
+            *((self.own, some) for some in own),
+            # Where both tell the same the first counts: J1939 has the finer steps.
             (self._j1939() if received.j1939.index.size else None, received.j1939),
+            (self._obd() if received.obd.index.size else None, received.obd),
         ):
             if not of.index.size:
                 continue
@@ -151,14 +146,14 @@ def _count_ids(of: Frames) -> dict[int, int]:
     return dict(zip(ids.tolist(), counts.tolist(), strict=True))
 
 
-def _split_map(
-    signal_map: _SignalMap, own: set[str]
-) -> tuple[dict[str, Mapping[str, Any]], dict[str, dict[str, Mapping[str, Any]]]]:
-    """Return the entries of the DBC's own messages, and by standard those that only it defines."""
-    rest: dict[str, Mapping[str, Any]] = {}
-    found: dict[str, dict[str, Mapping[str, Any]]] = {name: {} for name in STANDARDS}
-    for signal, entry in signal_map.items():
-        message = signal.split(".")[0]
-        of = [name for name in STANDARDS if message in standard_messages(name) and message not in own]
-        (found[of[0]] if of else rest)[signal] = entry
-    return rest, found
+def _feeds_twice(decoder: CanDecoder, plan: TransportPlan) -> bool:
+    """Tell whether single frames and joined payloads feed one element of one alias."""
+    groups = frozenset(plan.groups.values())
+    ways: dict[tuple[str, int], set[bool]] = {}
+    for can_id, message in decoder.messages.items():
+        is_long = can_id in groups and any(signal.needed > 8 for signal in message.signals)
+        for target in (signal.target for signal in message.signals):
+            if target is not None:
+                is_joined = can_id in plan.isotp or is_long
+                ways.setdefault((target.signal.alias, target.index), set()).add(is_joined)
+    return any(len(found) > 1 for found in ways.values())

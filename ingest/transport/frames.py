@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from data.records import BoolArray, IntArray
 from ingest.messages import CanFrames
-from ingest.transport.segments import Bytes, Payloads
+from ingest.transport.segments import Payloads
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,8 @@ class Frames:
         some = [part for part in parts if part.index.size]
         if len(some) < 2:
             return some[0] if some else parts[0]
-        width = max(part.frames.data.shape[1] for part in some)
-
-        def widened(data: Bytes) -> Bytes:
-            return data if data.shape[1] == width else np.pad(data, ((0, 0), (0, width - data.shape[1])))
-
         return Frames(
-            np.concatenate([part.index for part in some]),
-            CanFrames(
-                np.concatenate([part.frames.time_us for part in some]),
-                np.concatenate([part.frames.can_id for part in some]),
-                np.concatenate([part.frames.length for part in some]),
-                np.concatenate([widened(part.frames.data) for part in some]),
-            ),
+            np.concatenate([part.index for part in some]), CanFrames.join([part.frames for part in some])
         )
 
     def take(self, rows: IntArray | BoolArray) -> Frames:

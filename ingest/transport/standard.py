@@ -20,6 +20,7 @@ OBD_ID = 0x7E8
 OBD_29_BASE, OBD_29_MASK = 0x98DA_F100, 0xFFFF_FF00
 
 STANDARDS = ("obd", "j1939")
+SignalMap = Mapping[str, Mapping[str, Any]]
 
 _OBD_MAP: Mapping[str, str] = {
     "OBD2.VehicleSpeed": "speed",
@@ -106,3 +107,21 @@ def standard_map(name: str, *, wheel_count: int, taken: Collection[str]) -> dict
                     found[f"TIRE.{signal}{axle}{position}"] = {"alias": alias, "index": index}
             index += 1
     return found
+
+
+def split_map(
+    signal_map: SignalMap, own: set[str]
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, dict[str, Mapping[str, Any]]]]:
+    """Return the entries of the DBC's own messages, and by standard those that only it defines.
+
+    Args:
+        signal_map: ``Message.Signal`` to entry.
+        own: Names of the DBC's messages.
+    """
+    rest: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, dict[str, Mapping[str, Any]]] = {name: {} for name in STANDARDS}
+    for signal, entry in signal_map.items():
+        message = signal.split(".")[0]
+        of = [name for name in STANDARDS if message in standard_messages(name) and message not in own]
+        (found[of[0]] if of else rest)[signal] = entry
+    return rest, found

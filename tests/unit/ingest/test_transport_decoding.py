@@ -85,9 +85,9 @@ def decode(of: BusDecoder, frames: Sequence[tuple[int, bytes]], *, width: int = 
     return of.decode(np.zeros(len(frames), np.int64), columns(timed(frames), width=width))
 
 
-def signals(decoded: BusDecoded) -> dict[str, float]:
+def signals(decoded: BusDecoded) -> dict[str, Any]:
     """Return the last value of everything."""
-    found: dict[str, float] = {}
+    found: dict[str, Any] = {}
     for part in decoded.parts:
         for family in part.families:
             for alias, values in family.columns.items():
@@ -120,6 +120,29 @@ def test_an_answer_that_known_lengths_do_not_fill_is_one_record() -> None:
 
     assert found["Bms.Soc"] == 83.5
     assert "Bms.Temp" not in found
+
+
+@pytest.mark.parametrize(("answer_at", "soc"), [(0, 20.0), (1, 83.5)])
+def test_of_a_plain_frame_and_an_answer_that_feed_one_column_the_last_counts(
+    answer_at: int, soc: float
+) -> None:
+    dbc = UDS.replace(
+        "\nBA_DEF_ BO_", 'BO_ 300 Own: 8 E\n SG_ Soc : 0|8@1+ (1,0) [0|0] "%" E\n\nBA_DEF_ BO_', 1
+    )
+    answer = isotp_frames(0x7EC, bytes.fromhex("620101 a7 1e11 00"))
+    plain = [(300, bytes([20]))]
+
+    found = decode(
+        decoder(dbc, UDS_MAP | {"Own.Soc": {"alias": "soc"}}), plain + answer if answer_at else answer + plain
+    )
+
+    values = [
+        family.columns["soc"].tolist()
+        for part in found.parts
+        for family in part.families
+        if "soc" in family.columns
+    ]
+    assert values == [[soc]]
 
 
 def test_extended_addressing_is_declared_by_an_attribute() -> None:
@@ -341,6 +364,31 @@ def test_a_transfer_whose_rest_does_not_come_is_given_up_and_counted() -> None:
     joined, lost = opened.join(of.receiver, 1, "main", columns(later))
 
     assert (joined.time_us.size, lost) == (1, {"can:transfer given up": 1})
+
+
+def test_classic_and_can_fd_messages_of_a_bus_leave_each_others_transfers_alone() -> None:
+    of, opened = decoder(), OpenTransfers()
+    classic = timed(isotp_frames(0x7EC, bytes.fromhex("620101 a7 1e11 00") + bytes(20)))
+    fd = timed(isotp_frames(0x7E9, bytes(100), frame_size=64))
+    pieces = [(classic[:2], 8), (fd[:1], 64), (classic[2:], 8), (fd[1:], 64)]
+
+    joined = [opened.join(of.receiver, 1, "main", columns(p, width=width)) for p, width in pieces]
+
+    assert [frames.time_us.size for frames, _ in joined] == [2, 1, len(classic), len(fd)]
+    assert [lost for _, lost in joined] == [{}] * 4
+
+
+def test_what_is_kept_of_open_transfers_is_bounded_over_all_buses() -> None:
+    of, opened = decoder(), OpenTransfers(most_frames=10)
+    frames = timed(isotp_frames(0x7EC, bytes(40)))
+
+    for vehicle in range(6):
+        opened.join(of.receiver, vehicle, "main", columns(frames[:3]))
+    sizes = [
+        opened.join(of.receiver, vehicle, "main", columns(frames[3:]))[0].time_us.size for vehicle in range(6)
+    ]
+
+    assert sizes == [len(frames) - 3] * 3 + [len(frames)] * 3
 
 
 ALL = [decoder(UDS), decoder(J1939), decoder(None, reads_j1939=True)]

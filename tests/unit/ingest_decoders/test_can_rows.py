@@ -39,15 +39,15 @@ MODEL = Model(
 START_US = 1_700_000_000_000_000
 
 
-def message(vehicle_id: int, *frames: tuple[float, int, float]) -> Message:
-    """Return a message of frames of (seconds, identifier, km/h); the second byte pair counts the tenths."""
+def message(vehicle_id: int, *frames: tuple[float, int, float], width: int = 8) -> Message:
+    """Return a message of frames of (seconds, identifier, km/h); the third byte counts whole km/h."""
     time_us = [START_US + round(at * 1e6) for at, _, _ in frames]
     payloads = [struct.pack("<HB5x", round(kmh * 10), round(kmh)) for _, _, kmh in frames]
     can = CanFrames(
         np.array(time_us, dtype=np.int64),
         np.array([identifier for _, identifier, _ in frames], dtype=np.uint32),
         np.full(len(frames), 8, dtype=np.uint8),
-        np.frombuffer(b"".join(payloads), dtype=np.uint8).reshape(-1, 8),
+        np.frombuffer(b"".join(p.ljust(width, b"\0") for p in payloads), dtype=np.uint8).reshape(-1, width),
     )
     return Message(
         vehicle=Vehicle(vehicle_id, MODEL),
@@ -88,6 +88,17 @@ def test_two_bus_messages_that_feed_one_column_are_taken_by_time() -> None:
 
     assert speeds(assembled) == [(7, 0, 30.0)]
     assert speeds(other) == [(7, 0, 20.0)]
+
+
+def test_classic_and_can_fd_messages_that_feed_one_column_are_taken_by_time() -> None:
+    early, late = (0.1, 256, 10.0), (0.9, 257, 20.0)
+
+    for widths in ((8, 64), (64, 8)):
+        assembled = run(message(7, early, width=widths[0]), message(7, late, width=widths[1]))
+        swapped = run(message(7, late, width=widths[1]), message(7, early, width=widths[0]))
+
+        assert speeds(assembled) == speeds(swapped) == [(7, 0, 20.0)]
+        assert assembled.conflict_count == swapped.conflict_count == 0
 
 
 def test_vehicles_of_one_batch_keep_their_own_cells() -> None:
