@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -14,6 +14,16 @@ from data.settings import Settings
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _VIN = re.compile(r"(?<![A-Za-z0-9])[A-HJ-NPR-Z0-9]{11}([A-HJ-NPR-Z0-9]{6})(?![A-Za-z0-9])")
 _POSITIONS = frozenset({"lat", "lon", "latitude", "longitude", "position", "home_lat", "home_lon"})
+
+
+class _Stderr:
+    """Standard error as it is when something is written: loggers live longer than a redirection of it."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure_logs(settings: Settings, *, least_level: int = 0) -> None:
@@ -39,7 +49,7 @@ def configure_logs(settings: Settings, *, least_level: int = 0) -> None:
             rendered,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(max(least_level, _LEVELS[settings.log_level])),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, _Stderr())),
         cache_logger_on_first_use=True,
     )
 

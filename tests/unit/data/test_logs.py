@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stderr
 from typing import Any
 
 import pytest
+import structlog
 
-from data.logs import mask_identities
+from data.logs import configure_logs, mask_identities
+from data.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -23,3 +27,18 @@ from data.logs import mask_identities
 )
 def test_a_vin_is_shortened_and_a_position_left_out(said: dict[str, Any], told: dict[str, Any]) -> None:
     assert mask_identities(None, "info", said) == told
+
+
+def test_a_logger_outlives_the_standard_error_it_was_first_used_with() -> None:
+    before, logger = structlog.get_config(), structlog.get_logger("test")
+    try:
+        with redirect_stderr(io.StringIO()) as first:
+            configure_logs(Settings())
+            logger.info("one")
+        first.close()
+        with redirect_stderr(io.StringIO()) as second:
+            logger.info("two")
+    finally:
+        structlog.configure(**before)
+
+    assert "two" in second.getvalue()
