@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from data.catalogue import load_catalogue
 from data.errors import CatalogueError
 from ingest.can.database import CompiledMessage, compile_database, parse_dbc
 from ingest.transport import build_plan
+from ingest.transport.j1939 import split_ids
+from ingest.transport.standard import SignalMap, read_standard, split_map, standard_messages
 
 _ENTRY = re.compile(r"^signal map '([^']+)'")
 #: Units whose values must not be taken as they are: DBC unit, catalogue unit, factor and offset between them.
@@ -52,40 +56,35 @@ def check_model(
 
     Args:
         dbc_text: The DBC; None: the model sends no raw frames.
-        signal_map: As in ``compile_database``.
+        signal_map: As in ``BusDecoder``: signals of the DBC, of OBD service 01 (``OBD2.VehicleSpeed``) and,
+            where the DBC is J1939's, of the common J1939 groups.
         array_lengths: Elements by catalogue shape: ``wheel``, ``cell``, ``probe``.
     """
     if dbc_text is None:
         return _refused(*["signal_map: a map without a dbc says nothing"][: len(signal_map)])
     try:
         database = parse_dbc(dbc_text)
-        build_plan(database)
-        units = {
-            f"{message.name}.{signal.name}": signal.unit or ""
-            for message in database.messages
-            for signal in message.signals
-        }
+        plan = build_plan(database)
     except CatalogueError as error:
         return _refused(str(error))
-    errors = [
-        f"signal map {name!r}: the DBC has no such Message.Signal" for name in signal_map if name not in units
-    ]
-    good = {name: entry for name, entry in signal_map.items() if name in units}
-    compiled: Mapping[int, CompiledMessage] = {}
-    while True:
-        try:
-            compiled = compile_database(dbc_text, good, array_lengths=array_lengths)
-            break
-        except CatalogueError as error:
-            errors.append(str(error))
-            named = _ENTRY.match(str(error))
-            if named is None or named[1] not in good:
-                break
-            del good[named[1]]
-    errors += _wrong_units(good, units)
+    own, of_standard = split_map(signal_map, {message.name for message in database.messages})
+    errors: list[str] = []
+    own_pgns = {pgn for pgn, _ in plan.groups}
+    for name in list(of_standard["j1939"]):
+        can_id = standard_messages("j1939")[name.split(".")[0]]
+        pgn = int(split_ids(np.array([can_id], np.uint32)).pgn[0])
+        if not plan.is_j1939 or pgn in own_pgns:
+            why = f"it has PGN {pgn} itself" if plan.is_j1939 else "none of its messages is J1939's"
+            errors.append(f"signal map {name!r}: the standard group is not read beside this DBC: {why}")
+            del of_standard["j1939"][name]
+    units = _units(database)
+    compiled = _compile(dbc_text, own, units, array_lengths, errors)
+    for standard, entries in of_standard.items():
+        text = read_standard(standard)
+        compiled += _compile(text, entries, _units(parse_dbc(text)), array_lengths, errors) if entries else []
     elements: dict[str, dict[int, str]] = {}
     warnings = []
-    for signal in (s for message in compiled.values() for s in message.signals if s.target):
+    for signal in (s for message in compiled for s in message.signals if s.target):
         if signal.target is None:
             continue
         alias, index = signal.target.signal.alias, signal.target.index
@@ -102,6 +101,41 @@ def check_model(
         warnings=tuple(warnings),
         unmapped=tuple(name for name in units if name not in signal_map),
     )
+
+
+def _units(database: Any) -> dict[str, str]:
+    return {
+        f"{message.name}.{signal.name}": signal.unit or ""
+        for message in database.messages
+        for signal in message.signals
+    }
+
+
+def _compile(
+    dbc_text: str,
+    entries: SignalMap,
+    units: Mapping[str, str],
+    array_lengths: Mapping[str, int],
+    errors: list[str],
+) -> list[CompiledMessage]:
+    """Return the messages with the entries that are right; what is wrong with others goes to ``errors``."""
+    errors += [
+        f"signal map {name!r}: the DBC has no such Message.Signal" for name in entries if name not in units
+    ]
+    good = {name: entry for name, entry in entries.items() if name in units}
+    compiled: list[CompiledMessage] = []
+    while True:
+        try:
+            compiled = list(compile_database(dbc_text, good, array_lengths=array_lengths).values())
+            break
+        except CatalogueError as error:
+            errors.append(str(error))
+            named = _ENTRY.match(str(error))
+            if named is None or named[1] not in good:
+                break
+            del good[named[1]]
+    errors += _wrong_units(good, units)
+    return compiled
 
 
 def _refused(*errors: str) -> ModelCheck:

@@ -8,6 +8,7 @@ import pytest
 
 from data.reference_rows import read_reference
 from ingest.model_check import ModelCheck, check_model
+from ingest.transport import BusDecoder
 
 DBC = """VERSION ""
 BU_: X
@@ -71,6 +72,48 @@ def test_a_dbc_that_cannot_be_read_or_is_missing_is_an_error(dbc: str | None, sa
     (error,) = check({"Drive.Speed": {"alias": "speed"}}, dbc).errors
 
     assert says in error
+
+
+def test_signals_that_standards_define_may_be_mapped_as_the_decoder_reads_them() -> None:
+    j1939 = DBC.replace("BO_ 256", "BO_ 2364540158") + (
+        'BA_DEF_ BO_ "VFrameFormat" ENUM "StandardCAN","ExtendedCAN","reserved","J1939PG";\n'
+        'BA_DEF_DEF_ "VFrameFormat" "J1939PG";\n'
+    )
+    signal_map = {"OBD2.VehicleSpeed": {"alias": "speed"}, "HVESSD2.StateOfCharge": {"alias": "soc"}}
+
+    found = check(signal_map, j1939)
+
+    BusDecoder(j1939, signal_map, grid_s=1.0, cell_count=96, probe_count=24, wheel_count=4)
+    assert (found.yields, found.errors) == ({"soc": (1, 1), "speed": (1, 1)}, ())
+
+
+def test_a_wrong_entry_of_a_standard_signal_is_named() -> None:
+    found = check(
+        {
+            "OBD2.VehicleSpeed": {"alias": "sped"},
+            "OBD2.Sped": {"alias": "speed"},
+            "CCVS1.VehicleSpeed": {"alias": "speed"},
+        }
+    )
+
+    assert len(found.errors) == 3
+    for says in (
+        "'OBD2.VehicleSpeed': alias 'sped' is not in the catalogue",
+        "'OBD2.Sped': the DBC has no such Message.Signal",
+        "'CCVS1.VehicleSpeed': the standard group is not read beside this DBC: none of its messages is J1939's",
+    ):
+        assert any(says in error for error in found.errors), says
+
+
+def test_a_standard_group_that_the_dbc_has_under_another_name_is_not_read() -> None:
+    dbc = DBC.replace("BO_ 256", "BO_ 2566844926") + (
+        'BA_DEF_ BO_ "VFrameFormat" ENUM "StandardCAN","ExtendedCAN","reserved","J1939PG";\n'
+        'BA_DEF_DEF_ "VFrameFormat" "J1939PG";\n'
+    )
+
+    (error,) = check({"CCVS1.VehicleSpeed": {"alias": "speed"}}, dbc).errors
+
+    assert "it has PGN 65265 itself" in error
 
 
 def test_the_shipped_models_are_right() -> None:
