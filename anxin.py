@@ -1224,5 +1224,31 @@ def bench_decode(
         _print_json(result)
 
 
+@bench.command("dispatch")
+def bench_dispatch(
+    alerts: Annotated[int, typer.Option(min=1, help="One for each vehicle.")] = 10_000,
+    stations: Annotated[int, typer.Option(min=1, help="Of the network.")] = 200,
+    routers: Annotated[int, typer.Option(min=1, max=80, help="At the same time.")] = 20,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same region and alerts.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Alerts to orders with appointments by many routers at once; exit 1 if a guarantee broke."""
+    from alerts.bench.dispatch import bench_dispatch as measure
+
+    url = os.environ.get("ANXIN_DATABASE_URL") or os.environ.get("ANXIN_TEST_DATABASE_URL") or ""
+    result = measure(alerts=alerts, stations=stations, routers=routers, seed=seed, database_url=url)
+    names = ("double_bookings", "negative_stock", "duplicate_orders", "orders_without_booking", "lost")
+    waiting = sum(result["unserved"].values())
+    console.print(f"{result['orders']:,} orders, {waiting:,} wait, {result['orders_per_s']:,.0f} orders/s")
+    console.print(
+        f"mean cost {result['mean_cost']}, lower bound {result['lower_bound']},"
+        f" nearest station {result['greedy_cost']}"
+    )
+    console.print(", ".join(f"{name}: {result[name]}" for name in names))
+    if as_json:
+        _print_json(result)
+    raise typer.Exit(1 if any(result[name] for name in names) else 0)
+
+
 if __name__ == "__main__":
     main()

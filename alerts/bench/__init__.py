@@ -1,0 +1,1 @@
+"""Measurements of deciding under contention, with a real database."""

@@ -1,0 +1,163 @@
+"""How fast and how well many routers place many orders at once, and whether any guarantee breaks."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alerts.bench import store
+from alerts.bench.bounds import bounds_of
+from alerts.bench.scenario import make_scenario
+from alerts.costs import cost_of
+from alerts.desk import Terms, terms_of
+from alerts.errors import AlertError
+from alerts.router import Routed, route_waiting
+from data.db import connect, open_pool
+from data.embedded import EmbeddedDatabase
+from data.settings import Settings
+
+#: Tuesday 10:00 in Shanghai.
+_NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
+_LONGEST_S = 3600.0
+_UNITS = {
+    "orders": "orders with an appointment",
+    "unserved": "orders that wait, by reason",
+    "orders_per_s": "orders/s, from the first claim to the last commit, warm routers",
+    "mean_cost": "mean cost of an appointment (delay / deadline + km / 50 + 2 if late)",
+    "lower_bound": "mean cost with every order alone in the network (relaxation without capacity)",
+    "greedy_cost": "mean cost with each order in turn at the nearest station that can ever do it",
+}
+
+
+def bench_dispatch(
+    *, alerts: int, stations: int, routers: int, seed: int, database_url: str = ""
+) -> dict[str, Any]:
+    """Let routers place the orders of as many alerts, and count in the database what has come of it.
+
+    The routers are those of ``anxin route``, each with a connection of its own, spread over as many processes
+    as there are processors. Starting them and filling the tables is not timed.
+
+    Args:
+        alerts: One for each vehicle.
+        stations: Of the network.
+        routers: At the same time.
+        seed: The same seed gives the same region and alerts.
+        database_url: A server where a database may be made; empty: an embedded one.
+
+    Raises:
+        AlertError: The routers did not come to an end.
+    """
+    scenario = make_scenario(alerts=alerts, stations=stations, seed=seed)
+    terms = terms_of(Settings())
+    with _database(database_url) as url:
+        with connect(url) as connection:
+            tenant_id, _ = store.prepare(connection, scenario, _NOW)
+        store.gather_statistics(url)
+        processes = min(routers, os.cpu_count() or 1)
+        elapsed_s, done = _route_all(url, terms, routers=routers, processes=processes)
+        with connect(url) as connection:
+            network, jobs = store.fetch_network(
+                connection, tenant_id, sorted({f.failure_mode for f in scenario.faults})
+            )
+            placed = store.fetch_placed(connection)
+            unserved = Counter(_kind(reason) for reason in store.fetch_unserved(connection))
+            wrong = store.count_wrong(connection)
+    bounds = bounds_of(scenario, network, jobs, policy=terms.policy, road_factor=terms.road_factor, now=_NOW)
+    costs = [
+        cost_of(o["start"], opened=o["opened_at"], deadline=o["deadline"], distance_km=o["distance_km"])
+        for o in placed
+    ]
+    return {
+        "alerts": alerts,
+        "stations": stations,
+        "routers": routers,
+        "processes": processes,
+        "orders": len(placed),
+        "late": sum(order["start"] > order["deadline"] for order in placed),
+        "unserved": dict(unserved),
+        **wrong,
+        "lost": done.lost,
+        "seconds": round(elapsed_s, 2),
+        "orders_per_s": round(done.orders / elapsed_s, 1),
+        "mean_cost": round(sum(costs) / len(costs), 4) if costs else None,
+        "lower_bound": round(bounds.lower_bound, 4),
+        "greedy_cost": round(bounds.greedy_cost, 4),
+        "greedy_placed": bounds.greedy_placed,
+        "units": _UNITS,
+    }
+
+
+@contextmanager
+def _database(server_url: str) -> Iterator[str]:
+    if server_url:
+        with store.temporary_database(server_url) as url:
+            yield url
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="anxin-bench-", ignore_cleanup_errors=True) as home,
+        EmbeddedDatabase(Path(home)) as server,
+        store.temporary_database(server.url) as url,
+    ):
+        yield url
+
+
+def _route_all(url: str, terms: Terms, *, routers: int, processes: int) -> tuple[float, Routed]:
+    """Run the routers until nothing waits; return seconds and what they did."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(processes + 1)
+    shares = [routers // processes + (n < routers % processes) for n in range(processes)]
+    with context.Pool(processes, initializer=_remember, initargs=(barrier,)) as pool:
+        running = pool.starmap_async(_route_many, [(url, share) for share in shares], chunksize=1)
+        barrier.wait(_LONGEST_S)
+        started = time.monotonic()
+        try:
+            done = running.get(_LONGEST_S)
+        except multiprocessing.TimeoutError as error:
+            raise AlertError(f"the routers did not end within {_LONGEST_S:.0f} s") from error
+        return time.monotonic() - started, sum(done, Routed())
+
+
+_barrier: Any = None
+
+
+def _remember(barrier: Any) -> None:
+    global _barrier  # noqa: PLW0603 - a barrier reaches a worker process at its start only
+    _barrier = barrier
+
+
+def _route_many(url: str, count: int) -> Routed:
+    terms = terms_of(Settings())
+    pools = [open_pool(url, size=1, name=f"anxin-bench-{n}") for n in range(count)]
+
+    def route(number: int) -> Routed:
+        done = Routed()
+        while True:
+            found = route_waiting(pools[number], terms, now=_NOW)
+            done += found
+            if not found.predictions:
+                with pools[number].connection() as connection:
+                    if not store.count_unrouted(connection):
+                        return done
+
+    try:
+        _barrier.wait(_LONGEST_S)
+        with ThreadPoolExecutor(count) as executor:
+            return sum(executor.map(route, range(count)), Routed())
+    finally:
+        for pool in pools:
+            pool.close()
+
+
+def _kind(reason: str) -> str:
+    """Return a reason without its numbers."""
+    return re.sub(r"\d+ ", "", reason)
