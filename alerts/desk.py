@@ -10,6 +10,7 @@ from typing import TypeVar
 import psycopg
 import structlog
 
+from alerts.breaker_store import BreakerStore
 from alerts.errors import BookingConflict
 from alerts.network_store import NetworkStore
 from alerts.rules import Policy, load_policy
@@ -41,6 +42,7 @@ class Desk:
 
     store: AlertStore
     network: NetworkStore
+    breaker: BreakerStore
     is_exclusive: bool = False  #: planning alone, after a conflict
 
 
@@ -91,4 +93,9 @@ def decide_for_vehicle(pool: Pool, vehicle_id: int, work: Callable[[Desk], _T], 
 
 def open_desk(connection: Connection, *, is_exclusive: bool = False) -> Desk:
     """Return the stores of a transaction."""
-    return Desk(store=AlertStore(connection), network=NetworkStore(connection), is_exclusive=is_exclusive)
+    return Desk(
+        store=AlertStore(connection),
+        network=NetworkStore(connection),
+        breaker=BreakerStore(connection),
+        is_exclusive=is_exclusive,
+    )

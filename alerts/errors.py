@@ -4,6 +4,7 @@ AnxinError
 └── AlertError                  something in alerts or repair orders
     ├── PolicyError             policy.toml contradicts itself; names the entry
     ├── UnknownOrder            no such order
+    ├── UnknownTrip             no such trip of the circuit breaker
     ├── InvalidTransition       the order cannot move to the requested state
     ├── VersionConflict         somebody changed the order first
     ├── InvalidAnswer           the owner's answer is not yes, no or later
@@ -26,6 +27,10 @@ class PolicyError(AlertError):
 
 class UnknownOrder(AlertError):  # noqa: N818 - it reads as a fact
     """There is no such repair order."""
+
+
+class UnknownTrip(AlertError):  # noqa: N818 - it reads as a fact
+    """There is no such trip of the circuit breaker."""
 
 
 class InvalidTransition(AlertError):  # noqa: N818 - it reads as a fact

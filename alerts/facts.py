@@ -21,6 +21,7 @@ class VehicleFacts:
     tenant_id: int
     tenant: str
     vin: str
+    model_id: str
     time_zone: str
     owner_id: int | None
     home: tuple[float, float] | None  #: WGS-84
@@ -67,6 +68,29 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Combination:
+    """What the circuit breaker counts orders by: a predictor on the vehicles of one model."""
+
+    tenant_id: int
+    failure_mode: FailureMode
+    model_version: str
+    model_id: str
+
+    def names(self) -> tuple[str, ...]:
+        """Return the parts as text."""
+        return str(self.tenant_id), self.failure_mode, self.model_version, self.model_id
+
+    def values(self) -> dict[str, object]:
+        """Return the parts by name, as the queries take them."""
+        return {
+            "tenant_id": self.tenant_id,
+            "failure_mode": self.failure_mode,
+            "model_version": self.model_version,
+            "model_id": self.model_id,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
     """What an order is opened with."""
 
@@ -81,4 +105,7 @@ class NewOrder:
     time_to_threshold_h: tuple[float, float, float] | None  #: p10, p50, p90
     origin: Origin
     prediction_id: int | None
+    model_version: str
     idempotency_key: str
+    trip_id: int | None = None  #: of the circuit breaker that holds it back
+    waiting_reason: str | None = None

@@ -75,9 +75,9 @@ class OrderStore:
             raise UnknownOrder(f"order {order_id}: there is no such order")
         return int(row["vehicle_id"])
 
-    def fetch_waiting_orders(self, before: datetime, limit: int) -> list[tuple[int, int]]:
-        """Return (order, vehicle) of waiting orders not touched since ``before``, the most urgent first."""
-        rows = self._rows("fetch_waiting_orders", before=before, limit=limit)
+    def fetch_waiting_orders(self, before: datetime, limit: int, **reasons: str) -> list[tuple[int, int]]:
+        """Return (order, vehicle) of those not touched since ``before``, not ``held`` or just ``let_go``."""
+        rows = self._rows("fetch_waiting_orders", before=before, limit=limit, **reasons)
         return [(row["order_id"], row["vehicle_id"]) for row in rows]
 
     def insert_order(self, order: NewOrder, now: datetime) -> int:
@@ -100,6 +100,9 @@ class OrderStore:
             origin=order.origin,
             prediction_id=order.prediction_id,
             idempotency_key=order.idempotency_key,
+            model_version=order.model_version,
+            trip_id=order.trip_id,
+            waiting_reason=order.waiting_reason,
             now=now,
         )
         return int(row["order_id"]) if row else 0

@@ -46,7 +46,7 @@ SELECT prediction_id, vehicle_id, component, failure_mode, severity, probability
 FROM predictions WHERE prediction_id = %(prediction_id)s;
 
 -- fetch_vehicle --
-SELECT v.vehicle_id, v.tenant_id, t.name AS tenant, v.vin, v.time_zone, v.owner_id, o.home_lat, o.home_lon,
+SELECT v.vehicle_id, v.tenant_id, t.name AS tenant, v.vin, v.model_id, v.time_zone, v.owner_id, o.home_lat, o.home_lon,
        m.energy_kwh,
        (d.readings ->> 'latitude')::double precision AS lat, (d.readings ->> 'longitude')::double precision AS lon,
        (d.readings ->> 'soc')::double precision AS soc, (d.readings ->> 'soh')::double precision AS soh,
@@ -119,16 +119,17 @@ SELECT vehicle_id FROM repair_orders WHERE order_id = %(order_id)s;
 
 -- fetch_waiting_orders --
 SELECT order_id, vehicle_id FROM repair_orders
-WHERE waiting_reason IS NOT NULL AND state = 'triaged' AND updated_at <= %(before)s
+WHERE waiting_reason IS NOT NULL AND state = 'triaged' AND waiting_reason <> %(held)s
+  AND (updated_at <= %(before)s OR waiting_reason = %(let_go)s)
 ORDER BY severity, updated_at LIMIT %(limit)s;
 
 -- insert_order --
 INSERT INTO repair_orders (tenant_id, vehicle_id, component, cause, failure_mode, severity, state, deadline, complaint,
                            reasons, ttt_p10_h, ttt_p50_h, ttt_p90_h, origin, prediction_id, idempotency_key,
-                           opened_at, updated_at)
+                           model_version, trip_id, waiting_reason, opened_at, updated_at)
 VALUES (%(tenant_id)s, %(vehicle_id)s, %(component)s, %(cause)s, %(failure_mode)s, %(severity)s, 'triaged',
         %(deadline)s, %(complaint)s, %(reasons)s, %(p10)s, %(p50)s, %(p90)s, %(origin)s, %(prediction_id)s,
-        %(idempotency_key)s, %(now)s, %(now)s)
+        %(idempotency_key)s, %(model_version)s, %(trip_id)s, %(waiting_reason)s, %(now)s, %(now)s)
 RETURNING order_id;
 
 -- offer_order --

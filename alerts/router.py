@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
+from alerts.breaker import HELD_BACK, LET_GO, admit
 from alerts.desk import Desk, Terms, decide_for_vehicle
 from alerts.errors import BookingConflict
-from alerts.facts import NewOrder, Order, VehicleFacts
+from alerts.facts import Combination, NewOrder, Order, VehicleFacts
 from alerts.joining import join_alarms
 from alerts.orders import UNAGREED, OrderState, idempotency_key
 from alerts.placing import place_order
-from alerts.policy import Alert, Move, decide
+from alerts.policy import HELD_SEVERITIES, Alert, Move, decide
 from alerts.stations import Plan
 from alerts.store import AlertStore
 from alerts.texts import title_of, warning_text
@@ -123,6 +124,7 @@ def _attach(
         return False
     if not policy.opens_order(alert.failure_mode, alert.severity):
         return False
+    trip_id = _held_back(desk, alert, prediction, vehicle, terms, now=now)
     order_id = store.insert_order(
         NewOrder(
             vehicle=vehicle,
@@ -136,6 +138,9 @@ def _attach(
             time_to_threshold_h=_quantiles(prediction),
             origin=prediction.origin,
             prediction_id=prediction.prediction_id or None,
+            model_version=prediction.model_version,
+            trip_id=trip_id,
+            waiting_reason=None if trip_id is None else HELD_BACK,
             idempotency_key=idempotency_key(
                 vehicle.vehicle_id, alert.component, alert.alert_id, alert.severity
             ),
@@ -148,9 +153,28 @@ def _attach(
     )
     _link(desk, alert, vehicle, order_id, prediction, now=now)
     order = store.fetch_order(order_id)
-    place_order(desk, order, vehicle, terms, now=now, alert_id=alert.alert_id)
+    if trip_id is None:
+        place_order(desk, order, vehicle, terms, now=now, alert_id=alert.alert_id)
+    else:
+        store.insert_order_event(order_id, order.state, order.state, HELD_BACK, now=now)
+        store.tell_browsers("order", order_id)
     join_alarms(desk, order, vehicle, terms, now=now)
     return True
+
+
+def _held_back(
+    desk: Desk, alert: Alert, prediction: Prediction, vehicle: VehicleFacts, terms: Terms, *, now: datetime
+) -> int | None:
+    """Return the trip of the circuit breaker that holds the alert's order back; urgent ones never wait."""
+    if alert.severity in HELD_SEVERITIES:
+        return None
+    made_by = Combination(
+        tenant_id=vehicle.tenant_id,
+        failure_mode=prediction.failure_mode,
+        model_version=prediction.model_version,
+        model_id=vehicle.model_id,
+    )
+    return admit(desk.breaker, made_by, terms.policy.breaker, now)
 
 
 def _join(
@@ -176,6 +200,9 @@ def _join(
         order.order_id, order.state, order.state, f"urgency {order.severity} -> {alert.severity}", now=now
     )
     urgent = replace(order, severity=alert.severity, deadline=min(order.deadline, deadline), version=version)
+    if order.waiting_reason == HELD_BACK and alert.severity not in HELD_SEVERITIES:
+        store.tell_browsers("order", order.order_id)
+        return
     is_too_late = order.slot_start is None or order.slot_start > urgent.deadline
     if order.state in UNAGREED and is_too_late:
         store.release_order(order.order_id)
@@ -233,7 +260,9 @@ def replan_waiting(pool: Pool, terms: Terms, *, now: datetime, limit: int = 50) 
     """
     before = now - timedelta(minutes=terms.policy.order.replan_after_minutes)
     with transaction(pool) as connection:
-        waiting: Sequence[tuple[int, int]] = AlertStore(connection).fetch_waiting_orders(before, limit)
+        waiting: Sequence[tuple[int, int]] = AlertStore(connection).fetch_waiting_orders(
+            before, limit, held=HELD_BACK, let_go=LET_GO
+        )
     placed = 0
     for order_id, vehicle_id in waiting:
         try:
@@ -253,6 +282,8 @@ def _replan(desk: Desk, order_id: int, vehicle_id: int, terms: Terms, *, now: da
     if not store.try_lock_vehicle(vehicle_id):
         return False
     vehicle, order = store.fetch_vehicle(vehicle_id), store.fetch_order(order_id)
-    if vehicle is None or order.state is not OrderState.TRIAGED or order.waiting_reason is None:
+    if vehicle is None or order.state is not OrderState.TRIAGED or order.waiting_reason in (None, HELD_BACK):
         return False
+    if order.waiting_reason == LET_GO:
+        order = replace(order, waiting_reason=None)  # the owner has not heard of it yet
     return isinstance(place_order(desk, order, vehicle, terms, now=now), Plan)

@@ -70,6 +70,7 @@ def vehicle_from(row: Mapping[str, Any]) -> VehicleFacts:
         tenant_id=row["tenant_id"],
         tenant=row["tenant"],
         vin=row["vin"],
+        model_id=row["model_id"],
         time_zone=row["time_zone"],
         owner_id=row["owner_id"],
         home=None if row["home_lat"] is None else (row["home_lat"], row["home_lon"]),

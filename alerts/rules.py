@@ -62,6 +62,14 @@ class AlarmRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerRule:
+    """How many orders a predictor may open in an hour on the vehicles of one model."""
+
+    orders_per_hour: int
+    fleet_share: float  #: or this share of the model's vehicles, whichever is more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """All rules between a prediction and an order."""
 
@@ -69,6 +77,7 @@ class Policy:
     severities: Mapping[Severity, SeverityRule]
     order: OrderRule
     alarm: AlarmRule
+    breaker: BreakerRule
 
     def cause_of(self, component: str, failure_mode: FailureMode) -> str:
         """Return the cause: alerts of one vehicle and cause share one order."""
@@ -116,6 +125,9 @@ def parse_policy(text: str) -> Policy:
         modes[mode] = _mode_rule(f"policy modes.{mode}", {**defaults, **given[mode]})
     try:
         alarm: dict[str, Any] = document["alarm"]
+        breaker = BreakerRule(**document["breaker"])
+        if breaker.orders_per_hour < 1 or not 0 <= breaker.fleet_share <= 1:
+            raise PolicyError(f"policy breaker: {breaker}: at least one order an hour, a share of 0-1")
         return Policy(
             modes=MappingProxyType(modes),
             severities=MappingProxyType({s: SeverityRule(**document["severity"][s]) for s in Severity}),
@@ -130,6 +142,7 @@ def parse_policy(text: str) -> Policy:
                 flags=MappingProxyType({int(b): FailureMode(m) for b, m in alarm["flags"].items()}),
                 components=MappingProxyType({FailureMode(m): c for m, c in alarm["components"].items()}),
             ),
+            breaker=breaker,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PolicyError(f"policy: {error}") from error

@@ -18,7 +18,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from alerts.errors import BookingConflict, InvalidAnswer, InvalidTransition, UnknownOrder, VersionConflict
+from alerts.errors import (
+    BookingConflict,
+    InvalidAnswer,
+    InvalidTransition,
+    UnknownOrder,
+    UnknownTrip,
+    VersionConflict,
+)
 from data.errors import AnxinError, DatabaseAway, VinError
 
 
@@ -79,6 +86,7 @@ ANSWERS: Mapping[type[AnxinError], Answer] = MappingProxyType(
         Forbidden: Answer(403, "Not allowed"),
         NotFound: Answer(404, "Not found"),
         UnknownOrder: Answer(404, "Not found"),
+        UnknownTrip: Answer(404, "Not found"),
         VersionConflict: Answer(409, "Changed meanwhile"),
         InvalidTransition: Answer(409, "Not possible now"),
         BookingConflict: Answer(409, "Taken meanwhile"),

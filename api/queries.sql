@@ -220,6 +220,8 @@ WHERE o.tenant_id = %(tenant_id)s
     AND (%(vehicle_id)s::int IS NULL OR o.vehicle_id = %(vehicle_id)s)
     AND (%(owner_id)s::int IS NULL OR v.owner_id = %(owner_id)s)
     AND (%(owner_id)s::int IS NULL OR v.owner_since IS NULL OR o.opened_at >= v.owner_since)
+    -- what the circuit breaker holds back is no news for an owner
+    AND (%(owner_id)s::int IS NULL OR o.trip_id IS NULL OR o.station_id IS NOT NULL OR o.state <> 'triaged')
     AND (%(station_id)s::int IS NULL OR o.station_id = %(station_id)s)
     AND (NOT %(only_open)s OR o.state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid'))
     AND (%(after_id)s::bigint IS NULL
@@ -340,9 +342,18 @@ SELECT
     (SELECT count(*) FROM repair_orders
         WHERE state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')) AS open_orders,
     (SELECT count(*) FROM alerts WHERE state IN ('open', 'acknowledged')) AS open_alerts,
+    (SELECT count(*) FROM breaker_trips WHERE released_at IS NULL) AS open_breaker_trips,
     (SELECT count(*) FROM deliveries WHERE state = 'pending') AS pending_deliveries,
     (SELECT count(*) FROM predictions WHERE routed_at IS NULL) AS unrouted_predictions,
     (SELECT count(*) FROM rejects) AS rejects,
     (SELECT coalesce(sum(upper(r) - lower(r)), 0)
         FROM message_streams, unnest(missing) AS r WHERE missing <> '{}')::bigint AS missing_messages,
     (SELECT coalesce(max(batch_id), 0) FROM ingest_batches) AS last_batch;
+
+-- fetch_breaker_trips --
+SELECT t.trip_id, t.failure_mode, t.model_version, t.model_id, t.tripped_at, t.order_count, t.order_limit,
+       (SELECT count(*) FROM repair_orders o
+        WHERE o.trip_id = t.trip_id AND o.state = 'triaged' AND t.released_at IS NULL) AS waiting_orders,
+       t.released_at, t.released_by, t.decision, t.reason
+FROM breaker_trips t WHERE t.tenant_id = %(tenant_id)s
+ORDER BY (t.released_at IS NOT NULL), t.trip_id DESC LIMIT 500;

@@ -405,6 +405,44 @@ class StationPage(Page):
     items: list[Station]
 
 
+class BreakerTrip(Shape):
+    """A predictor that ordered too much on the vehicles of one model within an hour."""
+
+    trip_id: int
+    failure_mode: str = Field(examples=["tire_slow_leak"])
+    model_version: str
+    model_id: str = Field(description="the vehicle model")
+    tripped_at: datetime
+    order_count: int = Field(description="orders opened in the hour before")
+    order_limit: int
+    waiting_orders: int = Field(description="orders that wait for the decision now")
+    released_at: datetime | None
+    released_by: str | None
+    decision: Literal["place", "dismiss"] | None
+    reason: str | None
+
+
+class BreakerTrips(Shape):
+    """Trips of the circuit breaker, waiting ones first, then newest first."""
+
+    items: list[BreakerTrip]
+
+
+class TripRelease(Shape):
+    """What a person decides about all orders that a trip holds back."""
+
+    decision: Literal["place", "dismiss"]
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class TripReleased(Shape):
+    """What the decision did."""
+
+    trip_id: int
+    decision: Literal["place", "dismiss"]
+    orders: int = Field(description="orders that were let go or cancelled")
+
+
 class Reject(Shape):
     """A message that could not be read."""
 

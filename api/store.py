@@ -276,6 +276,11 @@ def fetch_rejects(
     )
 
 
+def fetch_breaker_trips(connection: Connection, principal: Principal) -> list[Row]:
+    """Return predictors that ordered too much, those that wait for a decision first."""
+    return _rows(connection, "fetch_breaker_trips", principal.scope)
+
+
 def fetch_reject_counts(connection: Connection, principal: Principal) -> list[Row]:
     """Return how much could not be read, by reason."""
     return _rows(connection, "fetch_reject_counts", principal.scope)

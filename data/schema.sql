@@ -479,6 +479,24 @@ CREATE TABLE repair_jobs (
 
 -- ============================================================ alerts and orders
 
+-- A predictor that ordered too much on the vehicles of one model; its further orders wait until a person releases them.
+CREATE TABLE breaker_trips (
+    trip_id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_id       int NOT NULL REFERENCES tenants,
+    failure_mode    text NOT NULL,
+    model_version   text NOT NULL,
+    model_id        text NOT NULL REFERENCES vehicle_models,
+    tripped_at      timestamptz NOT NULL,
+    order_count     int NOT NULL,           -- opened in the hour before
+    order_limit     int NOT NULL,
+    released_at     timestamptz,
+    released_by     text,
+    decision        text CHECK (decision IN ('place', 'dismiss')),
+    reason          text
+);
+CREATE UNIQUE INDEX breaker_trips_one_open ON breaker_trips (tenant_id, failure_mode, model_version, model_id)
+    WHERE released_at IS NULL;
+
 CREATE TABLE repair_orders (
     order_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tenant_id       int NOT NULL REFERENCES tenants,
@@ -514,13 +532,17 @@ CREATE TABLE repair_orders (
     idempotency_key text NOT NULL UNIQUE,
     owner_answer    text CHECK (owner_answer IN ('yes', 'no', 'later')),
     opened_at       timestamptz NOT NULL,
-    updated_at      timestamptz NOT NULL
+    updated_at      timestamptz NOT NULL,
+    model_version   text,                           -- of the predictor that opened it
+    trip_id         bigint REFERENCES breaker_trips -- of the circuit breaker that held it back
 );
 CREATE UNIQUE INDEX repair_orders_one_open ON repair_orders (vehicle_id, component)
     WHERE state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid');
 CREATE UNIQUE INDEX repair_orders_one_cause ON repair_orders (vehicle_id, cause)
     WHERE state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid');
 CREATE INDEX repair_orders_waiting ON repair_orders (updated_at) WHERE waiting_reason IS NOT NULL;
+CREATE INDEX repair_orders_of_predictor ON repair_orders (failure_mode, model_version, opened_at);
+CREATE INDEX repair_orders_of_trip ON repair_orders (trip_id) WHERE trip_id IS NOT NULL;
 CREATE INDEX repair_orders_of_station ON repair_orders (station_id, state);
 
 CREATE TABLE order_lines (

@@ -11,7 +11,7 @@ from typing import Any
 
 from alerts.alarms import AlarmEvent
 from alerts.errors import BookingConflict
-from alerts.facts import NewOrder, Order, VehicleFacts
+from alerts.facts import Combination, NewOrder, Order, VehicleFacts
 from alerts.jobs import Job, JobPart, Operation
 from alerts.orders import ENDED, OrderState
 from alerts.policy import Alert, AlertState
@@ -121,7 +121,7 @@ class FakeStore:
             station_id=None,
             slot_start=None,
             total=Decimal(0),
-            waiting_reason=None,
+            waiting_reason=order.waiting_reason,
         )
         return order_id
 
@@ -190,6 +190,14 @@ class FakeStore:
             end=plan.end,
         )
         self.holds.append(Hold(order_id, taken, [(station, s, q) for s, q in parts], now + hold_for))
+
+    def fetch_open_trip(self, made_by: Combination) -> int | None:
+        return None
+
+    def lock_combination(self, made_by: Combination) -> None: ...
+
+    def count_orders(self, made_by: Combination, *, after: datetime) -> int:
+        return 0
 
     def queue_warning(self, vehicle: VehicleFacts, *, transition: str, severity: Severity, **_: Any) -> None:
         self.warnings.setdefault(transition, severity)

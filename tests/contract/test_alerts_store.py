@@ -64,6 +64,7 @@ class FakeWorld:
                 tenant_id=1,
                 tenant="demo",
                 vin=seed.vin_of(0),
+                model_id="anxin-sedan-96-ncm",
                 time_zone="Asia/Shanghai",
                 owner_id=1,
                 home=seed.SHANGHAI,
@@ -74,7 +75,7 @@ class FakeWorld:
                 origin=Origin.REAL,
             )
         )
-        self.desk = Desk(store=self.store, network=self.store)  # type: ignore[arg-type]
+        self.desk = Desk(store=self.store, network=self.store, breaker=self.store)  # type: ignore[arg-type]
 
     def predict(self, hours: float = 0, **changes: Any) -> None:
         number = len(self.store.predictions) + 1

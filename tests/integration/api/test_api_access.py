@@ -12,7 +12,14 @@ from data.fleet import NewOwner, transfer
 from tests.api_world import MINE, NOBODYS, PASSWORD, STRANGERS, WANGS, WARNING
 
 #: Values for path parameters: what the owner and the station of CALLERS may see.
-PATHS = {"vin": MINE, "order_id": "1", "code": "SH1", "warning_id": str(WARNING), "language": "en"}
+PATHS = {
+    "vin": MINE,
+    "order_id": "1",
+    "code": "SH1",
+    "warning_id": str(WARNING),
+    "language": "en",
+    "trip_id": "1",
+}
 BODIES = {
     "/api/v1/orders/{order_id}/answer": {"answer": "yes", "version": 1},
     "/api/v1/push/subscriptions": {
@@ -20,6 +27,7 @@ BODIES = {
         "keys": {"p256dh": "A" * 87, "auth": "A" * 22},
     },
     "/api/v1/receipts/{warning_id}": {},
+    "/api/v1/breaker/{trip_id}/release": {"decision": "place", "reason": "looked at"},
 }
 FORMS = {
     "/login": {"login": "x", "password": "y"},
