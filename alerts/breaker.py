@@ -48,6 +48,8 @@ def admit(store: BreakerStore, made_by: Combination, rule: BreakerRule, now: dat
     The order must be written in the same transaction: until its end all others of the combination wait, so
     that any number of routers together never place more than the limit.
     """
+    if rule.fleet_share >= 1:
+        return None
     trip_id = store.fetch_open_trip(made_by)
     if trip_id is not None:
         return trip_id

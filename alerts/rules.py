@@ -66,7 +66,7 @@ class BreakerRule:
     """How many orders a predictor may open in an hour on the vehicles of one model."""
 
     orders_per_hour: int
-    fleet_share: float  #: or this share of the model's vehicles, whichever is more
+    fleet_share: float  #: or this share of the model's vehicles, whichever is more; 1: no limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

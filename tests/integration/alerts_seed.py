@@ -30,7 +30,7 @@ INSERT_ALARM = (
 
 def make_terms(**overrides: Any) -> Terms:
     facts: dict[str, Any] = {
-        "policy": replace(load_policy(), breaker=BreakerRule(orders_per_hour=100_000, fleet_share=0.0)),
+        "policy": replace(load_policy(), breaker=BreakerRule(orders_per_hour=1, fleet_share=1.0)),
         "road_factor": 1.3,
         "hold_for": timedelta(minutes=15),
         "fresh_s": 900.0,
