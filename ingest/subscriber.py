@@ -33,7 +33,8 @@ _LONGEST_PAUSE_S = 15.0
 #: Between two attempts after another process took the session: two with one slot must not fight.
 _TAKEN_PAUSE_S, _LONGEST_TAKEN_PAUSE_S = 15.0, 300.0
 #: Mosquitto closes a session that is taken over without a word: so often, so soon after it was accepted.
-_TAKEN_CLOSES, _TAKEN_WITHIN_S = 3, 10.0
+#: A broker that is restarted again and again looks the same, so the first pause after a guess is short.
+_TAKEN_CLOSES, _TAKEN_WITHIN_S, _GUESSED_PAUSE_S = 3, 10.0, 2.0
 _TAKEN_OVER = 0x8E
 _SUBSCRIBE_ID, _UNSUBSCRIBE_ID, _FIRST_PUBLISH_ID, _LAST_ID = 1, 2, 10, 65_535
 
@@ -166,6 +167,7 @@ class Subscriber:
         pause_s, taken_s, cuts, is_told = 0.2, 0.0, 0, False
         while not self._stop.is_set():
             count, takeovers, began_s = self.connection_count, self.takeover_count, time.monotonic()
+            least_s = _TAKEN_PAUSE_S
             try:
                 with self._connected() as link:
                     self._serve(link)
@@ -179,11 +181,12 @@ class Subscriber:
                 is_cut = was_served and isinstance(error, ConnectionResetError)
                 cuts = cuts + 1 if is_cut and time.monotonic() - began_s < _TAKEN_WITHIN_S else 0
                 if cuts >= _TAKEN_CLOSES:
+                    least_s = _GUESSED_PAUSE_S
                     self._tell_taken_over("closed soon after it was accepted, again and again")
             if self.connection_count > count and self.refusal is None:
                 pause_s, is_told = 0.2, False
             if self.takeover_count > takeovers:
-                taken_s = min(max(2 * taken_s, _TAKEN_PAUSE_S), _LONGEST_TAKEN_PAUSE_S)
+                taken_s = min(max(2 * taken_s, least_s), _LONGEST_TAKEN_PAUSE_S)
                 self._stop.wait(taken_s)
                 continue
             taken_s = taken_s if self.refusal else 0.0
@@ -285,7 +288,7 @@ class Subscriber:
             code = control.reason(0)
             if code == _TAKEN_OVER:
                 return self._tell_taken_over("by the broker's word")
-            raise ConnectionResetError(f"the broker said goodbye: {packets.REASONS.get(code, hex(code))}")
+            raise ConnectionAbortedError(f"the broker said goodbye: {packets.REASONS.get(code, hex(code))}")
         return True
 
     def _on_connack(self, link: MqttLink, control: Control) -> bool:

@@ -1,8 +1,11 @@
-"""What ingest holds in memory is bounded in bytes; the broker keeps the rest."""
+"""What ingest holds in memory is bounded in bytes, and it comes back to a broker that restarts."""
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -48,6 +51,45 @@ def test_an_unread_socket_bounds_what_waits_and_nothing_is_lost(broker: Any) -> 
 
     assert [d.payload[:4] for d in found] == [n.to_bytes(4, "big") for n in range(COUNT)]
     assert (subscriber.waiting_messages, subscriber.waiting_bytes) == (0, 0)
+
+
+def test_a_broker_that_restarts_in_quick_succession_is_not_left_alone_for_long() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        served_s: list[float] = []
+        threading.Thread(target=restart_again_and_again, args=(listening, served_s), daemon=True).start()
+        subscriber = Subscriber(
+            f"mqtt://127.0.0.1:{listening.getsockname()[1]}",
+            client_id="anxin-ingest-restarts",
+            share="x",
+            window=10,
+            clock_us=lambda: 0,
+        )
+        subscriber.start()
+        try:
+            deadline = time.monotonic() + 8.0
+            while len(served_s) < 4 and time.monotonic() < deadline:
+                time.sleep(0.05)
+        finally:
+            subscriber.stop()
+
+    assert len(served_s) >= 4, "three restarts look like a session taken over: a guess costs two seconds"
+    assert served_s[3] - served_s[2] > 1.0, "two processes with one slot must not fight"
+
+
+def restart_again_and_again(listening: socket.socket, served_s: list[float]) -> None:
+    """Accept each session of MQTT 5 and its subscription, then close without a word."""
+    with suppress(OSError):
+        while True:
+            peer, _ = listening.accept()
+            with peer, suppress(ConnectionError):
+                peer.settimeout(1.0)
+                is_probe = b"-probe" in peer.recv(4096)
+                peer.sendall(b"\x20\x03\x00\x00\x00")
+                peer.recv(4096)
+                if not is_probe:
+                    peer.sendall(b"\x90\x05\x00\x01\x00\x01\x01")
+                    time.sleep(0.05)
+                    served_s.append(time.monotonic())
 
 
 def publish(url: str) -> None:
