@@ -42,16 +42,9 @@ _J1939_MAP: Mapping[str, str] = {
     "ET1.CoolantTemperature": "coolant",
     "VEP1.BatteryVoltage": "lv.voltage",
 }
-#: Tires of each axle, front to back, by the vehicle's number of wheels; from 6 on the rear ones are dual.
-_AXLES: Mapping[int, tuple[int, ...]] = {
-    2: (1, 1),
-    4: (2, 2),
-    6: (2, 4),
-    8: (2, 2, 4),
-    10: (2, 4, 4),
-    12: (2, 2, 4, 4),
-    14: (2, 4, 4, 4),
-}
+#: Tires of each axle, front to back, by the vehicle's number of wheels, where one arrangement is the usual
+#: one; from 6 on the rear ones are dual. Eight wheels may be 2-2-4, 2-4-2 or 4-4: such a model maps them itself.
+_AXLES: Mapping[int, tuple[int, ...]] = {2: (1, 1), 4: (2, 2), 6: (2, 4), 10: (2, 4, 4), 12: (2, 2, 4, 4)}
 
 
 @cache
@@ -89,8 +82,10 @@ def standard_map(name: str, *, wheel_count: int, taken: Collection[str]) -> dict
 
     Args:
         name: ``obd`` or ``j1939``.
-        wheel_count: Tells which tire a location of PGN 65268 is: axle in the high half byte, position from
-            the left in the low one (SAE J1939-71, SPN 929).
+        wheel_count: Tells which tire a location of PGN 65268 is: axle from the front in the high half byte,
+            position from the left, facing forward, in the low one, both from 0 (SAE J1939-71, SPN 929; the
+            same words in SAE J2735, Tire Location). The model's wheels must stand in this order. Of a number
+            with several arrangements none is guessed: its tires stay signals of their own.
         taken: Aliases that the vehicle model's own map feeds; they are left to it.
     """
     pairs = _OBD_MAP if name == "obd" else _J1939_MAP

@@ -266,6 +266,57 @@ def test_not_available_and_error_are_missing_and_counted() -> None:
         assert found.masked == {f"CCVS1.Speed: {reason}": 1}
 
 
+def test_obd_parameters_of_several_bytes_are_split_by_their_lengths() -> None:
+    """0x67 is three bytes: which sensors there are, and two temperatures (SAE J1979-DA)."""
+    found = signals(decode(decoder(), isotp_frames(0x7E8, bytes.fromhex("41 67 037b7c 0d 50"))))
+
+    assert found["speed"] == 80
+
+
+@pytest.mark.parametrize(
+    ("raw", "values"),
+    [
+        ("0000", (0, -1600, 0, -273)),
+        ("4d1f", (400.65, -1199.35, 12.5203125, -22.59375)),
+        ("fffa", (None, 1612.75, None, 1734.96875)),
+    ],
+)
+def test_groups_of_the_high_voltage_battery_have_the_published_ranges(
+    raw: str, values: tuple[float | None, ...]
+) -> None:
+    """SPN 5919 to 5921 and the cell temperatures begin at 0 V, -1600 A, 0 % and -273 degC.
+
+    At 0xFAFF they are 3,212.75 V, 1,612.75 A, 100.398 % and 1,734.97 degC: no pack, no charge is like that.
+    """
+    found = signals(
+        decode(
+            decoder(J1939),
+            [
+                (0x8CF09021, bytes.fromhex("ffffffff" + raw + raw)),
+                (0x8CF09121, bytes.fromhex(raw + "ffffffffffff")),
+                (0x8CF09221, bytes.fromhex(raw + "ffffffffffff")),
+            ],
+        )
+    )
+
+    names = ("pack.voltage", "HVESSD1.BatteryCurrent", "soc", "HVESSD3.HighestCellTemperature")
+    assert tuple(found.get(name) for name in names) == pytest.approx(values)
+
+
+@pytest.mark.parametrize(("wheels", "place"), [(6, 4), (8, None), (10, 4)])
+def test_a_tire_has_a_place_where_the_number_of_wheels_tells_the_axles(
+    wheels: int, place: int | None
+) -> None:
+    of = BusDecoder(J1939, {}, grid_s=1.0, cell_count=0, probe_count=0, wheel_count=wheels)
+
+    found = signals(decode(of, [(0x98FEF433, bytes.fromhex("12E100244100005F"))]))
+
+    if place is None:
+        assert (found["TIRE.Pressure12"], "tire.pressure" in found) == (900, False)
+    else:
+        assert found["tire.pressure"][place] == 900
+
+
 def test_tire_condition_tells_its_tire_by_location() -> None:
     """SPN 241 4 kPa/bit, SPN 242 0.03125 K/bit from -273 degC; 00E100244100005F was seen on a bus."""
     found = signals(
