@@ -6,17 +6,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from alerts.actions import Action, Details
 from alerts.desk import Desk, Terms, decide_again
-from alerts.errors import InvalidAnswer, InvalidTransition, VersionConflict
+from alerts.errors import InvalidAnswer, InvalidDetails, InvalidTransition, VersionConflict
 from alerts.facts import Order, VehicleFacts
 from alerts.orders import OrderState, check_transition
 from alerts.outbox_store import OutboxStore
 from alerts.placing import place_order
 from alerts.stations import Plan
+from alerts.work_store import WorkStore
+from alerts.workshop import Acted, act
+from data.audit import Deed
 from data.db import Pool, transaction
 
 #: How long an owner may think after answering "later".
 LATER = timedelta(hours=24)
+#: States in which the owner has seen enough to say what they think of it.
+RATED = frozenset(
+    {OrderState.READY, OrderState.INVOICED, OrderState.PAID, OrderState.CLOSED, OrderState.NO_FAULT_FOUND}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +43,16 @@ class Commands:
         self._pool = pool
         self._terms = terms
 
-    def answer(self, *, order_id: int, answer: str, actor: str, version: int, now: datetime) -> Answered:
+    def answer(
+        self,
+        *,
+        order_id: int,
+        answer: str,
+        actor: str,
+        version: int,
+        now: datetime,
+        shares_data: bool = False,
+    ) -> Answered:
         """Take the owner's yes, no or later.
 
         Yes books what is held; where the hold is gone the order is planned anew, and a change of station,
@@ -47,6 +64,7 @@ class Commands:
             actor: Who answers, for the order's history.
             version: The version of the order that the owner saw.
             now: Wall time.
+            shares_data: The station may see personal data for this order; counts with a yes that books.
 
         Raises:
             InvalidAnswer: None of the three.
@@ -56,10 +74,76 @@ class Commands:
         """
         if answer not in ("yes", "no", "later"):
             raise InvalidAnswer(f"answer {answer[:40]!r}: must be yes, no or later")
-        return decide_again(
+
+        def work(desk: Desk) -> Answered:
+            answered = self._answer(desk, order_id, answer, actor=actor, version=version, now=now)
+            store = desk.store.work()
+            is_shared = shares_data and answered.state is OrderState.BOOKED
+            store.share_data(order_id, is_shared=is_shared)
+            said = {"answer": answer, "version": version, "shares_data": is_shared}
+            store.audit(Deed(actor=actor, now=now), store.fetch_order(order_id), "order.answer", said)
+            return answered
+
+        return decide_again(self._pool, work)
+
+    def act(
+        self,
+        *,
+        order_id: int,
+        action: Action,
+        details: Details,
+        actor: str,
+        version: int,
+        key: str,
+        now: datetime,
+    ) -> Acted:
+        """Do one action of the work on an agreed order; see ``alerts.workshop.act``."""
+        return act(
             self._pool,
-            lambda desk: self._answer(desk, order_id, answer, actor=actor, version=version, now=now),
+            self._terms,
+            order_id=order_id,
+            action=action,
+            details=details,
+            actor=actor,
+            version=version,
+            key=key,
+            now=now,
         )
+
+    def rate(
+        self,
+        *,
+        order_id: int,
+        station_stars: int,
+        warning_stars: int,
+        comment: str,
+        actor: str,
+        now: datetime,
+    ) -> None:
+        """Keep what the owner thinks of station and warning; a later opinion replaces an earlier one.
+
+        Raises:
+            UnknownOrder: There is no such order.
+            InvalidDetails: Stars are not 1 to 5, or the comment has more than 2,000 characters.
+            InvalidTransition: The vehicle is not ready yet.
+        """
+        for name, stars in (("station_stars", station_stars), ("warning_stars", warning_stars)):
+            if stars not in range(1, 6):
+                raise InvalidDetails(f"{name} {stars}: must be 1 to 5")
+        if len(comment) > 2000:
+            raise InvalidDetails(f"comment: at most 2,000 characters, not {len(comment)}")
+        with transaction(self._pool) as connection:
+            store = WorkStore(connection)
+            order = store.fetch_order(order_id)
+            if order.state not in RATED:
+                raise InvalidTransition(
+                    f"order {order_id} is {order.state}: rate it when the vehicle is ready"
+                )
+            store.upsert_rating(
+                order_id, station_stars=station_stars, warning_stars=warning_stars, comment=comment, now=now
+            )
+            said = {"station_stars": station_stars, "warning_stars": warning_stars}
+            store.audit(Deed(actor=actor, now=now), order, "order.rate", said)
 
     def receive(self, *, warning_id: UUID, endpoint: str | None, now: datetime) -> bool:
         """Note that a browser showed a warning; False where no such warning was sent to it."""

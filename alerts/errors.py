@@ -8,6 +8,8 @@ AnxinError
     ├── InvalidTransition       the order cannot move to the requested state
     ├── VersionConflict         somebody changed the order first
     ├── InvalidAnswer           the owner's answer is not yes, no or later
+    ├── InvalidDetails          what is said with an action does not fit it; names field and rule
+    ├── KeyReused               the idempotency key belongs to another command
     ├── BookingConflict         bay, technician or part was taken meanwhile; decide again
     └── DeliveryError           a message was not delivered
         ├── AddressRefused      the address may not be called
@@ -43,6 +45,14 @@ class VersionConflict(AlertError):  # noqa: N818 - it reads as a fact
 
 class InvalidAnswer(AlertError):  # noqa: N818 - it reads as a fact
     """The owner's answer is not one of yes, no and later."""
+
+
+class InvalidDetails(AlertError):  # noqa: N818 - it reads as a fact
+    """What is said with an action does not fit it."""
+
+
+class KeyReused(AlertError):  # noqa: N818 - it reads as a fact
+    """The idempotency key was used for another command."""
 
 
 class BookingConflict(AlertError):  # noqa: N818 - it reads as a fact

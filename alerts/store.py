@@ -10,12 +10,17 @@ from alerts.facts import VehicleFacts
 from alerts.order_store import ACTOR, OrderStore
 from alerts.policy import Alert, AlertState
 from alerts.rows import alert_from, prediction_from, vehicle_from
+from alerts.work_store import WorkStore
 from data.locks import LOCK_PLANNING, LOCK_VEHICLE
 from data.records import FailureMode, Prediction
 
 
 class AlertStore(OrderStore):
     """Reads and writes predictions, alerts and orders on one connection; the caller owns the transaction."""
+
+    def work(self) -> WorkStore:
+        """Return what reads and writes the work on orders in the same transaction."""
+        return WorkStore(self._connection)
 
     # ------------------------------------------------------------ locks
 

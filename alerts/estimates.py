@@ -1,0 +1,169 @@
+"""The price of the work: proposed, compared with what was agreed, approved or declined, and its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from alerts.actions import FREE_RISE, EstimateLine, Outcome
+from alerts.errors import InvalidDetails, InvalidTransition
+from alerts.jobs import Job
+from alerts.orders import OrderState
+from alerts.pricing import Quote, price
+from alerts.texts import WarningText
+from alerts.workbench import Workbench
+
+
+def is_approval_needed(
+    agreed: Sequence[tuple[str, str, Decimal]],
+    proposed: Sequence[tuple[str, str, Decimal]],
+    *,
+    agreed_total: Decimal,
+    total: Decimal,
+) -> bool:
+    """Tell whether the owner must be asked: other work or parts, or a rise of more than 10 %.
+
+    Args:
+        agreed: Kind, code and quantity of the agreed lines, without tax; hours are price, not scope.
+        proposed: Likewise of the proposed ones.
+        agreed_total: What the owner last said yes to, so that small rises do not add up unseen.
+        total: The proposed price.
+    """
+    return _scope(agreed) != _scope(proposed) or total > agreed_total * FREE_RISE
+
+
+def _scope(lines: Sequence[tuple[str, str, Decimal]]) -> set[tuple[str, str, Decimal]]:
+    return {(kind, code, qty if kind == "part" else Decimal(0)) for kind, code, qty in lines}
+
+
+def propose(bench: Workbench) -> None:
+    """Take the station's estimate; ask the owner where that is needed, else go on at once."""
+    work, order = bench.work, bench.order
+    if work.fetch_outcome(order.order_id) in (None, Outcome.NO_FAULT_FOUND):
+        raise InvalidTransition("action estimate: tell first what was found (action find)")
+    lines = bench.details.lines or ()
+    quote = _quote(bench, lines)
+    agreed_total = order.total if order.agreed_total is None else order.agreed_total
+    is_asked = is_approval_needed(
+        work.fetch_lines(order.order_id),
+        [(line.kind, line.code, line.qty) for line in lines],
+        agreed_total=agreed_total,
+        total=quote.total,
+    )
+    told = f"{quote.currency} {quote.total} after {quote.currency} {agreed_total}"
+    work.insert_estimate(
+        order.order_id,
+        quote.lines,
+        total=quote.total,
+        reason=bench.details.reason,
+        actor=bench.actor,
+        now=bench.now,
+    )
+    bench.audit("order.price", agreed=str(agreed_total), proposed=str(quote.total), is_asked=is_asked)
+    bench.move(OrderState.ESTIMATED, f"estimate {told}")
+    if is_asked:
+        bench.tell_owner(_ask_text(quote))
+        return
+    _agree(bench, "within_limit", agreed_total=agreed_total)
+
+
+def approve(bench: Workbench) -> None:
+    """Take the owner's yes to the proposed price."""
+    bench.audit("order.approve", version=bench.order.version)
+    _agree(bench, "approved", agreed_total=None)
+
+
+def decline(bench: Workbench) -> None:
+    """Take the owner's no: work that has begun goes on as agreed before, else the order is over."""
+    order = bench.order
+    bench.audit("order.decline", version=order.version)
+    bench.work.decide_estimate(order.order_id, "declined", actor=bench.actor, now=bench.now)
+    if order.begun_at is not None:
+        bench.move(OrderState.APPROVED, "owner declined the change: the work goes on as agreed before")
+        provide_parts(bench)
+        return
+    bench.free_everything()
+    bench.move(OrderState.DECLINED, "owner declined the estimate")
+    bench.work.insert_label(order.order_id, now=bench.now)
+
+
+def _agree(bench: Workbench, decision: str, *, agreed_total: Decimal | None) -> None:
+    order_id = bench.order.order_id
+    lines, total = bench.work.decide_estimate(order_id, decision, actor=bench.actor, now=bench.now)
+    bench.work.replace_lines(
+        order_id, lines, total=total, agreed_total=total if agreed_total is None else agreed_total
+    )
+    asked = "owner approved" if decision == "approved" else "within 10 % of what was agreed, same work"
+    bench.move(OrderState.APPROVED, f"{bench.order.currency} {total}: {asked}")
+    provide_parts(bench)
+
+
+def provide_parts(bench: Workbench) -> None:
+    """Let reserved and picked parts be those of the agreed lines; wait for what is not in stock."""
+    work, order_id = bench.work, bench.order.order_id
+    wanted = {code: int(qty) for kind, code, qty in work.fetch_lines(order_id) if kind == "part"}
+    kept = work.fetch_reservations(order_id)
+    for sku, (qty, _) in kept.items():
+        if wanted.get(sku) != qty:
+            work.release_part(order_id, sku)
+    missing = [
+        f"{qty} x {sku}"
+        for sku, qty in sorted(wanted.items())
+        if kept.get(sku, (0, ""))[0] != qty
+        and not work.reserve_part(order_id, bench.order.station_id, sku, qty)
+    ]
+    if not missing:
+        bench.move(OrderState.PARTS_RESERVED, "all parts are here")
+    elif bench.order.state is OrderState.WAITING_PARTS:
+        raise InvalidTransition(f"action reserve: still not in stock: {', '.join(missing)}")
+    else:
+        bench.move(OrderState.WAITING_PARTS, f"not in stock: {', '.join(missing)}")
+
+
+def _quote(bench: Workbench, lines: Sequence[EstimateLine]) -> Quote:
+    """Return the price of the lines.
+
+    Raises:
+        InvalidDetails: An operation or part that the catalogue does not have, or one that is listed twice.
+    """
+    order = bench.order
+    if order.labour_rate is None or order.tax_rate is None:
+        raise InvalidTransition("action estimate: the order has no station")
+    labour = {line.code: line.qty for line in lines if line.kind == "labour"}
+    parts = {line.code: line.qty for line in lines if line.kind == "part"}
+    if len(labour) + len(parts) != len(lines):
+        raise InvalidDetails("lines: an operation or part is listed twice")
+    operations = bench.work.fetch_operations(order.tenant_id, labour)
+    found_parts = bench.work.fetch_parts(order.tenant_id, parts)
+    unknown = [f"operation {code[:40]!r}" for code in labour if code not in {o.operation for o in operations}]
+    unknown += [f"part {sku[:40]!r}" for sku in parts if sku not in {p.sku for p in found_parts}]
+    if unknown:
+        raise InvalidDetails(f"lines: unknown {', '.join(unknown)}")
+    return price(
+        Job(operations=operations, parts=found_parts, needs_hv=False),
+        labour_rate=order.labour_rate,
+        tax_rate=order.tax_rate,
+        currency=order.currency,
+    )
+
+
+def _ask_text(quote: Quote) -> WarningText:
+    total = f"{quote.total:,.2f}"
+    return WarningText(
+        title_en="Your workshop has a new price for you",
+        title_zh="维修站给出了新的报价",
+        body_en=f"After looking at your car the workshop asks for {quote.currency} {total} with tax."
+        " Nothing is done before you agree. Please approve or decline it.",
+        body_zh=f"维修站检查车辆后报价 {quote.currency} {total}（含税）。"
+        "在您同意之前不会施工，请选择同意或不同意。",
+    )
+
+
+def ready_text() -> WarningText:
+    """Return the message that a vehicle can be fetched."""
+    return WarningText(
+        title_en="Your car is ready",
+        title_zh="您的车辆已修好",
+        body_en="The work is done and has been checked. You can fetch your car.",
+        body_zh="维修已完成并通过检验，您可以来取车。",
+    )
