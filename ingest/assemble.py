@@ -179,7 +179,7 @@ def _decode_can(
                 messages[indices[0]].vehicle.model, owner, joined, meta.vehicle_id.astype(np.int64)
             )
         except PayloadError as error:
-            result.bad_messages.update(dict.fromkeys(indices, error))
+            result.bad_messages.update(dict.fromkeys(indices, error.kept()))
             continue
         result.masked.update(masked)
         extra.append(unmapped)

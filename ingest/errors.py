@@ -8,6 +8,8 @@ AnxinError
 
 from __future__ import annotations
 
+from typing import Self
+
 from data.errors import AnxinError
 
 
@@ -31,3 +33,8 @@ class PayloadError(IngestError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+    def kept(self) -> Self:
+        """Return it without the frames that raised it: they hold a whole batch, and the batch holds this."""
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)

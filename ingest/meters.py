@@ -98,10 +98,7 @@ class IngestCollector(Collector):
                 yield GaugeMetricFamily(f"anxin_ingest_{name}", text, value=getattr(source, attribute))
         yield _labelled("rows", "Rows inserted or changed", "family", self._progress.rows)
         yield _labelled("rejects", "Messages put aside", "reason", self._progress.rejects)
-        masked: Counter[str] = Counter()
-        for what, count in list(self._progress.masked.items()):
-            masked[what.rpartition(":")[2]] += count
-        yield _labelled("masked", "Values masked as missing", "reason", masked)
+        yield _labelled("masked", "Values masked as missing", "reason", self._progress.masked)
         for unit, limit in self._limits.items():
             yield GaugeMetricFamily(
                 f"anxin_ingest_window_limit_{unit}",

@@ -172,7 +172,7 @@ class Pipeline:
             progress.conflicts += result.conflict_count
             progress.rows.update(result.rows)
             progress.rejects.update(result.rejects)
-            progress.masked.update(result.masked)
+            progress.count_masked(result.masked)
         oldest_us, last_us = items[0].delivery.received_us, items[-1].delivery.received_us
         newest_us = max((result.newest_us for result in results), default=0)
         progress.lag_s = max(0.0, (last_us - newest_us) / 1e6) if newest_us else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -32,7 +32,7 @@ class Progress:
     store_failures: int = 0  #: attempts that the database did not take
     rows: Counter[str] = field(default_factory=Counter)  #: by family
     rejects: Counter[str] = field(default_factory=Counter)  #: by reason
-    masked: Counter[str] = field(default_factory=Counter)  #: by ``what:reason``
+    masked: Counter[str] = field(default_factory=Counter)  #: by reason
     lag_s: float = 0.0  #: of the newest batch: receive time minus newest sample time; 0 without live samples
     last_flush: Flush | None = None
     flush_seconds_sum: float = 0.0
@@ -49,3 +49,8 @@ class Progress:
         self.last_flush = flush
         if self.on_flush is not None:
             self.on_flush(flush)
+
+    def count_masked(self, masked: Mapping[str, int]) -> None:
+        """Count what a batch left out, given by ``what:reason``; vehicles choose what, and we the reasons."""
+        for key, count in masked.items():
+            self.masked[key.rpartition(":")[2].strip()] += count

@@ -59,7 +59,7 @@ def stack_tele(messages: Sequence[Message], catalogue: Catalogue) -> Stacked:
             try:
                 teles[i] = tele = native.read_columns(teles[i])
             except PayloadError as error:
-                result.bad[i] = error
+                result.bad[i] = error.kept()
                 continue
             plain.setdefault((messages[i].vehicle.model.model_id, tuple(tele.columns)), []).append(i)
     for (_, aliases), indices in plain.items():
@@ -161,7 +161,7 @@ def _stack_singly(
         try:
             parts, masked = decode_tele(teles[i], model, catalogue)
         except PayloadError as error:
-            result.bad[i] = error
+            result.bad[i] = error.kept()
             continue
         result.parts += [(part, np.full(len(part.time_us), i, np.int64)) for part in parts]
         if masked:

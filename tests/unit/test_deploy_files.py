@@ -57,7 +57,7 @@ def collector() -> IngestCollector:
         is_storing=lambda: True,
     )
     progress.rejects["malformed"] += 2
-    progress.masked.update({"speed:range": 3, "can.7AA:unknown_id": 1, "soc:range": 1})
+    progress.count_masked({"speed:range": 3, "can.7AA:unknown_id": 1, "soc:range": 1})
     for n in range(60):
         progress.rows[f"family{n}"] += n
     progress.count_flush(Flush(messages=5, rows=10, payload_bytes=50, seconds=0.02, oldest_wait_s=0.3))

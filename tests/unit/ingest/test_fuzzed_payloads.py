@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 from functools import cache
@@ -125,3 +126,18 @@ def test_a_deep_payload_costs_no_stack(reader: Reader) -> None:
     reader.read([(TOPICS[0], payload) for payload in (deep_json, deep_cbor, huge_array)])
 
     assert reader.account.rejected == before + 3
+
+
+def test_a_batch_is_gone_with_its_last_reader(reader: Reader) -> None:
+    """The service looks for cycles rarely: one that holds a batch would be as good as a leak."""
+    rng = random.Random(13)  # noqa: S311 - no secret
+    bad = [(topic, mutate_payload(payload, rng)) for topic, payload in rng.choices(SOUND, k=500)]
+    rejected = reader.account.rejected
+    gc.collect()
+    gc.disable()
+    try:
+        reader.read(bad)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+    assert reader.account.rejected > rejected + 100
