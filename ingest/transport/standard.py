@@ -43,7 +43,7 @@ _J1939_MAP: Mapping[str, str] = {
     "VEP1.BatteryVoltage": "lv.voltage",
 }
 #: Tires of each axle, front to back, by the vehicle's number of wheels, where one arrangement is the usual
-#: one; from 6 on the rear ones are dual. Eight wheels may be 2-2-4, 2-4-2 or 4-4: such a model maps them itself.
+#: one; from 6 on the rear ones are dual. Eight wheels may be 2-2-4, 2-4-2 or 4-4: the model must map them.
 _AXLES: Mapping[int, tuple[int, ...]] = {2: (1, 1), 4: (2, 2), 6: (2, 4), 10: (2, 4, 4), 12: (2, 2, 4, 4)}
 
 
