@@ -14,7 +14,7 @@ import yaml
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FOLDERS = ("alerts", "api", "data", "ingest", "models", "simulators")
-SERVICES = {"migrate", "ingest", "watch", "score", "route", "notify", "api", "maintain"}
+SERVICES = {"migrate", "ingest", "watch", "score", "route", "notify", "api", "maintain", "gateway"}
 
 
 def test_no_other_distribution_ships_our_folders() -> None:
@@ -106,6 +106,13 @@ def test_compose_starts_every_service_after_the_migration() -> None:
         if name != "migrate":
             assert service["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
             assert service["restart"] == "unless-stopped"
+
+
+def test_compose_opens_the_port_of_the_gateway_only_when_asked() -> None:
+    gateway = _compose()["services"]["gateway"]
+
+    assert gateway["profiles"] == ["gateway"]
+    assert gateway["ports"] == [f"{gateway['environment']['ANXIN_GATEWAY_PORT']}:32960"]
 
 
 def test_compose_pins_what_it_pulls_and_holds_no_secret() -> None:

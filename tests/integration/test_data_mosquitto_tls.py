@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
+from itertools import product
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -23,6 +25,7 @@ from cryptography.x509.oid import NameOID
 
 from data.broker import ROLES, access_rules, find_mosquitto, hash_password
 
+CONNECT = Path(__file__).resolve().parents[2] / "CONNECT.md"
 OWN, OTHER = "demo/LSVAA000000000001", "demo/LSVAA000000000002"
 
 
@@ -45,13 +48,18 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     _issue(directory, "server", "localhost", authority)
     _issue(directory, "own", OWN, authority)
     _issue(directory, "stranger", OWN, None)
-    (directory / "mosquitto.passwd").write_text(f"ingest:{hash_password('secret')}\n")
+    (directory / "mosquitto.passwd").write_text(
+        "".join(f"{name}:{hash_password('secret')}\n" for name in ("ingest", "alice", "shuttle"))
+    )
+    rules = resources.files("data").joinpath("mosquitto/mosquitto.acl").read_text("utf-8")
+    (added,) = re.findall(r"^```acl\n(.*?)^```$", CONNECT.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (directory / "mosquitto.acl").write_text(f"{rules}\n{added}")
     tls_port, role_port = _free_port(), _free_port()
     text = resources.files("data").joinpath("mosquitto/mosquitto.conf").read_text("utf-8")
     for shipped, here in (
         ("/mosquitto/data/", f"{directory}/"),
         ("/mosquitto/secrets/", f"{directory}/"),
-        ("/mosquitto/config/mosquitto.acl", str(resources.files("data").joinpath("mosquitto/mosquitto.acl"))),
+        ("/mosquitto/config/mosquitto.acl", f"{directory}/mosquitto.acl"),
         ("listener 8883", f"listener {tls_port} 127.0.0.1"),
         ("listener 1883", f"listener {role_port} 127.0.0.1"),
     ):
@@ -109,6 +117,26 @@ def test_a_vehicle_hears_its_own_commands_only(fleet: Fleet) -> None:
     _close(ingest)
 
     assert set(heard) == {OWN.encode()}
+
+
+def test_the_rules_of_the_connect_page_let_ingest_read_what_each_device_may_write(fleet: Fleet) -> None:
+    ingest, heard = _ingest(fleet)
+    ingest.subscribe([("ovms/#", 1), ("teslamate/#", 1), ("fleet/#", 1)])
+    time.sleep(0.3)
+    said = ("ovms/alice/leaf/metric/v/b/soc", "ovms/bob/leaf/metric/v/b/soc", "fleet/bus-7/state")
+    for name, topic in product(("alice", "shuttle"), (*said, f"anxin/v1/{OWN}/up/tele")):
+        device = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, client_id=name
+        )  # a refusal may end a connection
+        device.username_pw_set(name, "secret")
+        _run(device, fleet.role_port)
+        device.publish(topic, f"{name} {topic}".encode(), qos=1)
+        time.sleep(0.1)
+        _close(device)
+    time.sleep(0.3)
+    _close(ingest)
+
+    assert heard == [f"alice {said[0]}".encode(), f"shuttle {said[2]}".encode()]
 
 
 @pytest.mark.parametrize("certificate", ["stranger", None])
