@@ -13,6 +13,7 @@ import structlog
 from alerts.breaker_store import BreakerStore
 from alerts.errors import BookingConflict
 from alerts.network_store import NetworkStore
+from alerts.predictor_store import PredictorStore
 from alerts.rules import Policy, load_policy
 from alerts.store import AlertStore
 from data.db import Connection, Pool, transaction
@@ -43,6 +44,7 @@ class Desk:
     store: AlertStore
     network: NetworkStore
     breaker: BreakerStore
+    predictors: PredictorStore
     is_exclusive: bool = False  #: planning alone, after a conflict
 
 
@@ -97,5 +99,6 @@ def open_desk(connection: Connection, *, is_exclusive: bool = False) -> Desk:
         store=AlertStore(connection),
         network=NetworkStore(connection),
         breaker=BreakerStore(connection),
+        predictors=PredictorStore(connection),
         is_exclusive=is_exclusive,
     )

@@ -18,6 +18,8 @@ SELECT CASE WHEN %(is_exclusive)s THEN pg_advisory_xact_lock(%(lock)s, %(tenant_
 WITH busy AS MATERIALIZED (
     SELECT vehicle_id FROM alerts WHERE state <> 'cleared'
     UNION
+    SELECT vehicle_id FROM shadow_alerts WHERE state <> 'cleared'
+    UNION
     SELECT vehicle_id FROM predictions WHERE routed_at IS NULL AND probability >= %(lowest)s
 ), quiet AS MATERIALIZED (
     SELECT prediction_id FROM predictions p

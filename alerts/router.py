@@ -14,6 +14,7 @@ from alerts.joining import join_alarms
 from alerts.orders import UNAGREED, OrderState, idempotency_key
 from alerts.placing import place_order
 from alerts.policy import HELD_SEVERITIES, Alert, Move, decide
+from alerts.shadow import PredictorMode, fetch_modes, record_shadow
 from alerts.stations import Plan
 from alerts.store import AlertStore
 from alerts.texts import title_of, warning_text
@@ -72,8 +73,13 @@ def route_vehicle(desk: Desk, vehicle_id: int, terms: Terms, *, now: datetime, l
     vehicle = store.fetch_vehicle(vehicle_id)
     done = Routed(predictions=len(ids))
     if vehicle is not None:
+        modes = fetch_modes(desk.predictors, vehicle.tenant_id)
         for prediction in predictions:
-            done += act_on(desk, prediction, vehicle, terms, now=now)
+            mode = modes.of(prediction.failure_mode, prediction.model_version)
+            if mode is PredictorMode.LIVE:
+                done += act_on(desk, prediction, vehicle, terms, now=now)
+            elif mode is PredictorMode.SHADOW:
+                record_shadow(desk.predictors, prediction, vehicle, terms.policy, now=now)
     store.mark_routed(ids, now)
     return done
 

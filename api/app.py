@@ -26,7 +26,7 @@ from api.live import Hub
 from api.metrics import Meters
 from api.middleware import BodyLimit, Headers, RequestMeter, build_policy
 from api.pages import make_environment, render_error
-from api.routes import breaker, health, orders, pages, predictions, push, session, stations, stream, vehicles
+from api.routes import breaker, health, orders, pages, predictions, predictors, push, session, stations, stream, vehicles
 from api.schemas import Problem
 from api.texts import load_texts
 from data.db import Pool
@@ -40,7 +40,7 @@ TAGS = [
     {"name": "predictions", "description": "What predictors say, with reasons and evidence"},
     {"name": "alerts", "description": "Conditions to know of and plan for"},
     {"name": "orders", "description": "Repair orders and the owner's answer"},
-    {"name": "predictors", "description": "Predictors that order too much"},
+    {"name": "predictors", "description": "Which predictors are live; those that order too much"},
     {"name": "stations", "description": "Service stations"},
     {"name": "warnings", "description": "Warnings to owners and vehicles"},
     {"name": "push", "description": "Web Push subscriptions and receipts"},
@@ -57,6 +57,7 @@ def list_routers() -> tuple[APIRouter, ...]:
         predictions.router,
         orders.router,
         breaker.router,
+        predictors.router,
         stations.router,
         push.router,
         stream.router,

@@ -357,3 +357,24 @@ SELECT t.trip_id, t.failure_mode, t.model_version, t.model_id, t.tripped_at, t.o
        t.released_at, t.released_by, t.decision, t.reason
 FROM breaker_trips t WHERE t.tenant_id = %(tenant_id)s
 ORDER BY (t.released_at IS NOT NULL), t.trip_id DESC LIMIT 500;
+
+-- fetch_predictors --
+-- A version that is not named itself follows the mode of all versions; live where nothing was ever set.
+SELECT k.failure_mode, k.model_version, coalesce(m.mode, 'live') AS mode, m.at, m.actor, m.reason,
+       count(s.shadow_id) AS shadow_alerts,
+       count(s.shadow_id) FILTER (WHERE EXISTS (
+           SELECT FROM alerts a
+           WHERE a.vehicle_id = s.vehicle_id AND a.component = s.component AND a.failure_mode = s.failure_mode
+             AND a.raised_at IS NOT NULL AND a.first_seen <= coalesce(s.cleared_at, 'infinity')
+             AND coalesce(a.cleared_at, 'infinity') >= s.first_seen)) AS shared_alerts
+FROM (SELECT failure_mode, model_version FROM predictor_modes WHERE tenant_id = %(tenant_id)s
+      UNION
+      SELECT failure_mode, model_version FROM shadow_alerts WHERE tenant_id = %(tenant_id)s) k
+LEFT JOIN LATERAL (
+    SELECT mode, at, actor, reason FROM predictor_modes p
+    WHERE p.tenant_id = %(tenant_id)s AND p.failure_mode = k.failure_mode AND p.model_version IN (k.model_version, '*')
+    ORDER BY (p.model_version = '*' AND k.model_version <> '*'), mode_id DESC LIMIT 1) m ON true
+LEFT JOIN shadow_alerts s ON s.tenant_id = %(tenant_id)s AND s.failure_mode = k.failure_mode
+    AND s.model_version = k.model_version AND s.raised_at IS NOT NULL
+GROUP BY k.failure_mode, k.model_version, m.mode, m.at, m.actor, m.reason
+ORDER BY k.failure_mode, k.model_version LIMIT 1000;

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from data.records import FailureMode
+
 Origin = Annotated[str, Field(description="real, simulated or replayed", examples=["simulated"])]
 Severity = Annotated[str, Field(description="S0, the most urgent, to S4", examples=["S3"])]
 Age = Annotated[float | None, Field(description="seconds since the sample was taken", examples=[4.2])]
@@ -403,6 +405,34 @@ class StationPage(Page):
     """A page of stations in order of their code."""
 
     items: list[Station]
+
+
+class Predictor(Shape):
+    """A predictor whose mode was set, or that has run in the shadow."""
+
+    failure_mode: str = Field(examples=["tire_slow_leak"])
+    model_version: str = Field(description="* stands for all versions that are not named themselves")
+    mode: Literal["live", "shadow", "off"]
+    at: datetime | None
+    actor: str | None
+    reason: str | None
+    shadow_alerts: int = Field(description="alerts it would have raised in the shadow")
+    shared_alerts: int = Field(description="those of them that a live predictor raised as well")
+
+
+class Predictors(Shape):
+    """Predictors by failure mode and version."""
+
+    items: list[Predictor]
+
+
+class ModeChange(Shape):
+    """What becomes of a predictor's predictions from now on."""
+
+    failure_mode: FailureMode
+    model_version: str = Field(default="*", min_length=1, max_length=200)
+    mode: Literal["live", "shadow", "off"]
+    reason: str = Field(min_length=1, max_length=500)
 
 
 class BreakerTrip(Shape):

@@ -276,6 +276,11 @@ def fetch_rejects(
     )
 
 
+def fetch_predictors(connection: Connection, principal: Principal) -> list[Row]:
+    """Return predictors with a mode of their own, and what they would have raised in the shadow."""
+    return _rows(connection, "fetch_predictors", principal.scope)
+
+
 def fetch_breaker_trips(connection: Connection, principal: Principal) -> list[Row]:
     """Return predictors that ordered too much, those that wait for a decision first."""
     return _rows(connection, "fetch_breaker_trips", principal.scope)

@@ -191,6 +191,9 @@ class FakeStore:
         )
         self.holds.append(Hold(order_id, taken, [(station, s, q) for s, q in parts], now + hold_for))
 
+    def fetch_modes(self, tenant_id: int) -> list[tuple[str, str, str]]:
+        return []
+
     def fetch_open_trip(self, made_by: Combination) -> int | None:
         return None
 

@@ -75,7 +75,12 @@ class FakeWorld:
                 origin=Origin.REAL,
             )
         )
-        self.desk = Desk(store=self.store, network=self.store, breaker=self.store)  # type: ignore[arg-type]
+        self.desk = Desk(
+            store=self.store,  # type: ignore[arg-type]
+            network=self.store,  # type: ignore[arg-type]
+            breaker=self.store,  # type: ignore[arg-type]
+            predictors=self.store,  # type: ignore[arg-type]
+        )
 
     def predict(self, hours: float = 0, **changes: Any) -> None:
         number = len(self.store.predictions) + 1

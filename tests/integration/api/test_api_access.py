@@ -27,6 +27,7 @@ BODIES = {
         "keys": {"p256dh": "A" * 87, "auth": "A" * 22},
     },
     "/api/v1/receipts/{warning_id}": {},
+    "/api/v1/predictors/mode": {"failure_mode": "cell_weak", "mode": "shadow", "reason": "new version"},
     "/api/v1/breaker/{trip_id}/release": {"decision": "place", "reason": "looked at"},
 }
 FORMS = {
