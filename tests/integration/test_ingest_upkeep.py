@@ -239,6 +239,7 @@ def send(client: mqtt.Client, seqs: range) -> None:
         client.publish(f"anxin/v1/demo/{VIN}/up/tele", json.dumps(said).encode(), qos=1).wait_for_publish(10)
 
 
+@pytest.mark.chaos  # ten seconds with each broker
 def test_a_drained_slot_leaves_nothing_behind(
     fleet: Pool, any_broker: EmbeddedBroker, database_url: str
 ) -> None:
@@ -279,6 +280,7 @@ def test_a_drained_slot_leaves_nothing_behind(
             assert ask(fleet, "SELECT count(*) FROM drive_readings") == stored
 
 
+@pytest.mark.chaos
 @pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
 def test_two_processes_with_one_slot_do_not_fight_in_silence(
     fleet: Pool, server_home: Any, database_url: str, capsys: pytest.CaptureFixture[str]
