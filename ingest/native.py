@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from typing import Annotated, Any, TypeVar
 
 import cbor2
@@ -46,6 +47,10 @@ class TelePayload(_Envelope, kw_only=True):
 
     t: Annotated[list[Millis], msgspec.Meta(min_length=1)]
     s: dict[str, Column]
+
+
+class _TeleAlone(TelePayload, kw_only=True, forbid_unknown_fields=True):
+    """Nothing but known fields: others are passed over without being held to the rules of JSON."""
 
 
 class _TeleHead(_Envelope, kw_only=True):
@@ -146,9 +151,9 @@ def parse_tele(payload: bytes, vin: Vin) -> tuple[Envelope, Tele]:
     """
     if payload[:1] == b"{":
         try:
-            tele = _TeleJson.decode(payload)
+            tele: TelePayload = _TeleJson.decode(payload)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, OverflowError):
-            tele = parse_payload(payload, TelePayload, vin)  # says what is wrong
+            tele = parse_payload(payload, TelePayload, vin)  # says what is wrong, or passes over more fields
         if tele.v != 1 or tele.vin is not None:
             _check_head(tele, vin)
         return envelope_of(tele), Tele(tele.t, tele.s)
@@ -178,8 +183,8 @@ def _split_tele(payload: bytes) -> tuple[_TeleHead, int] | None:
     if at < 0 or not 0xA2 <= payload[0] <= 0xB7:
         return None
     try:  # one entry less: the bytes before ``s`` make a whole map only when ``s`` is the last entry
-        tree = cbor2.loads(bytes([payload[0] - 1]) + payload[1:at], tag_hook=read_tag)
-        if isinstance(tree.get("t"), np.ndarray):
+        tree, end = _read_cbor(bytes([payload[0] - 1]) + payload[1:at], read_tag)
+        if end != at or isinstance(tree.get("t"), np.ndarray):
             return None
         return msgspec.convert(tree, _TeleHead), at + len(_COLUMNS_KEY)
     except (cbor2.CBORDecodeError, msgspec.ValidationError, ValueError, OverflowError, RecursionError):
@@ -194,6 +199,8 @@ def _parse_typed(payload: bytes) -> tuple[TelePayload, dict[str, npt.NDArray[Any
         times, columns = tree.get("t"), tree.get("s")
         if isinstance(times, np.ndarray):
             tree["t"] = times.tolist()
+        if isinstance(columns, np.ndarray):
+            raise PayloadError("malformed", "s: must be a map of arrays, not an array")
         if isinstance(columns, dict):
             typed = {a: c for a, c in columns.items() if isinstance(c, np.ndarray) and isinstance(a, str)}
             for alias, column in typed.items():
@@ -220,7 +227,7 @@ def _check_head(head: _Envelope | StatusPayload, vin: Vin) -> None:
 def parse_envelope(payload: bytes) -> Envelope | None:
     """Return the envelope of a payload whose body may be wrong; None when not even that can be read."""
     try:
-        head = msgspec.convert(_parse_tree(payload), _Envelope)
+        head = msgspec.convert(_parse_tree(payload, is_whole=False), _Envelope)
     except (PayloadError, msgspec.ValidationError, OverflowError):
         return None
     return envelope_of(head) if head.v == 1 else None
@@ -249,7 +256,8 @@ def birth_of(payload: BirthPayload) -> Birth:
     return Birth(payload.model, payload.firmware, payload.tz, previous)
 
 
-def _parse_tree(payload: bytes, tag_hook: Callable[..., Any] | None = None) -> Any:
+def _parse_tree(payload: bytes, tag_hook: Callable[..., Any] | None = None, *, is_whole: bool = True) -> Any:
+    """Return what a payload holds; bytes after a CBOR map are an error where it must be the whole."""
     first = payload[:1]
     if first == b"{":
         try:
@@ -258,9 +266,13 @@ def _parse_tree(payload: bytes, tag_hook: Callable[..., Any] | None = None) -> A
             raise PayloadError("malformed", f"payload: must be JSON: {str(error)[:200]}") from error
     if first and (0xA0 <= first[0] <= 0xBF or 0xC0 <= first[0] <= 0xDB):
         try:
-            tree = cbor2.loads(payload, tag_hook=tag_hook)
+            tree, end = _read_cbor(payload, tag_hook)
         except (cbor2.CBORDecodeError, RecursionError, ValueError, OverflowError, MemoryError) as error:
             raise PayloadError("malformed", f"payload: must be CBOR: {str(error)[:200]}") from error
+        if is_whole and end != len(payload):
+            raise PayloadError(
+                "malformed", f"payload: {len(payload) - end} bytes follow the CBOR map: must be one map"
+            )
         if isinstance(tree, Mapping):
             return tree
     raise PayloadError(
@@ -271,8 +283,14 @@ def _parse_tree(payload: bytes, tag_hook: Callable[..., Any] | None = None) -> A
     )
 
 
+def _read_cbor(payload: bytes, tag_hook: Callable[..., Any] | None) -> tuple[Any, int]:
+    """Return the first data item and where it ends; ``cbor2.loads`` would ignore what follows it."""
+    stream = BytesIO(payload)
+    return cbor2.load(stream, tag_hook=tag_hook), stream.tell()
+
+
 _Json = msgspec.json.Decoder()
-_TeleJson = msgspec.json.Decoder(TelePayload)
+_TeleJson = msgspec.json.Decoder(_TeleAlone)
 
 
 def _explain(message: str, tree: Any) -> str:
