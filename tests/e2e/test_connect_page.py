@@ -53,6 +53,7 @@ def running() -> Iterator[tuple[Installation, int]]:
             yield started, port
 
 
+@pytest.mark.installation
 def test_every_example_of_the_page_ends_in_rows(
     running: tuple[Installation, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -317,7 +317,7 @@ def test_a_vehicle_that_connects_again_takes_over_from_its_dead_link(
 def test_slow_and_silent_peers_are_let_go_and_disturb_nobody(
     fleet: Pool, database_url: str, broker: Any, heard: Heard, dial: Any
 ) -> None:
-    change = {"gateway_login_s": 1.0, "gateway_idle_s": 2.0, "gateway_connections": 4}
+    change = {"gateway_login_s": 0.5, "gateway_idle_s": 1.0, "gateway_connections": 4}
     with serving(settings_for(database_url, broker, **change)) as port:
         silent, dripping = dial(port), dial(port)
         car = dial(port)
@@ -325,8 +325,8 @@ def test_slow_and_silent_peers_are_let_go_and_disturb_nobody(
         sleeper = dial(port)
         assert sleeper.mark(login(SECOND)) == 1
         assert dial(port).is_closed()  # one too many
-        deadline = time.monotonic() + 4.0
-        for byte in login()[:20]:
+        deadline = time.monotonic() + 15.0
+        for byte in login()[:12]:
             try:
                 dripping.say(bytes([byte]))
             except OSError:
@@ -403,6 +403,7 @@ def kill_broker(broker: EmbeddedBroker) -> None:
     eventually(lambda: broker.pid is None, what="the broker is dead")
 
 
+@pytest.mark.chaos
 def test_without_a_broker_readings_wait_unanswered_and_heartbeats_do_not(
     fleet: Pool, database_url: str, any_broker: EmbeddedBroker, dial: Any
 ) -> None:
@@ -421,6 +422,7 @@ def test_without_a_broker_readings_wait_unanswered_and_heartbeats_do_not(
     assert answer == Answer(2, 1, readings(0)[24:30])
 
 
+@pytest.mark.chaos
 def test_a_broker_killed_again_and_again_costs_no_frame_and_doubles_none(
     fleet: Pool, database_url: str, server_home: Path
 ) -> None:
@@ -483,7 +485,7 @@ def test_what_nobody_listens_to_is_kept_until_somebody_does(
 def test_a_full_window_stops_reading_and_everything_is_answered_in_the_end(
     fleet: Pool, database_url: str, broker: Any, heard: Heard, dial: Any
 ) -> None:
-    count = 3000
+    count = 1000
     with serving(settings_for(database_url, broker, gateway_window_messages=2)) as port:
         cars = [dial(port), dial(port)]
         assert [car.mark(login(vin)) for car, vin in zip(cars, (VIN, SECOND), strict=True)] == [1, 1]
