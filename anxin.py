@@ -298,6 +298,7 @@ def check(
         return
     from data.db import connect
     from data.health import check_broker, check_database, check_disk
+    from data.health_disk import check_growth
     from data.health_sessions import ask_broker, check_sessions
 
     settings = _running("ingest")
@@ -305,6 +306,7 @@ def check(
         checks = check_database(connection, score_every_s=settings.score_every_s)
         if all(c.is_ok for c in checks if c.name == "schema"):
             checks.append(check_sessions(connection, ask_broker(settings.mqtt_url)))
+            checks.append(check_growth(connection, settings))
     checks.append(check_broker(settings.mqtt_url))
     checks.append(check_disk(settings.home_path))
     is_ok = all(c.is_ok for c in checks)

@@ -99,6 +99,9 @@ class Settings:
     database_memory_gb: float = _setting(
         0.0, "Memory of the database's machine; 0: effective_cache_size / 0.75", low=0.0, high=100_000.0
     )
+    database_disk_gb: float = _setting(
+        0.0, "Disk of the database's machine, for warnings; 0: looked up on this machine", low=0.0, high=1e9
+    )
     lateness_days: float = _setting(
         8.0,
         "Age from which rows move to the columnstore; more than the vehicle's store of seven days",

@@ -74,3 +74,23 @@ ORDER BY 2 DESC, 1 LIMIT 10;
 
 -- fetch_vehicle_count --
 SELECT count(*) AS vehicles FROM vehicles;
+
+-- fetch_held --
+-- Bytes and rows of tables and their chunks by the planner's estimates; what was never analysed counts in neither.
+SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint AS bytes, coalesce(sum(c.reltuples), 0)::float8 AS rows
+FROM pg_class c
+WHERE c.reltuples > 0 AND (c.oid = ANY (%(tables)s::text[]::regclass[])
+    OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = ANY (%(tables)s::text[]::regclass[])));
+
+-- fetch_arrived --
+-- Rows of the last week by the commit log, and how many days of it there are.
+SELECT coalesce(sum(row_count), 0)::bigint AS rows,
+    extract(epoch FROM now() - min(committed_at))::float8 / 86400 AS days
+FROM ingest_batches WHERE committed_at > now() - interval '7 days';
+
+-- fetch_cluster_size --
+SELECT sum(pg_database_size(oid))::bigint AS bytes FROM pg_database WHERE has_database_privilege(oid, 'CONNECT');
+
+-- fetch_directory --
+-- Where the server keeps its files; NULL for those who may not know.
+SELECT (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS directory;
