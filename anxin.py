@@ -497,9 +497,11 @@ def replay(
             )
             register_vehicles(connection, tenant=TENANT, vehicles=[registration])
     shift_us = 0 if keep_time else int((datetime.now(UTC) - recording.last).total_seconds() * 1e6)
-    # Raw frames go as they are when the vehicle's own model decodes them, not when a DBC was given for them.
+    # Raw frames go as they are when the vehicle's own model decodes them: not when a DBC was given, nor
+    # when the model is but the most alike and standards told what the frames say.
     raw, can = recording.raw_frames, []
-    if dbc is None and isinstance(raw, CanLog):
+    is_own = dbc is None and (named is not None or not recording.batches)
+    if is_own and isinstance(raw, CanLog):
         can = [
             CanRecording.of(name, bus.time_us, bus.can_id, bus.length, bus.data)
             for name, bus in raw.by_bus().items()
