@@ -101,9 +101,8 @@ def _columnstore_share(connection: Connection, tables: list[str]) -> float:
 def _free_bytes(connection: Connection, settings: Settings) -> int | None:
     """Return what the database's disk has left; None where it is on another machine and nobody told."""
     if settings.database_disk_gb:
-        return max(
-            0, round(settings.database_disk_gb * 1e9) - _ask(connection, "fetch_cluster_size")["bytes"]
-        )
+        taken = int(_ask(connection, "fetch_cluster_size")["bytes"])
+        return max(0, round(settings.database_disk_gb * 1e9) - taken)
     directory = _ask(connection, "fetch_directory")["directory"]
     try:
         if directory and (Path(directory) / "PG_VERSION").is_file():
