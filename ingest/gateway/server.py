@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from data.records import Vin
@@ -21,6 +22,10 @@ from ingest.gateway.uplink import Uplink
 _LANDING_BYTES = 16 * 1024
 _BACKLOG = 1024
 _CHECK_EVERY_S = 1.0
+#: Until its handshake is over, nobody counts a TLS connection.
+_HANDSHAKE_S, _GOODBYE_S = 10.0, 5.0
+#: Passwords checked at once: each takes tens of milliseconds and 64 MB, and anybody may ask.
+_PASSWORDS_AT_ONCE = 2
 
 FindPlatform = Callable[[str, str], Platform | None]
 
@@ -33,7 +38,7 @@ class Gateway:
         registry: Who may speak.
         find_platform: (user, password) -> the platform; called in a thread.
         limits: Of each connection.
-        most_connections: More are turned away.
+        most_connections: Of more, the oldest without a login go, then the newest are turned away.
         now: Aware.
     """
 
@@ -51,6 +56,8 @@ class Gateway:
         self._most_connections = most_connections
         self._landing = bytearray(_LANDING_BYTES)
         self._sessions: set[Session] = set()
+        self._strangers: dict[Session, None] = {}  # by age; some of them are known, or gone, by now
+        self._passwords = ThreadPoolExecutor(_PASSWORDS_AT_ONCE, thread_name_prefix="gateway-password")
         self._lines: dict[Vin, Line] = {}
         self._waiting: dict[Callable[[], None], None] = {}
         self._server: asyncio.Server | None = None
@@ -67,7 +74,13 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Session(self, self._landing), host, port, ssl=tls, backlog=_BACKLOG
+            lambda: Session(self, self._landing),
+            host,
+            port,
+            ssl=tls,
+            backlog=_BACKLOG,
+            ssl_handshake_timeout=_HANDSHAKE_S if tls else None,
+            ssl_shutdown_timeout=_GOODBYE_S if tls else None,
         )
         for listening in self._server.sockets:  # what is accepted inherits them; answers are 31 bytes long
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LANDING_BYTES)
@@ -81,6 +94,7 @@ class Gateway:
             self._server.close()
         if self._checking is not None:
             self._checking.cancel()
+        self._passwords.shutdown(wait=False, cancel_futures=True)
         for session in list(self._sessions):
             session.hold()
         loop = asyncio.get_running_loop()
@@ -113,11 +127,15 @@ class Gateway:
         return self._uplink.has_room
 
     def enter(self, session: Session) -> bool:
-        """Count a connection; False when there are too many."""
-        if len(self._sessions) >= self._most_connections:
+        """Count a connection; False when there are too many.
+
+        Whoever has waited longest without a login goes first: strangers cannot keep vehicles out.
+        """
+        if len(self._sessions) >= self._most_connections and not self._send_stranger_away():
             self.progress.turned_away += 1
             return False
         self._sessions.add(session)
+        self._strangers[session] = None
         self.progress.accepted += 1
         self.progress.connections = len(self._sessions)
         return True
@@ -125,8 +143,19 @@ class Gateway:
     def leave(self, session: Session) -> None:
         """Forget a connection."""
         self._sessions.discard(session)
+        self._strangers.pop(session, None)
         self._waiting.pop(session.go_on, None)
         self.progress.connections = len(self._sessions)
+
+    def _send_stranger_away(self) -> bool:
+        while self._strangers:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            if not oldest.is_known:
+                oldest.close("crowded")
+                self._sessions.discard(oldest)
+                return True
+        return False
 
     def wait_room(self, go_on: Callable[[], None]) -> None:
         """Have ``go_on`` called when the broker takes frames again."""
@@ -158,4 +187,5 @@ class Gateway:
 
     async def find_platform(self, user: str, password: str) -> Platform | None:
         """Return the platform whose password this is."""
-        return await asyncio.to_thread(self._find_platform, user, password)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._passwords, self._find_platform, user, password)

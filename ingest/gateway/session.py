@@ -13,6 +13,8 @@ from ingest.gateway.house import House, Limits
 
 #: Nobody unknown makes us hold more than this; a login with the codes of a hundred packs is shorter.
 _LONGEST_LOGIN = 8192
+#: Bytes of no frame that a stranger may send: to look through them costs more than to send them.
+_MOST_GARBAGE = 32 * 1024
 #: Answers that a peer does not fetch: past this, nothing more is read from it.
 _ANSWER_BYTES = 16 * 1024
 
@@ -67,6 +69,11 @@ class Session(asyncio.BufferedProtocol):
     @limit_bytes.setter
     def limit_bytes(self, value: int) -> None:
         self._reader.limit_bytes = value
+
+    @property
+    def is_known(self) -> bool:
+        """Tell whether somebody is logged in."""
+        return self._dialogue.is_known
 
     # ------------------------------------------------------------------ called by asyncio
 
@@ -128,6 +135,8 @@ class Session(asyncio.BufferedProtocol):
             self._parked = None
             self._frame_s = self._loop.time()
             self._dialogue.handle(found)
+        if self._reader.skipped_bytes > _MOST_GARBAGE and not self.is_known:
+            self.close("garbage")
         self._settle()
 
     def check(self, now_s: float) -> None:
@@ -135,7 +144,7 @@ class Session(asyncio.BufferedProtocol):
         limits = self._hall.limits
         if self._is_closed or (self._is_held and not self._is_choked):
             return  # it waits for us
-        if not self._dialogue.is_known and now_s - self.login_from_s > limits.login_s:
+        if not self.is_known and now_s - self.login_from_s > limits.login_s:
             self.close("no_login")
         elif now_s - self._heard_s > limits.idle_s:
             self.close("silent")
@@ -164,6 +173,8 @@ class Session(asyncio.BufferedProtocol):
             return
         self._hall.progress.closed[reason] += 1
         self._is_closed = True
+        if self._task is not None:
+            self._task.cancel()  # a login that is being looked up must not take the VIN over any more
         self._dialogue.leave()
         if self._transport is not None:
             (self._transport.abort if self._is_choked else self._transport.close)()

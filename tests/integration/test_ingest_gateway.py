@@ -324,7 +324,6 @@ def test_slow_and_silent_peers_are_let_go_and_disturb_nobody(
         assert car.mark(login()) == 1
         sleeper = dial(port)
         assert sleeper.mark(login(SECOND)) == 1
-        assert dial(port).is_closed()  # one too many
         deadline = time.monotonic() + 15.0
         for byte in login()[:12]:
             try:
@@ -338,6 +337,40 @@ def test_slow_and_silent_peers_are_let_go_and_disturb_nobody(
                 assert time.monotonic() < deadline
                 assert car.mark(frames.heartbeat_frame(VIN)) == 1
         assert car.mark(readings(0)) == 1
+
+
+def test_strangers_cannot_keep_vehicles_out(
+    fleet: Pool, database_url: str, broker: Any, heard: Heard, dial: Any
+) -> None:
+    with serving(settings_for(database_url, broker, gateway_connections=2)) as port:
+        strangers = [dial(port), dial(port)]
+        assert strangers[0].mark(frames.time_sync_frame(VIN)) == 1
+        assert strangers[1].mark(frames.time_sync_frame(VIN)) == 1
+        cars = []
+        for stranger, vin in zip(strangers, (VIN, SECOND), strict=True):
+            cars.append(dial(port))
+            assert cars[-1].mark(login(vin)) == 1
+            assert stranger.is_closed()
+        assert dial(port).is_closed()  # one too many
+        assert [
+            car.mark(frames.heartbeat_frame(vin)) for car, vin in zip(cars, (VIN, SECOND), strict=True)
+        ] == [
+            1,
+            1,
+        ]
+
+
+def test_a_stranger_may_send_little_garbage_and_a_vehicle_much(
+    fleet: Pool, database_url: str, broker: Any, heard: Heard, dial: Any
+) -> None:
+    garbage = b"##" * 50_000
+    with serving(settings_for(database_url, broker)) as port:
+        stranger, car = dial(port), dial(port)
+        with suppress(ConnectionError):
+            stranger.say(garbage)
+        assert stranger.is_closed()
+        assert car.mark(login()) == 1
+        assert car.mark(garbage, readings(0)) == 1
 
 
 def test_a_peer_that_fetches_no_answers_is_not_read_any_more(
