@@ -151,6 +151,22 @@ UPDATE drive_readings SET {nothing}
 WHERE vehicle_id = %(vehicle_id)s AND time >= coalesce(%(since)s, '-infinity'::timestamptz)
     AND time < coalesce(%(until)s, 'infinity'::timestamptz) AND (latitude IS NOT NULL OR longitude IS NOT NULL)
 
+-- erase_rolled_positions --
+-- Whole buckets, whatever part of them lies in the span.
+UPDATE {table} SET {nothing}
+WHERE vehicle_id = %(vehicle_id)s AND bucket > coalesce(%(since)s::timestamptz - interval '1 hour', '-infinity')
+    AND bucket < coalesce(%(until)s, 'infinity'::timestamptz)
+
+-- note_erasure --
+INSERT INTO rollup_debts AS r (vehicle_id, family, time_from, time_to, noted_at)
+SELECT %(vehicle_id)s, %(family)s, min(time), max(time), '-infinity' FROM drive_readings
+WHERE vehicle_id = %(vehicle_id)s AND time >= coalesce(%(since)s::timestamptz - interval '1 hour', '-infinity')
+    AND time < coalesce(%(until)s::timestamptz + interval '1 hour', 'infinity')
+HAVING min(time) IS NOT NULL
+ON CONFLICT (vehicle_id, family) DO UPDATE SET
+    time_from = least(r.time_from, excluded.time_from), time_to = greatest(r.time_to, excluded.time_to),
+    noted_at = excluded.noted_at
+
 -- erase_logins --
 DELETE FROM users WHERE owner_id = %(owner_id)s
 

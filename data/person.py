@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
@@ -10,6 +11,9 @@ from psycopg.rows import dict_row
 from data.audit import Deed
 from data.db import Connection, load_queries, wrap_errors
 from data.errors import FleetError
+from data.records import Family
+from data.rollups import load_rollups
+from data.telemetry import Edition, find_edition
 
 _Q = load_queries("data", "fleet.sql")
 #: Where a vehicle was, is the one kind of reading that is about a person.
@@ -58,6 +62,7 @@ def erase_owner(connection: Connection, *, tenant: str, owner_id: int, deed: Dee
             nothing=sql.SQL(", ").join(sql.SQL("{} = NULL").format(sql.Identifier(c)) for c in _POSITION)
         )
         erased = sum(connection.execute(statement, span).rowcount for span in spans)
+        _erase_rolled_positions(connection, spans)
         for span in spans:
             if span["until"] is None:
                 connection.execute(_Q["forget_position"], span)
@@ -66,3 +71,20 @@ def erase_owner(connection: Connection, *, tenant: str, owner_id: int, deed: Dee
         told = {"positions": erased}
         deed.record(connection, owner["tenant_id"], "owner.erase", f"owner {owner_id}", told)
         return erased
+
+
+def _erase_rolled_positions(connection: Connection, spans: Sequence[Mapping[str, Any]]) -> None:
+    """Erase positions from the rollups, and have what readings still say rolled up anew.
+
+    A bucket at the edge of a span is partly another owner's: it is emptied at once, and filled from what is
+    left. Continuous aggregates cannot be written to; TimescaleDB makes them anew where readings changed.
+    """
+    rollup = next(r for r in load_rollups() if r.family is Family.DRIVE)
+    columns = [f"{name}_{end}" for name in _POSITION for end in ("sum", "n", "low", "high")]
+    nothing = sql.SQL(", ").join(sql.SQL("{} = NULL").format(sql.Identifier(c)) for c in columns)
+    is_table = find_edition(connection) is not Edition.FULL
+    for span in spans:
+        for relation in (rollup.five_minutes, rollup.hours) if is_table else ():
+            statement = sql.SQL(_Q["erase_rolled_positions"])
+            connection.execute(statement.format(table=sql.Identifier(relation), nothing=nothing), span)
+        connection.execute(_Q["note_erasure"], {**span, "family": str(rollup.family)})
