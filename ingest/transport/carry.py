@@ -12,14 +12,15 @@ from ingest.transport.receiver import TransportReceiver
 _MOST_BUSES = 50_000
 _MOST_FRAMES = 2_000_000  #: over all buses: some 50 MB of classic frames
 _MOST_OF_BUS = 1024  #: a longer transfer is not carried over
-_REMEMBERED = 8  #: messages of a bus that may be read again
+_REMEMBERED = 8  #: messages of a bus that may be read again, or go by before an open transfer goes on
 
 
 @dataclass(slots=True)
 class _Bus:
     """What is kept of one bus of one vehicle."""
 
-    kept: CanFrames | None = None
+    kept: list[tuple[int, CanFrames]] = field(default_factory=list)  #: message that left them, and frames
+    count: int = 0  #: messages
     read: deque[tuple[tuple[int, int, int], CanFrames | None]] = field(
         default_factory=lambda: deque(maxlen=_REMEMBERED)
     )  #: first time, last time and frames of the last messages, and what went before each
@@ -27,8 +28,24 @@ class _Bus:
     @property
     def size(self) -> int:
         """Return the frames that are kept."""
-        kept = [self.kept, *(before for _, before in self.read)]
+        kept = [frames for _, frames in self.kept] + [before for _, before in self.read]
         return sum(frames.time_us.size for frames in kept if frames is not None)
+
+    def take(self, begin_us: int) -> CanFrames | None:
+        """Take out the frames that a message beginning at this time goes on from, the latest that can be."""
+        fits = [
+            (int(frames.time_us.max()), at)
+            for at, (_, frames) in enumerate(self.kept)
+            if 0 <= begin_us - int(frames.time_us.max()) <= LIMIT_US
+        ]
+        return self.kept.pop(max(fits)[1])[1] if fits else None
+
+    def forget(self) -> int:
+        """Give up what too many messages have gone by; return how often."""
+        kept = [(number, frames) for number, frames in self.kept if self.count - number < _REMEMBERED]
+        given_up = len(self.kept) - len(kept)
+        self.kept = kept
+        return given_up
 
 
 class OpenTransfers:
@@ -36,7 +53,8 @@ class OpenTransfers:
 
     The frames are put before those of the next message when that message is read; what is stored later, and
     as often as the database wants, is then complete in itself. A message that is read again gets the same
-    frames again, and one that comes late neither takes nor changes what is kept for a newer one.
+    frames again. What was left open is found by its time: messages that a vehicle sends late, or again on
+    request, go on from each other though live ones come between.
 
     Kept in memory alone: what is open when the process ends is lost, one transfer a channel at the most.
 
@@ -69,22 +87,19 @@ class OpenTransfers:
             if known == mark:
                 return _joined(before, frames), {}
         lost: dict[str, int] = {}
-        before = bus.kept
-        if before is not None:
-            gap_us = mark[0] - int(before.time_us.max())
-            if gap_us < 0:
-                return frames, lost
-            if gap_us > LIMIT_US:
-                lost["can:transfer given up"] = 1
-                before = None
+        self._size -= bus.size
+        bus.count += 1
+        before = bus.take(mark[0])
         joined = _joined(before, frames)
         rows = receiver.find_open(joined)
         if rows.size > _MOST_OF_BUS:
             lost["can:transfer too long"] = 1
             rows = rows[:0]
+        if given_up := bus.forget():
+            lost["can:transfer given up"] = given_up
         if rows.size or key in self._buses:
-            self._size -= bus.size
-            bus.kept = joined.take(rows) if rows.size else None
+            if rows.size:
+                bus.kept.append((bus.count, joined.take(rows)))
             bus.read.append((mark, before))
             self._size += bus.size
             self._buses[key] = bus

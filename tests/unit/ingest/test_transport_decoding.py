@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -409,12 +410,27 @@ def test_other_vehicles_buses_and_late_messages_leave_an_open_transfer_alone() -
 def test_a_transfer_whose_rest_does_not_come_is_given_up_and_counted() -> None:
     of, opened = decoder(), OpenTransfers()
     frames = timed(isotp_frames(0x7EC, bytes(40)))
-    later = timed(isotp_frames(0x7EC, b"next"), START_US + 60_000_000)
     opened.join(of.receiver, 1, "main", columns(frames[:2]))
 
-    joined, lost = opened.join(of.receiver, 1, "main", columns(later))
+    lost: Counter[str] = Counter()
+    for minute in range(1, 20):
+        later = timed(isotp_frames(0x7EC, b"next"), START_US + minute * 60_000_000)
+        joined, given_up = opened.join(of.receiver, 1, "main", columns(later))
+        assert joined.time_us.size == 1
+        lost.update(given_up)
 
-    assert (joined.time_us.size, lost) == (1, {"can:transfer given up": 1})
+    assert lost == {"can:transfer given up": 1}
+
+
+def test_messages_sent_again_are_put_together_though_live_ones_come_between() -> None:
+    of, opened = decoder(), OpenTransfers()
+    live = [timed(isotp_frames(0x7EC, bytes(40)), START_US + k * 1_000_000) for k in (0, 1)]
+    late = timed(isotp_frames(0x7EC, bytes.fromhex("620101 a7 1e11 00") + bytes(20)), START_US - 10**9)
+    pieces = [live[0][:2], late[:2], live[0][2:] + live[1][:3], late[2:], live[1][3:]]
+
+    sizes = [opened.join(of.receiver, 1, "main", columns(p))[0].time_us.size for p in pieces]
+
+    assert sizes == [2, 2, len(live[0]) + 3, len(late), len(live[1])]
 
 
 def test_classic_and_can_fd_messages_of_a_bus_leave_each_others_transfers_alone() -> None:
