@@ -170,6 +170,7 @@ CREATE TABLE vehicle_latest (
     origin      text NOT NULL CHECK (origin IN ('real', 'simulated', 'replayed')),
     live_time   timestamptz,            -- newest sample that came live
     readings    jsonb NOT NULL,         -- alias -> newest non-missing value
+    reading_times jsonb NOT NULL DEFAULT '{}',  -- alias -> sample time, µs since 1970, of readings older than time
     PRIMARY KEY (vehicle_id, family)
 );
 
@@ -257,7 +258,8 @@ ALTER TABLE drive_readings SET (autovacuum_vacuum_insert_scale_factor = 0.02, au
 ALTER TABLE tire_readings SET (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 ALTER TABLE cell_readings SET (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 ALTER TABLE signal_readings SET (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
-ALTER TABLE vehicle_latest SET (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
+-- Readings of some hundred cells are over 2 kB: compressing them anew with each message costs more than the page.
+ALTER TABLE vehicle_latest SET (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05, toast_tuple_target = 8160);
 ALTER TABLE message_streams SET (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE TABLE service_cursors (

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from data.catalogue import Catalogue
-from data.records import Family, FamilyRows, FloatArray, IntArray, Origin
+from data.records import Family, FamilyRows, FloatArray, IntArray
 from ingest.errors import PayloadError
+from ingest.families import ORIGINS, FamilyBatch
 from ingest.merge import group_rows, merge_column
 from ingest.messages import CanFrames, Message, Model, Part, TroubleCode
 from ingest.quality import check_family, find_bad_times
@@ -20,8 +21,6 @@ from ingest.quality_positions import convert_positions
 from ingest.quality_watch import QualityWatch
 from ingest.tally import Tally
 from ingest.tele import stack_tele
-
-ORIGINS = tuple(Origin)
 
 #: Decodes the frames of one vehicle model: (model, message index of each frame, frames, vehicle of each
 #: message) -> parts and their message indices, extra signals as (message index, time, name, value), masks,
@@ -33,16 +32,6 @@ CanRows = tuple[
     list[tuple[int, TroubleCode]],
 ]
 CanDecode = Callable[[Model, IntArray, CanFrames, IntArray], CanRows]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FamilyBatch:
-    """Rows of one family, unique by key and sorted by vehicle, then time."""
-
-    rows: FamilyRows
-    origin: npt.NDArray[np.int8]  #: shape (n,), index into ``ORIGINS``
-    widths: Mapping[str, IntArray] = field(default_factory=dict)  #: array alias -> (n,), elements of each row
-    names: npt.NDArray[np.str_] | None = None  #: shape (n,), signal family
 
 
 @dataclass(slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from ingest.messages import Adapter, Delivery, Message, Reject, Vehicle
 from ingest.quality_watch import QualityWatch
 from ingest.store import Batch, BatchResult, fetch_registry, is_poison, store_batch
 from ingest.store_quality import store_findings
+from ingest.store_rows import pack_rows
 
 _log = structlog.get_logger("ingest")
 
@@ -143,7 +144,10 @@ class Intake:
     def prepare(self, items: Sequence[Item]) -> Prepared:
         """Return a batch made ready for the database, without asking it."""
         try:
-            return Prepared(items, self._build_batch(items, self._watch))
+            batch = self._build_batch(items, self._watch)
+            families = batch.assembled.families
+            families.update({family: pack_rows(rows) for family, rows in families.items()})
+            return Prepared(items, batch)
         except Exception as error:
             _log.warning("batch not ready, looking for the message at fault", error=str(error)[:300])
             return Prepared(items, None)

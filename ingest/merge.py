@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from data.records import IntArray
+from data.records import BoolArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +81,23 @@ def merge_column(
     return merged, int(np.count_nonzero(differs))
 
 
-def last_values(values: npt.NDArray[np.floating], starts: IntArray) -> npt.NDArray[np.floating]:
-    """Return the last value that is not missing of each group of consecutive rows.
+def newest_rows(values: npt.NDArray[np.floating], starts: IntArray) -> IntArray:
+    """Return the last row of each group of consecutive rows whose value is not missing.
 
     Args:
         values: Shape (n,) or (n, k), in time order within a group; an array is missing when all of it is NaN.
         starts: Shape (g,), first row of each group.
 
     Returns:
-        Shape (g,) or (g, k); NaN where a group has none.
+        Shape (g,), row numbers; -1 where a group has none.
     """
-    n = len(values)
-    is_valid = ~np.isnan(values) if values.ndim == 1 else ~np.all(np.isnan(values), axis=1)
-    newest = np.maximum.reduceat(np.where(is_valid, np.arange(n), -1), starts)
-    chosen = values[np.maximum(newest, 0)]
-    return np.where((newest >= 0).reshape(-1, *[1] * (values.ndim - 1)), chosen, np.nan)
+    ends = np.append(starts[1:], len(values)) - 1
+    if _is_heard(values[ends]).all():  # the usual case, told by a few rows
+        return ends
+    newest: IntArray = np.maximum.reduceat(np.where(_is_heard(values), np.arange(len(values)), -1), starts)
+    return newest
+
+
+def _is_heard(values: npt.NDArray[np.floating]) -> BoolArray:
+    found: BoolArray = ~np.isnan(values) if values.ndim == 1 else ~np.all(np.isnan(values), axis=1)
+    return found

@@ -35,39 +35,6 @@ WHERE {changes}
 -- empty_stage --
 DELETE FROM {stage}
 
--- fetch_marks --
--- The newest sample of each vehicle in this family: a row after it cannot be in the table yet. Locked until
--- the end of the transaction, so that the answer stays true.
-SELECT vehicle_id, (extract(epoch FROM time) * 1000000)::bigint
-FROM vehicle_latest
-WHERE family = %(family)s AND vehicle_id = ANY(%(vehicle_ids)s::int[])
-ORDER BY vehicle_id
-FOR UPDATE
-
--- create_latest_stage --
-CREATE TEMP TABLE IF NOT EXISTS {stage} (
-    vehicle_id int NOT NULL, time timestamptz NOT NULL, has_live boolean NOT NULL, live_time timestamptz NOT NULL,
-    sent timestamptz NOT NULL, received timestamptz NOT NULL, is_hist boolean NOT NULL, origin text NOT NULL
-    {columns}
-) ON COMMIT DELETE ROWS
-
--- merge_latest --
--- Guarded by sample time: late data fills what was never heard and overwrites nothing newer.
-INSERT INTO vehicle_latest AS l
-    (vehicle_id, family, time, sent, received, is_hist, origin, live_time, readings)
-SELECT vehicle_id, {family}, time, sent, received, is_hist, origin, CASE WHEN has_live THEN live_time END,
-    jsonb_strip_nulls(jsonb_build_object({pairs}))
-FROM {stage} ORDER BY vehicle_id
-ON CONFLICT (vehicle_id, family) DO UPDATE SET
-    time = greatest(l.time, excluded.time),
-    sent = CASE WHEN excluded.time > l.time THEN excluded.sent ELSE l.sent END,
-    received = CASE WHEN excluded.time > l.time THEN excluded.received ELSE l.received END,
-    is_hist = CASE WHEN excluded.time > l.time THEN excluded.is_hist ELSE l.is_hist END,
-    origin = CASE WHEN excluded.time > l.time THEN excluded.origin ELSE l.origin END,
-    live_time = greatest(l.live_time, excluded.live_time),
-    readings = CASE WHEN excluded.time > l.time THEN l.readings || excluded.readings
-                    ELSE excluded.readings || l.readings END
-
 -- insert_streams --
 INSERT INTO message_streams (vehicle_id, boot, first_received, last_received)
 SELECT vehicle_id, boot, received, received

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -13,12 +12,14 @@ import psycopg
 from data.catalogue import load_catalogue
 from data.db import Connection, load_queries
 from data.records import Family, IntArray
-from ingest.assemble import FamilyBatch
 from ingest.copy import build_copy
+from ingest.families import FamilyBatch, Packed
 from ingest.literals import number_array
-from ingest.tables import TableStatements, build_statements, latest_columns, table_columns
+from ingest.newest import newest_readings
+from ingest.tables import TableStatements, build_statements, table_columns
 
 _Q = load_queries("ingest")
+_LATEST = load_queries("ingest", "latest.sql")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -31,6 +32,12 @@ class RowCounts:
     conflict_count: int = 0  #: non-null values that differed from those stored
 
 
+def pack_rows(batch: FamilyBatch) -> FamilyBatch:
+    """Return a batch with its rows as the database takes them when all are new; pure, ahead of writing."""
+    content = build_copy(table_columns(batch, np.arange(len(batch.rows)), load_catalogue()))
+    return replace(batch, packed=Packed(content, newest_readings(batch, load_catalogue())))
+
+
 def write_rows(connection: Connection, batch: FamilyBatch) -> RowCounts:
     """Write the rows of one family and the vehicles' newest readings, inside the caller's transaction."""
     result = RowCounts()
@@ -39,42 +46,32 @@ def write_rows(connection: Connection, batch: FamilyBatch) -> RowCounts:
     vehicles = np.unique(rows.vehicle_id)
     marks = np.full(len(vehicles), np.iinfo(np.int64).min)
     stored = connection.execute(
-        _Q["fetch_marks"], {"family": rows.family, "vehicle_ids": number_array(vehicles.tolist())}
+        _LATEST["fetch_marks"], {"family": rows.family, "vehicle_ids": number_array(vehicles.tolist())}
     ).fetchall()
     if stored:
         known, mark = np.array(stored, np.int64).T
         marks[np.searchsorted(vehicles, known)] = mark
     is_new = rows.time_us > marks[np.searchsorted(vehicles, rows.vehicle_id)]
     new, late = np.flatnonzero(is_new), np.flatnonzero(~is_new)
-    groups = (late, new)
     if len(new) and not _copy_new(connection, statements, batch, new):
         late = np.arange(len(rows))
         new = late[:0]
     result.row_count += len(new)
     if len(late):
         _merge_late(connection, statements, batch, late, result)
-    _write_latest(connection, statements, batch, groups)
+    newest = batch.packed.newest if batch.packed else newest_readings(batch, load_catalogue())
+    connection.execute(_LATEST["merge_latest"], newest)
     return result
-
-
-def _write_latest(
-    connection: Connection, statements: TableStatements, batch: FamilyBatch, groups: Sequence[IntArray]
-) -> None:
-    """Write the newest readings: those of late rows by themselves, so that they never pass for new ones."""
-    connection.execute(statements.create_latest)
-    for rows in groups:
-        if len(rows):
-            connection.execute(statements.empty_latest)
-            columns = latest_columns(batch, rows, load_catalogue())
-            _copy(connection, statements.copy_latest, build_copy(columns))
-            connection.execute(statements.merge_latest)
 
 
 def _copy_new(
     connection: Connection, statements: TableStatements, batch: FamilyBatch, rows: IntArray
 ) -> bool:
     """Copy rows that should be new; tell whether they were."""
-    content = build_copy(table_columns(batch, rows, load_catalogue()))
+    if batch.packed is not None and len(rows) == len(batch.rows):
+        content = batch.packed.content
+    else:
+        content = build_copy(table_columns(batch, rows, load_catalogue()))
     try:
         with connection.transaction():
             _copy(connection, statements.copy_table, content)

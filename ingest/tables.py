@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import LiteralString
 
 import numpy as np
-import numpy.typing as npt
 from psycopg import sql
 
-from data.catalogue import TABLES, Catalogue, Signal
+from data.catalogue import TABLES, Catalogue
 from data.records import Family, IntArray
-from ingest.assemble import ORIGINS, FamilyBatch
 from ingest.copy import CopyColumn
-from ingest.merge import last_values
+from ingest.families import FamilyBatch
 
 _KEYS = {
     Family.DRIVE: ("vehicle_id", "time"),
@@ -34,10 +32,6 @@ class TableStatements:
     count_conflicts: sql.Composed
     merge_stage: sql.Composed
     empty_stage: sql.Composed
-    create_latest: sql.Composed
-    empty_latest: sql.Composed
-    copy_latest: sql.Composed
-    merge_latest: sql.Composed
 
 
 def build_statements(
@@ -47,7 +41,6 @@ def build_statements(
     signals = catalogue.of_family(family)
     table = sql.Identifier(TABLES.get(family, "signal_readings"))
     stage = sql.Identifier(f"stage_{family}")
-    latest = sql.Identifier(f"latest_{family}")
     key = _names(_KEYS[family])
     lags = () if family is Family.SIGNAL else ("sent_lag_s", "received_lag_s")
     values = ("value",) if family is Family.SIGNAL else tuple(s.column for s in signals)
@@ -59,7 +52,6 @@ def build_statements(
         sql.SQL("t.{} IS DISTINCT FROM {}").format(sql.Identifier(c), merged[c]) for c in values
     )
     differences = sql.SQL(" + ").join(_difference(c, is_array=c in arrays) for c in values)
-    latest_columns = (*_LATEST, *(s.column for s in signals))
     return TableStatements(
         create_stage=sql.SQL(queries["create_stage"]).format(stage=stage, table=table),
         copy_table=sql.SQL(queries["copy_rows"]).format(table=table, columns=columns),
@@ -71,22 +63,7 @@ def build_statements(
             stage=stage, table=table, key=key, columns=columns, assignments=assignments, changes=changes
         ),
         empty_stage=sql.SQL(queries["empty_stage"]).format(stage=stage),
-        create_latest=sql.SQL(queries["create_latest_stage"]).format(
-            stage=latest, columns=sql.SQL("").join(_latest_definition(s) for s in signals)
-        ),
-        empty_latest=sql.SQL(queries["empty_stage"]).format(stage=latest),
-        copy_latest=sql.SQL(queries["copy_rows"]).format(table=latest, columns=_names(latest_columns)),
-        merge_latest=sql.SQL(queries["merge_latest"]).format(
-            stage=latest,
-            family=sql.Literal(str(family)),
-            pairs=sql.SQL(", ").join(
-                sql.SQL("{}, {}").format(sql.Literal(s.alias), sql.Identifier(s.column)) for s in signals
-            ),
-        ),
     )
-
-
-_LATEST = ("vehicle_id", "time", "has_live", "live_time", "sent", "received", "is_hist", "origin")
 
 
 def table_columns(batch: FamilyBatch, rows: IntArray, catalogue: Catalogue) -> list[CopyColumn]:
@@ -122,65 +99,6 @@ def table_columns(batch: FamilyBatch, rows: IntArray, catalogue: Catalogue) -> l
             )
         )
     return columns
-
-
-def latest_columns(batch: FamilyBatch, rows: IntArray, catalogue: Catalogue) -> list[CopyColumn]:
-    """Return the COPY columns of one row per vehicle: its newest sample and newest value of each signal.
-
-    Args:
-        batch: Of one family.
-        rows: Row indices to look at, ascending, at least one, shape (m,).
-        catalogue: Column and type of each alias.
-    """
-    table = batch.rows
-    vehicles = table.vehicle_id[rows]
-    starts = np.flatnonzero(np.append(True, vehicles[1:] != vehicles[:-1])).astype(np.int64)
-    ends = rows[np.append(starts[1:], len(rows)) - 1]
-    is_live = ~table.is_hist[rows]
-    live_us = np.maximum.reduceat(np.where(is_live, table.time_us[rows], 0), starts)
-    origins = np.array([str(o) for o in ORIGINS])
-    columns = [
-        CopyColumn("int", table.vehicle_id[ends]),
-        CopyColumn("timestamptz", table.time_us[ends]),
-        CopyColumn("boolean", np.logical_or.reduceat(is_live, starts)),
-        CopyColumn("timestamptz", live_us),
-        CopyColumn("timestamptz", table.sent_us[ends]),
-        CopyColumn("timestamptz", table.received_us[ends]),
-        CopyColumn("boolean", table.is_hist[ends]),
-        CopyColumn("text", origins[batch.origin[ends]]),
-    ]
-    for signal in catalogue.of_family(table.family):
-        values = table.columns.get(signal.alias)
-        widths = batch.widths.get(signal.alias)
-        newest: npt.NDArray[np.floating] = np.full(len(starts), np.nan)
-        if values is not None:
-            newest = last_values(_whole_pack(batch, values)[rows], starts)
-        columns.append(
-            CopyColumn(
-                _latest_type(signal),
-                newest,
-                widths=None if widths is None else np.maximum.reduceat(widths[rows], starts),
-            )
-        )
-    return columns
-
-
-def _whole_pack(batch: FamilyBatch, values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Leave out the later frames of packs that need more than one."""
-    sub_pack, first_cell = batch.rows.sub_pack, batch.rows.first_cell
-    if sub_pack is None or first_cell is None:
-        return values
-    is_first = (sub_pack == 1) & (first_cell == 1)
-    return values if is_first.all() else np.where(is_first[:, None], values, np.nan)
-
-
-def _latest_type(signal: Signal) -> LiteralString:
-    return signal.sql_type if signal.scale == 1 else "real"
-
-
-def _latest_definition(signal: Signal) -> sql.Composed:
-    kind = _latest_type(signal) + ("[]" if signal.is_array else "")
-    return sql.SQL(", {} ").format(sql.Identifier(signal.column)) + sql.SQL(kind)
 
 
 def _names(columns: Sequence[str]) -> sql.Composed:

@@ -19,10 +19,11 @@ from ingest.adapters.mapping import parse_adapters
 from ingest.assemble import Assembled, assemble
 from ingest.copy import build_copy
 from ingest.messages import Delivery, Message, Model, Reject, Vehicle
+from ingest.newest import newest_readings
 from ingest.service import build_intake
 from ingest.store_rows import touched_vehicles
 from ingest.streams import collect_streams
-from ingest.tables import latest_columns, table_columns
+from ingest.tables import table_columns
 from simulators.vehicle_models import model_named
 from tests.fuzz.corpus import ADAPTERS, GOOD_VIN, MODEL, NOW_MS, TENANT, VIN
 
@@ -105,7 +106,7 @@ class Reader:
             rows = np.arange(len(family.rows))
             assert touched_vehicles(family)
             assert build_copy(table_columns(family, rows, self._catalogue))
-            assert build_copy(latest_columns(family, rows, self._catalogue))
+            assert newest_readings(family, self._catalogue)["readings"]
             self.account.rows += len(rows)
         return assembled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 from collections.abc import Sequence
@@ -184,6 +185,39 @@ def test_late_values_beside_new_rows_replace_nothing_newer(fleet: Pool, intake: 
     assert rows(fleet, "SELECT time, readings FROM vehicle_latest") == [
         (datetime.fromtimestamp(t(10) / 1000, UTC), {"speed": 10.0, "soc": 70.0, "odometer": 1234.5})
     ]
+
+
+def test_the_newest_readings_do_not_depend_on_the_order_of_messages(fleet: Pool, intake: Intake) -> None:
+    said: list[dict[str, Any]] = [
+        {"t": [t(0)], "soc": [50.0], "tire_pressure": [[250, 250, 250, 250]]},
+        {"t": [t(2)], "speed": [20.0]},
+        {"t": [t(2)], "soc": [52.0]},
+        {"t": [t(1)], "soc": [51.0], "odometer": [1000.0]},
+        {"t": [t(1), t(3)], "speed": [10.0, None], "tire_pressure": [[251, 251, 251, 251], None]},
+    ]
+    found = []
+    for order in itertools.islice(itertools.permutations(range(len(said))), 0, None, 17):
+        for cut in (1, 3):
+            with fleet.connection() as connection:
+                connection.execute(
+                    "WITH a AS (DELETE FROM vehicle_latest), b AS (DELETE FROM message_streams),"
+                    " c AS (DELETE FROM tire_readings) DELETE FROM drive_readings"
+                )
+            messages = [delivery(tele(n, **said[n])) for n in order]
+            feed(intake, *messages[:cut])
+            feed(intake, *messages[cut:])
+            found.append(
+                rows(fleet, "SELECT family, time, readings, reading_times FROM vehicle_latest ORDER BY 1")
+            )
+
+    at = {second: datetime.fromtimestamp(t(second) / 1000, UTC) for second in (1, 2)}
+    assert found[0] == [
+        (
+            "drive", at[2], {"speed": 20.0, "soc": 52.0, "odometer": 1000.0}, {"odometer": t(1) * 1000},
+        ),
+        ("tire", at[1], {"tire.pressure": [251, 251, 251, 251]}, {}),
+    ]  # fmt: skip
+    assert all(one == found[0] for one in found)
 
 
 def test_another_process_that_wrote_first_turns_a_copy_into_a_merge(fleet: Pool, intake: Intake) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.records import Family
-from ingest.assemble import FamilyBatch
+from ingest.families import FamilyBatch
 from tests.fuzz.corpus import GOOD_VIN, NOW_MS, TOPICS, sound_messages
 from tests.fuzz.mutation import mutate_payload, mutate_topic
 from tests.fuzz.reading import Reader

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.merge import group_rows, last_values, merge_column
+from ingest.merge import group_rows, merge_column, newest_rows
 
 VALUE = st.one_of(st.just(math.nan), st.integers(0, 3).map(float))
 
@@ -48,12 +48,12 @@ def test_merging_never_writes_to_its_input() -> None:
     assert conflicts == 1
 
 
-def test_last_value_of_a_group_is_its_newest_that_is_there() -> None:
+def test_the_newest_row_of_a_group_is_its_last_that_is_there() -> None:
     nan = math.nan
     starts = np.array([0, 3])
 
-    scalars = last_values(np.array([1.0, 2.0, nan, nan, nan]), starts)
-    arrays = last_values(np.array([[1.0, 2], [3, nan], [nan, nan], [nan, nan], [4, 5]]), starts)
+    scalars = newest_rows(np.array([1.0, 2.0, nan, nan, nan]), starts)
+    arrays = newest_rows(np.array([[1.0, 2], [3, nan], [nan, nan], [nan, nan], [4, 5]]), starts)
+    whole = newest_rows(np.arange(5.0), starts)
 
-    np.testing.assert_array_equal([2.0, nan], scalars)
-    np.testing.assert_array_equal([[3, nan], [4, 5]], arrays)
+    assert (scalars.tolist(), arrays.tolist(), whole.tolist()) == ([1, -1], [1, 4], [2, 4])
