@@ -149,13 +149,13 @@ class ModelRow(Struct, forbid_unknown_fields=True):
     model_id: Text
     name: Text
     chemistry: Literal["NCM", "LFP"]
-    cell_count: Annotated[int, Meta(ge=1)]
-    probe_count: _Count
-    capacity_ah: Annotated[float, Meta(gt=0)]
-    energy_kwh: Annotated[float, Meta(gt=0)]
+    cell_count: Annotated[int, Meta(ge=1, le=10_000)]
+    probe_count: Annotated[int, Meta(ge=0, le=10_000)]
+    capacity_ah: Annotated[float, Meta(gt=0, le=10_000)]
+    energy_kwh: Annotated[float, Meta(gt=0, le=10_000)]
     wheels: list[Text]
-    placard_kpa: list[float]
-    grid_s: Annotated[float, Meta(gt=0)] = 1.0
+    placard_kpa: list[Annotated[float, Meta(gt=0, le=2000)]]
+    grid_s: Annotated[float, Meta(gt=0, le=3600)] = 1.0
     dbc: str | None = None
     signal_map: dict[str, dict[str, Any]] = {}
     coordinates: Literal["wgs84", "gcj02"] = "wgs84"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from psycopg.types.json import Jsonb
@@ -14,9 +16,10 @@ from psycopg.types.json import Jsonb
 from data.audit import Deed
 from data.db import Connection, load_queries, wrap_errors
 from data.errors import ReferenceDataError
-from data.reference_rows import ModelRow, ModelsFile
+from data.reference_rows import ModelRow
 
 _Q = load_queries("data", "reference.sql")
+_ENTRY = re.compile(r"^\s*\[\[\s*vehicle_models\s*\]\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +51,53 @@ def parse_models(file: str, text: str) -> Sequence[ModelRow]:
     """Return the rows of a file of vehicle models.
 
     Raises:
-        ReferenceDataError: A row breaks a rule; names file, row, field and rule.
+        ReferenceDataError: Rows break a rule; names file, line, row, field, value and rule of each.
     """
     try:
-        rows = msgspec.convert(tomllib.loads(text), ModelsFile).vehicle_models
-    except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:  # tells the line
         raise ReferenceDataError(f"{file}: {error}") from error
-    seen: set[str] = set()
-    for row in rows:
-        if len(row.wheels) != len(row.placard_kpa):
-            raise ReferenceDataError(
-                f"{file}: {row.model_id} placard_kpa: must have one value for each wheel"
-            )
-        if row.model_id in seen:
-            raise ReferenceDataError(f"{file}: model_id {row.model_id!r}: must be given once")
-        seen.add(row.model_id)
+    entries = document.get("vehicle_models")
+    other = next((key for key in document if key != "vehicle_models"), None)
+    if other is not None or not isinstance(entries, list):
+        raise ReferenceDataError(f"{file}: {other or 'vehicle_models'}: must hold [[vehicle_models]] alone")
+    begins = [n for n, line in enumerate(text.splitlines(), start=1) if _ENTRY.match(line)]
+    rows: list[ModelRow] = []
+    wrong: list[str] = []
+    for number, entry in enumerate(entries):
+        at = f"{file}: line {begins[number]}" if len(begins) == len(entries) else file
+        try:
+            row = msgspec.convert(entry, ModelRow)
+        except msgspec.ValidationError as error:
+            rule, _, path = str(error).partition(" - at `$.")
+            value = _value_at(entry, path.rstrip("`"))
+            name = str(entry.get("model_id", ""))[:40] if isinstance(entry, dict) else ""
+            wrong.append(f"{at}: {name} {path.rstrip('`')} {value!r:.60}: {rule[:1].lower()}{rule[1:]}")
+            continue
+        wrong += [f"{at}: {row.model_id} {problem}" for problem in _problems(row, rows)]
+        rows.append(row)
+    if wrong:
+        raise ReferenceDataError("\n".join(wrong))
     return rows
+
+
+def _problems(row: ModelRow, before: Sequence[ModelRow]) -> Iterator[str]:
+    """Yield what one field cannot tell by itself: field, value and rule."""
+    if any(other.model_id == row.model_id for other in before):
+        yield f"model_id {row.model_id!r}: must be given once"
+    if len(row.wheels) != len(row.placard_kpa):
+        yield f"placard_kpa {row.placard_kpa}: must have one value for each of {len(row.wheels)} wheels"
+    if twice := [wheel for wheel in row.wheels if row.wheels.count(wheel) > 1]:
+        yield f"wheels {twice[0]!r}: must be named once"
+
+
+def _value_at(value: Any, path: str) -> object:
+    for step in re.findall(r"[^.\[\]]+", path):
+        if isinstance(value, list) and step.isdigit():
+            value = value[int(step)]
+        elif isinstance(value, dict) and step in value:
+            value = value[step]
+    return "" if isinstance(value, dict) else value
 
 
 def store_models(connection: Connection, models: Sequence[ModelFile], *, tenant: str, deed: Deed) -> None:
