@@ -46,32 +46,47 @@ FLAGS = MappingProxyType(
 _LISTS = ("battery", "motor", "engine", "other")
 
 
+_HIGHEST_LEVEL = 3
+_SENTINELS = (0xFE, 0xFF)
+
+
 def read_alarms(cursor: Cursor, contents: Contents, *, edition: int) -> None:
     """Gather one alarm block; it counts as an alarm when a level, flag or code is set.
 
-    A count of FE or FF means that no codes follow. A block that repeats an earlier one is dropped.
+    A count of FE or FF means that no codes follow. A block that repeats an earlier one is dropped. No alarm
+    is made light of: a level that the standard does not know counts as its highest, a flag's own level (2025)
+    above that of the block counts for the block, and of a block that ends too soon what was read counts.
+
+    Raises:
+        Truncated: The data unit ends inside it.
     """
     raw_level, flags = cursor.u(1), cursor.u(4)
-    level = contents.number(raw_level, 1, "alarm level")
-    if level > 3:
-        contents.masked["alarm level: out of range"] += 1
-        level = 0.0
+    contents.number(raw_level, 1, "alarm level")
     if flags in (0xFFFFFFFE, 0xFFFFFFFF):
         contents.masked["alarm flags: " + ("abnormal" if flags == 0xFFFFFFFE else "invalid")] += 1
         flags = 0
     codes: dict[str, list[str]] = {}
-    for name in _LISTS:
-        found = [f"{cursor.u(4):08X}" for _ in range(cursor.count(1))]
-        if found:
-            codes[name] = found
     levels: dict[str, int] = {}
-    if edition == 2025:
-        for _ in range(cursor.count(1)):
-            bit = cursor.u(1)
-            levels[str(bit)] = cursor.u(1)
+    try:
+        for name in _LISTS:
+            for _ in range(cursor.count(1)):
+                code = f"{cursor.u(4):08X}"
+                codes.setdefault(name, []).append(code)
+        if edition == 2025:
+            for _ in range(cursor.count(1)):
+                bit = str(cursor.u(1))
+                levels[bit] = cursor.u(1)
+    finally:
+        _keep_alarm(contents, raw_level, flags, codes, levels)
+
+
+def _keep_alarm(
+    contents: Contents, raw_level: int, flags: int, codes: dict[str, list[str]], levels: dict[str, int]
+) -> None:
+    told = [level for level in (raw_level, *levels.values()) if level not in _SENTINELS]
+    level = min(max(told, default=0), _HIGHEST_LEVEL)
     bits = [bit for bit in range(32) if flags >> bit & 1]
-    level_of_event = int(level) if level == level else 0  # noqa: PLR0124 - NaN is unlike itself
-    if not (level_of_event or bits or codes or levels):
+    if not (level or bits or codes or levels):
         return
     data: dict[str, object] = {
         "flags": flags,
@@ -82,6 +97,8 @@ def read_alarms(cursor: Cursor, contents: Contents, *, edition: int) -> None:
         data["codes"] = codes
     if levels:
         data["levels"] = levels
-    alarm = (level_of_event, f"{flags:08X}", data)
+    if raw_level != level and raw_level not in _SENTINELS:
+        data["said_level"] = raw_level
+    alarm = (level, f"{flags:08X}", data)
     if alarm not in contents.alarms:
         contents.alarms.append(alarm)

@@ -102,6 +102,27 @@ def test_makers_bytes_kept_of_one_frame_are_bounded_and_the_true_length_is_told(
     ]
 
 
+@pytest.mark.parametrize(
+    ("start", "block", "level", "codes"),
+    [
+        (b"##", "07 04 00000000 00000000", 3, None),  # a level that the standard does not know
+        (b"##", "07 FE 00000400 00000000", 0, None),
+        (
+            b"##",
+            "07 02 00000400 02 00010003 0001",
+            2,
+            {"battery": ["00010003"]},
+        ),  # cut off in the second code
+        (b"$$", "06 01 00800000 00000000 01 17 03", 3, None),  # the thermal event by itself is worse
+        (b"$$", "06 01 00800000 00000000 01 17 FF", 1, None),
+    ],
+)
+def test_no_alarm_is_made_light_of(gbt: Any, start: bytes, block: str, level: int, codes: Any) -> None:
+    (event,) = decode_frame(gbt.build(gbt.TIME + bytes.fromhex(block), start=start)).events
+
+    assert (event.kind, event.level, event.data.get("codes")) == ("alarm", level, codes)
+
+
 def test_signature_of_2025_is_read_and_makes_no_event(gbt: Any) -> None:
     frame = decode_frame(gbt.build(gbt.TIME + b"\xff\x02\x00\x02\x0a\x0b\x00\x01\x0c", start=b"$$"))
 
