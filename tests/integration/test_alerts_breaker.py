@@ -149,7 +149,7 @@ def test_dismissed_orders_are_cancelled_and_the_same_evidence_orders_nothing_aga
 
 def test_a_trip_is_released_once_and_counting_starts_anew(pool: Pool) -> None:
     trip(pool)
-    release(pool, Decision.PLACE)
+    release(pool, Decision.PLACE, NOW + timedelta(minutes=1))
     with pytest.raises(InvalidTransition, match="released already"):
         release_trip(pool, trip_id=1, tenant_id=1, decision=Decision.PLACE, actor="x", reason="y", now=NOW)
     with pytest.raises(UnknownTrip):
