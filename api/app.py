@@ -26,7 +26,20 @@ from api.live import Hub
 from api.metrics import Meters
 from api.middleware import BodyLimit, Headers, RequestMeter, build_policy
 from api.pages import make_environment, render_error
-from api.routes import breaker, health, orders, pages, predictions, predictors, push, session, stations, stream, vehicles
+from api.routes import (
+    breaker,
+    health,
+    orders,
+    pages,
+    predictions,
+    predictors,
+    push,
+    session,
+    stations,
+    stream,
+    vehicles,
+    work,
+)
 from api.schemas import Problem
 from api.texts import load_texts
 from data.db import Pool
@@ -56,6 +69,7 @@ def list_routers() -> tuple[APIRouter, ...]:
         vehicles.router,
         predictions.router,
         orders.router,
+        work.router,
         breaker.router,
         predictors.router,
         stations.router,

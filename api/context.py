@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from jinja2 import Environment
 
+from alerts.actions import Action, Details
 from api.access import Accounts
 from api.live import Hub
 from api.metrics import Meters
@@ -29,12 +30,50 @@ class Answered(Protocol):
 class Commands(Protocol):
     """What the API asks the alerts side to do; everything else it only reads."""
 
-    def answer(self, *, order_id: int, answer: str, actor: str, version: int, now: datetime) -> Answered:
+    def answer(
+        self,
+        *,
+        order_id: int,
+        answer: str,
+        actor: str,
+        version: int,
+        now: datetime,
+        shares_data: bool = False,
+    ) -> Answered:
         """Take the owner's yes, no or later.
 
         Raises:
             AlertError: The order has moved on since ``version``, or does not wait for this answer.
         """
+
+    def act(
+        self,
+        *,
+        order_id: int,
+        action: Action,
+        details: Details,
+        actor: str,
+        version: int,
+        key: str,
+        now: datetime,
+    ) -> object:
+        """Do one action of the work on an order.
+
+        Raises:
+            AlertError: It is not possible now, does not fit, or the order has moved on since ``version``.
+        """
+
+    def rate(
+        self,
+        *,
+        order_id: int,
+        station_stars: int,
+        warning_stars: int,
+        comment: str,
+        actor: str,
+        now: datetime,
+    ) -> None:
+        """Keep what an owner thinks of station and warning."""
 
     def receive(self, *, warning_id: UUID, endpoint: str | None, now: datetime) -> bool:
         """Note that a browser showed a warning."""

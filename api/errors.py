@@ -21,7 +21,9 @@ from types import MappingProxyType
 from alerts.errors import (
     BookingConflict,
     InvalidAnswer,
+    InvalidDetails,
     InvalidTransition,
+    KeyReused,
     UnknownOrder,
     UnknownTrip,
     VersionConflict,
@@ -90,6 +92,8 @@ ANSWERS: Mapping[type[AnxinError], Answer] = MappingProxyType(
         VersionConflict: Answer(409, "Changed meanwhile"),
         InvalidTransition: Answer(409, "Not possible now"),
         BookingConflict: Answer(409, "Taken meanwhile"),
+        InvalidDetails: Answer(422, "Request breaks a rule"),
+        KeyReused: Answer(409, "Key was used for another command"),
         InvalidAnswer: Answer(422, "Request breaks a rule"),
         TooManyAttempts: Answer(429, "Too many attempts"),
         DatabaseAway: Answer(503, "Database away"),

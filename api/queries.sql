@@ -10,13 +10,20 @@ SELECT max(number) FROM schema_migrations;
 -- One row a vehicle: its model, the newest readings of each family, what is open. vin narrows to one vehicle,
 -- after_rank and after name the last vehicle of the page before. The page is chosen before it is dressed.
 WITH page AS (
-    SELECT v.vehicle_id, v.vin, v.plate, v.time_zone, v.firmware, v.owner_id, v.model_id, a.open_alerts,
+    SELECT v.vehicle_id, v.vin, v.time_zone, v.firmware, v.owner_id, v.model_id, a.open_alerts,
+        c.is_masked, CASE WHEN c.is_masked THEN left(v.plate, 2) || '•••' ELSE v.plate END AS plate,
         a.worst_severity, r.rank, CASE WHEN %(owner_id)s::int IS NOT NULL THEN v.owner_since END AS visible_since
     FROM vehicles v
     CROSS JOIN LATERAL (
         SELECT count(*) AS open_alerts, min(severity) AS worst_severity
         FROM alerts a WHERE a.vehicle_id = v.vehicle_id AND a.state IN ('open', 'acknowledged')
     ) a
+    CROSS JOIN LATERAL (  -- a station sees personal data where the owner agreed to it for an order here
+        SELECT %(station_id)s::int IS NOT NULL AND NOT EXISTS (
+            SELECT FROM repair_orders o WHERE o.vehicle_id = v.vehicle_id AND o.station_id = %(station_id)s
+                AND o.shares_data AND o.state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
+        ) AS is_masked
+    ) c
     CROSS JOIN LATERAL (
         SELECT CASE WHEN %(is_urgent_first)s THEN coalesce(a.worst_severity, 'none') ELSE '' END AS rank
     ) r
@@ -31,7 +38,7 @@ WITH page AS (
     ORDER BY r.rank, v.vin
     LIMIT %(limit)s
 )
-SELECT v.vehicle_id, v.vin, v.plate, v.time_zone, v.firmware, v.owner_id, v.visible_since,
+SELECT v.vehicle_id, v.vin, v.plate, v.is_masked, v.time_zone, v.firmware, v.owner_id, v.visible_since,
     m.model_id, m.name AS model_name, m.chemistry, m.cell_count, m.probe_count, m.capacity_ah, m.energy_kwh,
     m.wheels, m.placard_kpa,
     l.latest, v.open_alerts, v.worst_severity, v.rank, o.order_id, o.order_state,
@@ -173,7 +180,9 @@ SELECT page.*, prediction_id = (
 FROM page ORDER BY prediction_id DESC;
 
 -- fetch_alerts --
-SELECT a.alert_id, v.vin, v.plate, a.component, a.failure_mode, a.severity, a.state, a.first_seen, a.raised_at,
+SELECT a.alert_id, v.vin, CASE WHEN %(station_id)s::int IS NULL OR EXISTS (
+        SELECT FROM repair_orders o WHERE o.order_id = a.order_id AND o.shares_data)
+        THEN v.plate ELSE left(v.plate, 2) || '•••' END AS plate, a.component, a.failure_mode, a.severity, a.state, a.first_seen, a.raised_at,
     a.cleared_at, a.last_seen, a.occurrence_count, a.prediction_id, a.order_id, a.origin, a.updated_at,
     p.probability, p.ttt_p10_h, p.ttt_p50_h, p.ttt_p90_h, p.reasons, p.model_version
 FROM alerts a JOIN vehicles v USING (vehicle_id)
@@ -191,7 +200,9 @@ ORDER BY a.alert_id DESC LIMIT %(limit)s;
 
 -- fetch_orders --
 -- By urgency: severity, then deadline. after_* is the last order of the page before.
-SELECT o.order_id, v.vin, v.plate, v.time_zone AS vehicle_time_zone, m.name AS model_name, w.name AS owner_name,
+SELECT o.order_id, v.vin, v.time_zone AS vehicle_time_zone, m.name AS model_name, o.shares_data,
+    CASE WHEN %(station_id)s::int IS NULL OR o.shares_data THEN v.plate ELSE left(v.plate, 2) || '•••' END AS plate,
+    CASE WHEN %(station_id)s::int IS NULL OR o.shares_data THEN w.name ELSE left(w.name, 1) || '•••' END AS owner_name,
     o.component, o.failure_mode, o.severity, o.state, o.version, o.mode, o.station_id, s.code AS station_code,
     s.name_en AS station_name_en, s.name_zh AS station_name_zh, s.city, s.address, s.lat AS station_lat,
     s.lon AS station_lon, s.has_hv_certificate, coalesce(s.time_zone, v.time_zone) AS time_zone,

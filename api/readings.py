@@ -10,7 +10,7 @@ from api import schemas, store, store_rolled
 from api.errors import BadRequest
 from api.store import Row, Span
 from api.store_rolled import RolledSpan
-from api.views import age_s
+from api.views import POSITION, age_s
 from data.catalogue import TABLES, Signal, load_catalogue
 from data.db import Connection
 from data.records import Family
@@ -145,6 +145,8 @@ def fetch_readings(
         )
     elif family is Family.DRIVE:
         chosen = pick_signals(family, signals)
+        if vehicle["is_masked"]:
+            chosen = tuple(signal for signal in chosen if signal.alias not in POSITION)
         columns = drive_columns(
             store_rolled.fetch_drive(connection, rolled, chosen)
             if rolled

@@ -363,6 +363,8 @@ class Order(Shape):
     updated_at: datetime
     events: list[dict[str, Any]] | None = None
     bookings: list[dict[str, Any]] | None = None
+    shares_data: bool = Field(description="the owner lets the station see plate, name and positions")
+    work: Any = Field(default=None, description="OrderWork: findings, estimate, signatures; null in lists")
 
 
 class OrderPage(Page):
@@ -376,6 +378,9 @@ class OwnerAnswer(Shape):
 
     answer: Literal["yes", "no", "later"]
     version: int = Field(ge=1, le=2**31 - 1, description="the order's version that was seen", examples=[1])
+    shares_data: bool = Field(
+        default=False, description="with a yes: the station may see plate, name and positions for this order"
+    )
 
 
 class Station(Shape):

@@ -11,6 +11,8 @@ from api.roles import FLEET, Principal, Role
 from data.catalogue import Catalogue, load_catalogue
 
 LIVE_WITHIN = timedelta(minutes=15)
+#: Where a vehicle is, is about a person: a station sees it for an order whose owner agreed to that.
+POSITION = frozenset({"latitude", "longitude", "altitude", "heading"})
 SILENT_AFTER = timedelta(days=1)
 
 
@@ -43,7 +45,8 @@ def build_vehicle(row: Mapping[str, Any], *, now: datetime) -> schemas.Vehicle:
         )
         for family, entry in latest.items()
         for alias, value in entry["readings"].items()
-        if isinstance(value, (int, float, list)) or value is None
+        if (isinstance(value, (int, float, list)) or value is None)
+        and not (row["is_masked"] and alias in POSITION)
     }
     return schemas.Vehicle(
         vin=row["vin"],

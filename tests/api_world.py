@@ -32,12 +32,20 @@ class RecordedCommands:
     """Takes what the API would ask the alerts side to do."""
 
     answers: list[dict[str, Any]] = field(default_factory=list)
+    actions: list[dict[str, Any]] = field(default_factory=list)
+    ratings: list[dict[str, Any]] = field(default_factory=list)
     receipts: list[dict[str, Any]] = field(default_factory=list)
     received: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, **told: Any) -> SimpleNamespace:
         self.answers.append(told)
         return SimpleNamespace(is_changed=False)
+
+    def act(self, **told: Any) -> None:
+        self.actions.append(told)
+
+    def rate(self, **told: Any) -> None:
+        self.ratings.append(told)
 
     def receive(self, **told: Any) -> bool:
         self.receipts.append(told)

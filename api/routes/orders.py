@@ -7,13 +7,16 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from api import paging, schemas, store, views
+from alerts.actions import OWNER_ACTIONS, next_actions
+from alerts.orders import OrderState
+from api import paging, schemas, store, store_work, views
 from api.context import Context, Ctx
 from api.errors import NotFound
 from api.gates import Gate
 from api.paging import Cursor, Limit
 from api.roles import PEOPLE, Principal, Role
 from api.routes.predictions import Vin, vehicle_id_of
+from api.work_schemas import OrderWork
 from data.db import transaction
 
 router = APIRouter(prefix="/api/v1/orders", tags=["orders"])
@@ -32,9 +35,25 @@ def find_order(ctx: Context, principal: Principal, order_id: int) -> schemas.Ord
         if not rows:
             raise NotFound(f"order {order_id}: there is no such order here")
         lines, events, bookings = store.fetch_order_details(connection, order_id)
+        work = store_work.fetch_work(connection, order_id)
     if principal.role is Role.OWNER:  # who works there, and under which login, is not an owner's business
         events = [{**event, "actor": event["actor"].partition(":")[0]} for event in events]
-    return views.build_order(rows[0], now=ctx.clock(), details=(lines, events, bookings))
+    order = views.build_order(rows[0], now=ctx.clock(), details=(lines, events, bookings))
+    return order.model_copy(update={"work": _work(work, principal, order.state)})
+
+
+def _work(row: store.Row, principal: Principal, state: str) -> OrderWork:
+    """Return the work with what this caller may do next; an owner is not told who signed or found what."""
+    possible = next_actions(OrderState(state), has_begun=row.pop("has_begun"))
+    if principal.role is Role.OWNER:
+        possible = tuple(a for a in possible if a in OWNER_ACTIONS)
+        found = [{**finding, "by": finding["by"].partition(":")[0]} for finding in row["findings"]]
+        row = {**row, "signoffs": [], "findings": found}
+    elif principal.role is Role.STATION:
+        possible = tuple(a for a in possible if a not in OWNER_ACTIONS)
+    elif principal.role is not Role.OPERATIONS:
+        possible = ()
+    return OrderWork(**row, next_actions=[str(a) for a in possible])
 
 
 @router.get("", summary="Repair orders, the most urgent first")
@@ -92,5 +111,6 @@ def answer_order(
         actor=principal.actor,
         version=body.version,
         now=ctx.clock(),
+        shares_data=body.shares_data,
     )
     return find_order(ctx, principal, order_id)

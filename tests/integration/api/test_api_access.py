@@ -21,6 +21,9 @@ PATHS = {
     "trip_id": "1",
 }
 BODIES = {
+    "/api/v1/orders/{order_id}/work": {"action": "diagnose", "version": 1, "key": "k"},
+    "/api/v1/orders/{order_id}/approval": {"decision": "approve", "version": 1, "key": "k"},
+    "/api/v1/orders/{order_id}/rating": {"station_stars": 5, "warning_stars": 4},
     "/api/v1/orders/{order_id}/answer": {"answer": "yes", "version": 1},
     "/api/v1/push/subscriptions": {
         "endpoint": "https://push.example.com/1",

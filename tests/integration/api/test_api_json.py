@@ -215,6 +215,7 @@ def test_the_owner_answers_for_the_version_they_saw(world):
         "answer": "later",
         "version": 1,
         "actor": "owner:owner",
+        "shares_data": False,
         "now": 0,
     }
 

@@ -1,0 +1,25 @@
+-- What the station's and the owner's pages show of the work.
+
+-- fetch_work --
+SELECT o.odometer_in_km, o.odometer_out_km, o.correction, o.part_removed, o.agreed_total, upper(o.slot) AS promised_at,
+    o.begun_at IS NOT NULL AS has_begun,
+    coalesce((SELECT jsonb_agg(jsonb_build_object('at', f.found_at, 'by', f.found_by, 'outcome', f.outcome,
+        'cause', f.cause, 'measured_value', f.measured_value, 'measured_unit', f.measured_unit,
+        'trouble_codes', f.trouble_codes, 'onset', f.onset) ORDER BY f.finding_id)
+        FROM order_findings f WHERE f.order_id = o.order_id), '[]') AS findings,
+    (SELECT jsonb_build_object('lines', e.lines, 'total', e.total::text, 'reason', e.reason, 'proposed_at', e.proposed_at,
+        'decision', e.decision, 'decided_at', e.decided_at)
+        FROM order_estimates e WHERE e.order_id = o.order_id ORDER BY e.estimate_id DESC LIMIT 1) AS estimate,
+    coalesce((SELECT jsonb_agg(jsonb_build_object('at', g.at, 'kind', g.kind, 'technician', t.name,
+        'measured_v', g.measured_v) ORDER BY g.signoff_id)
+        FROM order_signoffs g JOIN technicians t USING (technician_id) WHERE g.order_id = o.order_id), '[]')
+        AS signoffs,
+    (SELECT jsonb_build_object('station_stars', r.station_stars, 'warning_stars', r.warning_stars,
+        'comment', r.comment, 'rated_at', r.rated_at)
+        FROM order_ratings r WHERE r.order_id = o.order_id) AS rating,
+    (SELECT jsonb_build_object('outcome', l.outcome, 'cause', l.cause, 'component', l.component,
+        'failure_mode', l.failure_mode, 'part_removed', l.part_removed, 'measured_value', l.measured_value,
+        'measured_unit', l.measured_unit, 'onset', l.onset, 'found_at', l.found_at, 'decided_at', l.decided_at,
+        'model_version', l.model_version)
+        FROM outcomes l WHERE l.order_id = o.order_id) AS label
+FROM repair_orders o WHERE o.order_id = %(order_id)s;

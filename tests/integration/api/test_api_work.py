@@ -1,0 +1,169 @@
+"""The work on an order over HTTP: the whole life, its refusals, and what a station may see."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from starlette.testclient import TestClient
+
+from alerts.actions import OWNER_ACTIONS, Action
+from alerts.commands import Commands
+from api.app import create_app
+from api.work_schemas import StationAction
+from data.db import transaction
+from data.settings import Settings
+from tests.api_world import MINE, fill
+from tests.integration.api.conftest import NOW
+from tests.integration.work_steps import TERMS
+
+
+def test_a_station_is_offered_every_action_but_the_owners():
+    assert set(get_args(StationAction)) == {str(a) for a in Action if a not in OWNER_ACTIONS}
+
+
+class Desk:
+    """Somebody who calls and remembers the order's version."""
+
+    def __init__(self, app, keys):
+        self.app, self.keys, self.version, self.count = app, keys, 1, 0
+
+    def post(self, caller, path, **body):
+        with TestClient(self.app, headers={"authorization": f"Bearer {self.keys[caller]}"}) as client:
+            answer = client.post(f"/api/v1/orders/{path}", json=body)
+        if answer.status_code == 200:
+            self.version = answer.json()["version"]
+        return answer
+
+    def get(self, caller, path):
+        with TestClient(self.app, headers={"authorization": f"Bearer {self.keys[caller]}"}) as client:
+            return client.get(path)
+
+    def work(self, action, caller="station", **said):
+        self.count += 1
+        said = {"version": self.version, "key": f"k{self.count}", **said}
+        return self.post(caller, "1/work", action=action, **said)
+
+
+@pytest.fixture
+def desk(pool):
+    keys = fill(pool, now=NOW)
+    with transaction(pool) as connection:
+        connection.execute(
+            "INSERT INTO labour_operations (tenant_id, operation, name_en, name_zh, hours, skill, bay_kind,"
+            " is_mobile)"
+            " VALUES (1, 'tire-repair', 'Tyre repair', '轮胎修补', 0.5, 'T1', 'tire', false),"
+            " (1, 'tire-replace', 'Tyre replacement', '更换轮胎', 0.7, 'T1', 'tire', false)"
+        )
+    commands = Commands(pool, TERMS)
+    return Desk(create_app(Settings(), pool, commands=commands, clock=lambda: NOW, push_key="k"), keys)
+
+
+LINES = [
+    {"kind": "labour", "code": "tire-repair", "qty": "0.5"},
+    {"kind": "part", "code": "TIRE-PLUG", "qty": "1"},
+]
+
+
+def test_an_order_goes_from_yes_to_closed_and_leaves_a_label(desk):
+    desk.post("owner", "1/answer", answer="yes", version=desk.version, shares_data=True)
+    told = desk.work("check_in", odometer_km=12034.2).json()
+    assert (told["state"], told["work"]["next_actions"]) == ("checked_in", ["diagnose", "cancel"])
+    desk.work("diagnose")
+    desk.work("find", outcome="confirmed", cause="nail", measured_value=3.9, measured_unit="kPa/day")
+    asked = desk.work(
+        "estimate",
+        reason="side wall cut",
+        lines=[*LINES, {"kind": "labour", "code": "tire-replace", "qty": "0.7"}],
+    ).json()
+    assert (asked["state"], asked["work"]["estimate"]["decision"]) == ("estimated", "pending")
+    approved = desk.post("owner", "1/approval", decision="approve", version=desk.version, key="yes").json()
+    assert (approved["state"], approved["price"]["total"]) == (
+        "parts_reserved",
+        asked["work"]["estimate"]["total"],
+    )
+    for action in ("pick", "assign", "start"):
+        assert desk.work(action).status_code == 200
+    desk.work("finish", correction="replaced", part_removed="tyre")
+    for action, said in (("pass", {"checked_by": ["Zhao Lei"]}), ("invoice", {}), ("pay", {}), ("close", {})):
+        done = desk.work(action, **said)
+    rated = desk.post("owner", "1/rating", station_stars=5, warning_stars=4)
+
+    assert done.json()["state"] == "closed"
+    assert done.json()["work"]["label"]["outcome"] == "confirmed"
+    assert rated.json()["work"]["rating"]["warning_stars"] == 4
+    assert rated.json()["work"]["signoffs"] == []  # who stood for it is not an owner's business
+    assert {event["actor"] for event in rated.json()["events"]} <= {"route", "owner", "station", "anxin"}
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "rule"),
+    [
+        ({"action": "check_in"}, 422, "odometer_km: check_in needs it"),
+        ({"action": "check_in", "odometer_km": 1, "version": 99}, 409, "is at version 2, not 99"),
+        ({"action": "pay"}, 409, "the order is booked; possible now: dispatch, check_in, cancel, no_show"),
+        ({"action": "approve"}, 422, "action"),
+        ({"action": "explode"}, 422, "action"),
+        ({"action": "no_show"}, 409, "the appointment has not begun"),
+    ],
+)  # fmt: skip
+def test_what_breaks_a_rule_is_refused_by_name(desk, said, status, rule):
+    desk.post("owner", "1/answer", answer="yes", version=1)
+    answer = desk.work(**said)
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert rule in answer.json()["detail"]
+
+
+def test_an_unknown_part_and_a_closed_station_are_refused(desk, pool):
+    desk.post("owner", "1/answer", answer="yes", version=1)
+    with transaction(pool) as connection:
+        connection.execute("UPDATE stations SET is_active = false WHERE station_id = 1")
+    closed = desk.work("check_in", odometer_km=1)
+    with transaction(pool) as connection:
+        connection.execute("UPDATE stations SET is_active = true")
+    desk.work("check_in", odometer_km=1)
+    desk.work("diagnose")
+    desk.work("find", outcome="other", cause="valve")
+    unknown = desk.work("estimate", reason="x", lines=[{"kind": "part", "code": "FLUX", "qty": 1}])
+
+    assert (closed.status_code, closed.json()["detail"]) == (409, "action check_in: the station is closed")
+    assert (unknown.status_code, unknown.json()["detail"]) == (422, "lines: unknown part 'FLUX'")
+
+
+def test_a_repeated_command_is_answered_again_and_done_once(desk):
+    desk.post("owner", "1/answer", answer="yes", version=1)
+    first = desk.work("check_in", odometer_km=1, version=2, key="same")
+    again = desk.work("check_in", odometer_km=1, version=2, key="same")
+    other = desk.work("check_in", odometer_km=2, version=2, key="same")
+
+    assert (first.status_code, again.status_code, other.status_code) == (200, 200, 409)
+    states = [event["to_state"] for event in again.json()["events"]]
+    assert states.count("checked_in") == 1
+
+
+def test_nobody_works_on_the_order_of_another_station(desk):
+    answer = desk.post("station", "2/work", action="diagnose", version=1, key="k")
+
+    assert answer.status_code == 404
+
+
+def test_a_station_sees_plate_name_and_place_only_after_the_owner_agreed(desk, pool):
+    with transaction(pool) as connection:
+        connection.execute("UPDATE vehicles SET plate = '沪A12345' WHERE vehicle_id = 1")
+    before, car = (
+        desk.get("station", path).json() for path in ("/api/v1/orders/1", f"/api/v1/vehicles/{MINE}")
+    )
+    drive = desk.get("station", f"/api/v1/vehicles/{MINE}/readings?family=drive").json()
+    desk.post("owner", "1/answer", answer="yes", version=1, shares_data=True)
+    after = desk.get("station", "/api/v1/orders/1").json()
+
+    assert (before["plate"], before["owner"][1:]) == ("沪A•••", "•••")
+    assert (car["plate"], car["position"]) == ("沪A•••", None)
+    assert "latitude" not in car["readings"]
+    assert "latitude" not in str(drive)
+    assert after["plate"] == "沪A12345"
+    assert "•" not in after["owner"]
+    assert desk.get("station", f"/api/v1/vehicles/{MINE}").json()["position"] is not None
+    assert desk.get("operations", "/api/v1/orders/1").json()["plate"] == "沪A12345"
