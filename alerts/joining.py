@@ -27,6 +27,9 @@ def join_alarms(desk: Desk, order: Order, vehicle: VehicleFacts, terms: Terms, *
     waiting: set[Subject] = set()  # and what came after it
 
     def is_settled(event: AlarmEvent, subject: Subject) -> bool:
+        repaired = latest(subject)
+        if repaired is not None and repaired.repaired_at is not None and event.time <= repaired.repaired_at:
+            return False
         if is_evidence(event, subject, policy.alarm, now=now, fresh_s=terms.fresh_s):
             alert = latest(subject)
             if alert is None or event.time > alert.last_seen:

@@ -74,6 +74,13 @@ PRE_WORK = frozenset(
 )  # fmt: skip
 #: An order in one of these is over: its component may get a new one.
 ENDED = frozenset({_S.CLOSED, _S.CANCELLED, _S.DECLINED, _S.NO_FAULT_FOUND, _S.PAID})
+#: The vehicle is with the station.
+AT_WORK = frozenset(
+    {
+        _S.CHECKED_IN, _S.DIAGNOSING, _S.ESTIMATED, _S.APPROVED, _S.PARTS_RESERVED, _S.WAITING_PARTS,
+        _S.ASSIGNED, _S.IN_PROGRESS, _S.PAUSED, _S.QC, _S.REWORK, _S.READY,
+    }
+)  # fmt: skip
 #: Until the owner has agreed, Anxin may change the appointment by itself.
 UNAGREED = frozenset({_S.PREDICTED, _S.TRIAGED, _S.OFFERED})
 

@@ -51,6 +51,7 @@ class Alert:
     occurrence_count: int = 1
     alert_id: int = 0  #: given by the database
     order_id: int | None = None
+    repaired_at: datetime | None = None  #: when its order ended with a finding
 
     @property
     def is_active(self) -> bool:
@@ -89,6 +90,7 @@ def decide(prediction: Prediction, latest: Alert | None, policy: Policy, now: da
 
     Evidence not newer than what the alert has seen changes nothing: the same prediction may come twice.
     Stale predictions (no live sample behind them) never raise, escalate or clear; they only add evidence.
+    After a repair only what speaks of the time after it raises again.
 
     Args:
         prediction: The newest word on this component.
@@ -99,6 +101,12 @@ def decide(prediction: Prediction, latest: Alert | None, policy: Policy, now: da
     if latest is not None and prediction.data_time <= latest.last_seen:
         return Transition(move=Move.NOTHING, alert=latest)
     rule = policy.modes[prediction.failure_mode]
+    if (
+        latest is not None
+        and latest.repaired_at is not None
+        and not _is_after(prediction, latest.repaired_at)
+    ):
+        return Transition(move=Move.NOTHING, alert=latest)
     if latest is None or latest.state is AlertState.CLEARED:
         return _decide_new(prediction, rule, now)
     if latest.state is AlertState.PENDING:
@@ -111,6 +119,18 @@ def _is_past_dwell(prediction: Prediction, rule: ModeRule) -> bool:
     return prediction.horizon_h == 0 or (
         prediction.data_time - prediction.since >= timedelta(hours=rule.raise_dwell_h)
     )
+
+
+def _is_after(prediction: Prediction, repaired_at: datetime) -> bool:
+    """Tell whether it speaks of the time after a repair.
+
+    A window that reaches back before the repair still sees the fault that was repaired; what calls for
+    stopping the vehicle does not wait until the window has passed.
+    """
+    if prediction.data_time <= repaired_at:
+        return False
+    is_urgent = prediction.severity in HELD_SEVERITIES
+    return is_urgent or prediction.since > repaired_at or prediction.window_from >= repaired_at
 
 
 def _decide_new(prediction: Prediction, rule: ModeRule, now: datetime) -> Transition:

@@ -63,10 +63,29 @@ WHERE v.vehicle_id = %(vehicle_id)s;
 
 -- fetch_latest_alert --
 SELECT alert_id, component, failure_mode, severity, state, first_seen, last_seen, raised_at, cleared_at, quiet_since,
-       occurrence_count, order_id
+       occurrence_count, order_id,
+       (SELECT o.updated_at FROM repair_orders o
+        WHERE o.order_id = alerts.order_id AND o.state IN ('closed', 'paid', 'no_fault_found')) AS repaired_at
 FROM alerts
 WHERE vehicle_id = %(vehicle_id)s AND component = %(component)s AND failure_mode = %(failure_mode)s
 ORDER BY (state = 'cleared'), alert_id DESC LIMIT 1;
+
+-- fetch_vehicles_repaired --
+SELECT DISTINCT a.vehicle_id FROM alerts a JOIN repair_orders o USING (order_id)
+WHERE a.state <> 'cleared' AND o.state IN ('closed', 'paid', 'no_fault_found') LIMIT %(limit)s;
+
+-- end_repaired_alerts --
+WITH repaired AS (
+    SELECT a.alert_id, a.state, 'order ' || o.order_id || ' ended: ' || replace(o.state, '_', ' ') AS reason
+    FROM alerts a JOIN repair_orders o USING (order_id)
+    WHERE a.vehicle_id = %(vehicle_id)s AND a.state <> 'cleared' AND o.state IN ('closed', 'paid', 'no_fault_found')
+    FOR UPDATE OF a
+), ended AS (
+    UPDATE alerts SET state = 'cleared', cleared_at = %(now)s, updated_at = %(now)s
+    WHERE alert_id IN (SELECT alert_id FROM repaired)
+)
+INSERT INTO alert_events (alert_id, at, actor, from_state, to_state, reason)
+SELECT alert_id, %(now)s, %(actor)s, state, 'cleared', reason FROM repaired RETURNING alert_id;
 
 -- insert_alert --
 -- At most one that is not cleared per vehicle, component and failure mode (alerts_one_open).

@@ -11,7 +11,7 @@ from alerts.desk import Desk, Terms, decide_for_vehicle
 from alerts.errors import BookingConflict
 from alerts.facts import Combination, NewOrder, Order, VehicleFacts
 from alerts.joining import join_alarms
-from alerts.orders import UNAGREED, OrderState, idempotency_key
+from alerts.orders import AT_WORK, UNAGREED, OrderState, idempotency_key
 from alerts.placing import place_order
 from alerts.policy import HELD_SEVERITIES, Alert, Move, decide
 from alerts.shadow import PredictorMode, fetch_modes, record_shadow
@@ -69,6 +69,7 @@ def route_vehicle(desk: Desk, vehicle_id: int, terms: Terms, *, now: datetime, l
     store = desk.store
     if not store.try_lock_vehicle(vehicle_id):
         return Routed()
+    store.end_repaired_alerts(vehicle_id, now)
     ids, predictions = store.fetch_unrouted(vehicle_id, limit)
     vehicle = store.fetch_vehicle(vehicle_id)
     done = Routed(predictions=len(ids))
@@ -206,7 +207,8 @@ def _join(
         order.order_id, order.state, order.state, f"urgency {order.severity} -> {alert.severity}", now=now
     )
     urgent = replace(order, severity=alert.severity, deadline=min(order.deadline, deadline), version=version)
-    if order.waiting_reason == HELD_BACK and alert.severity not in HELD_SEVERITIES:
+    is_silent = order.waiting_reason == HELD_BACK or order.state in AT_WORK
+    if is_silent and alert.severity not in HELD_SEVERITIES:
         store.tell_browsers("order", order.order_id)
         return
     is_too_late = order.slot_start is None or order.slot_start > urgent.deadline

@@ -11,6 +11,7 @@ import structlog
 
 from alerts.alarm_router import follow_events
 from alerts.desk import terms_of
+from alerts.ending import end_repaired
 from alerts.errors import AlertError
 from alerts.notify import Sender, deliver_next, take_receipts
 from alerts.outbox_store import OutboxStore
@@ -49,6 +50,7 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
         done = follow_events(pool, terms, now=_now()) + route_waiting(pool, terms, now=_now())
         if (_now() - replanned_at).total_seconds() >= _REPLAN_EVERY_S:
             replanned_at = _now()
+            end_repaired(pool, now=replanned_at)
             placed = replan_waiting(pool, terms, now=replanned_at)
             if placed:
                 _log.info("placed waiting orders", action="replan", orders=placed)

@@ -90,6 +90,17 @@ class AlertStore(OrderStore):
 
     # ------------------------------------------------------------ alerts
 
+    def fetch_vehicles_repaired(self, limit: int) -> list[int]:
+        """Return vehicles with alerts whose order has ended with a finding."""
+        return [row["vehicle_id"] for row in self._rows("fetch_vehicles_repaired", limit=limit)]
+
+    def end_repaired_alerts(self, vehicle_id: int, now: datetime) -> int:
+        """Clear a vehicle's alerts whose order has ended with a finding; return how many there were."""
+        ended = self._rows("end_repaired_alerts", vehicle_id=vehicle_id, actor=ACTOR, now=now)
+        for row in ended:
+            self.tell_browsers("alert", row["alert_id"])
+        return len(ended)
+
     def fetch_latest_alert(self, vehicle_id: int, component: str, failure_mode: FailureMode) -> Alert | None:
         """Return the open alert of this key, else the newest cleared one."""
         row = self._row(

@@ -191,6 +191,9 @@ class FakeStore:
         )
         self.holds.append(Hold(order_id, taken, [(station, s, q) for s, q in parts], now + hold_for))
 
+    def end_repaired_alerts(self, vehicle_id: int, now: datetime) -> int:
+        return 0
+
     def fetch_modes(self, tenant_id: int) -> list[tuple[str, str, str]]:
         return []
 
