@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TextIO
@@ -14,6 +15,8 @@ from data.reference_rows import check_time_zone
 
 #: The longest value of a cell that is not checked otherwise.
 _LONGEST = 200
+#: What PostgreSQL takes in no text: NUL, and the halves of surrogate pairs that JSON can spell.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +149,7 @@ def _json_rows(source: Iterable[str]) -> Iterator[tuple[int, dict[str, Any] | Pr
             continue
         try:
             cells = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             yield number, _problem(number, "line", text[:40], f"must be a JSON object ({error})")
             continue
         if not isinstance(cells, dict):
@@ -193,8 +196,9 @@ def _texts(number: int, cells: dict[str, Any]) -> dict[str, Any] | Problem:
         text = "" if value is None else str(value).strip()
         if isinstance(value, dict | list | bool):
             return _problem(number, name, str(value), "must be text or a number")
-        if len(text) > _LONGEST or "\0" in text:
-            return _problem(number, name, text, f"must be text of at most {_LONGEST} characters")
+        if len(text) > _LONGEST or _UNSTORABLE.search(text):
+            shown = text.encode("utf-8", "backslashreplace").decode()
+            return _problem(number, name, shown, f"must be text of at most {_LONGEST} characters")
         if text:
             texts[name] = text
     return texts

@@ -150,3 +150,22 @@ def test_no_text_breaks_the_reader(text: str, is_json: bool) -> None:
         return
 
     assert all(problem.rule for problem in found.problems)
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"),
+    [
+        ("[" * 100_000, "line", "[" * 40),
+        (json.dumps({"vin": VIN, "model": "sedan", "plate": "\ud800"}), "plate", "\\ud800"),
+        (json.dumps({"vin": VIN, "model": "sedan", "plate": "a\0"}), "plate", "a\0"),
+    ],
+)
+def test_a_line_that_no_database_would_take_does_not_stop_the_others(
+    line: str, field: str, value: str
+) -> None:
+    good = json.dumps({"vin": OTHER, "model": "van"})
+
+    found = read(f"{line}\n{good}\n", is_json=True)
+
+    assert [(1, field, value)] == [(p.line, p.field, p.value) for p in found.problems]
+    assert [(number, row.vin) for number, row in found.lines] == [(2, OTHER)]
