@@ -6,6 +6,6 @@ turns mixed frames into gridded columns, ``rows`` puts them into the batch of in
 
 from ingest.can.database import EXTENDED
 from ingest.can.decoder import CanDecoded, CanDecoder
-from ingest.can.payload import build_can_payload, parse_can_payload
+from ingest.can.payload import parse_can_payload
 
-__all__ = ["EXTENDED", "CanDecoded", "CanDecoder", "build_can_payload", "parse_can_payload"]
+__all__ = ["EXTENDED", "CanDecoded", "CanDecoder", "parse_can_payload"]

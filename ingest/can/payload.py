@@ -53,24 +53,3 @@ def parse_can_payload(payload: bytes, t0_ms: int, *, is_fd: bool) -> CanFrames:
         records["length"].copy(),
         records["data"].copy(),
     )
-
-
-def build_can_payload(
-    time_us: IntArray,
-    can_id: npt.NDArray[np.uint32],
-    length: npt.NDArray[np.uint8],
-    data: npt.NDArray[np.uint8],
-) -> tuple[int, bytes]:
-    """Return ``t0`` (ms) and the records of frames, the inverse of ``parse_can_payload``.
-
-    Args:
-        time_us: Shape (n,), ascending, at most 71 minutes from first to last.
-        can_id: Shape (n,), bit 31 set on extended identifiers.
-        length: Shape (n,).
-        data: Shape (n, 8), or (n, 64) for CAN FD records.
-    """
-    t0_ms = int(time_us[0]) // 1000
-    records = np.zeros(time_us.size, dtype=FD_RECORD if data.shape[1] == 64 else CLASSIC_RECORD)
-    records["offset_us"] = time_us - t0_ms * 1000
-    records["can_id"], records["length"], records["data"] = can_id, length, data
-    return t0_ms, records.tobytes()

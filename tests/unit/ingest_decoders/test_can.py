@@ -10,8 +10,9 @@ import pytest
 
 from data.errors import CatalogueError
 from data.records import Family
-from ingest.can import CanDecoded, CanDecoder, build_can_payload, parse_can_payload
+from ingest.can import CanDecoded, CanDecoder, parse_can_payload
 from ingest.errors import PayloadError
+from simulators.replay import CanRecording
 
 SIMPLE = """VERSION ""
 
@@ -202,15 +203,17 @@ def test_payload_records_are_read_by_one_view() -> None:
 
 
 @pytest.mark.parametrize("width", [8, 64])
-def test_payload_built_from_frames_reads_back(width: int) -> None:
+def test_payload_as_vehicles_build_it_reads_back(width: int) -> None:
     rng = np.random.default_rng(1)
     time_us = 1_700_000_000_000_123 + np.arange(5, dtype=np.int64) * 777
     can_id = rng.integers(0, 2**32, 5, dtype=np.uint32)
     length = rng.integers(0, width, 5, dtype=np.uint8)
     data = rng.integers(0, 256, (5, width), dtype=np.uint8)
 
-    t0_ms, payload = build_can_payload(time_us, can_id, length, data)
-    back = parse_can_payload(payload, t0_ms, is_fd=width == 64)
+    t0_ms = 1_700_000_000_000
+    sent = CanRecording.of("main", time_us, can_id, length, data).frames
+    sent["us"] = time_us - t0_ms * 1000
+    back = parse_can_payload(sent.tobytes(), t0_ms, is_fd=width == 64)
 
     for expected, actual in zip((time_us, can_id, np.zeros(5), length, data), back, strict=True):
         np.testing.assert_array_equal(expected, actual)
