@@ -85,6 +85,7 @@ def sound_messages(vin: str = VIN) -> tuple[tuple[str, bytes], ...]:
     old, new = (realtime_frame(vin, NOW_MS * 1000, together, 0, edition=e) for e in ("2016", "2025"))  # type: ignore[arg-type]
     alarm = realtime_frame(vin, NOW_MS * 1000, together, 1, is_resupply=True, alarm_level=3, alarm_flags=0x41)
     tires = {"psi": [35.0, 35.5, 36.0, None]}
+    times = [NOW_MS, NOW_MS + 1000]
     sample = {"ts": NOW_MS, "v": {"mph": 31.0}, "tpms": tires, "mode": "AC", "lat": 31.2, "lon": 121.5}
     messages = (
         (TOPICS[0], tele_payload(_head(0), rows)),
@@ -113,6 +114,8 @@ def sound_messages(vin: str = VIN) -> tuple[tuple[str, bytes], ...]:
         (TOPICS[6], b"80.5"),
         (TOPICS[8], b"54"),
         (TOPICS[9], json.dumps({"samples": [sample, sample | {"ts": NOW_MS + 1000}]}).encode()),
+        (TOPICS[0], cbor2.dumps({"t": _array("<i8", times), **_head(10).fields(), "s": _arrays(40)})),
+        (TOPICS[0], cbor2.dumps({**_head(11).fields(), "t": times, "s": _arrays(1040)})),
     )
     return tuple((topic.replace(VIN, vin), payload) for topic, payload in messages)
 
@@ -124,6 +127,23 @@ def drive_and_tires(from_ms: int, count: int) -> list[FamilyRows]:
     drive = {"speed": values, "odometer": values, "soc": values, "pack.voltage": 300 + values}
     tires = {"tire.pressure": 240 + np.add.outer(values, np.arange(4.0))}
     return [_rows(Family.DRIVE, drive, times), _rows(Family.TIRE, tires, times)]
+
+
+def _arrays(order: int) -> dict[str, cbor2.CBORTag]:
+    """Return columns as typed arrays; 40: row by row, 1040: column by column (RFC 8746 §3.1)."""
+    wheels = np.array([[240, 241, 242, 243]] * 2).ravel("C" if order == 40 else "F")
+    return {
+        "speed": _array("<f4", [50.5, 51.0]),
+        "soc": _array(">f2", [80.0, 80.0]),
+        "tire.pressure": cbor2.CBORTag(order, [[2, 4], _array("u1", wheels)]),
+        "cell.voltage": cbor2.CBORTag(order, [[2, 96], _array(">f8", [3.7] * 192)]),
+    }
+
+
+def _array(kind: str, values: Any) -> cbor2.CBORTag:
+    """Return numbers as a typed array (RFC 8746 §2.1)."""
+    tag = {"u1": 64, "<i8": 79, ">f2": 80, ">f8": 82, "<f4": 85}[kind]
+    return cbor2.CBORTag(tag, np.asarray(values, kind).tobytes())
 
 
 def _head(seq: int) -> Envelope:

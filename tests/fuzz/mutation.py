@@ -17,6 +17,9 @@ ODD: tuple[Any, ...] = (
     0.1, -0.0, 1e308, -1e308, 5e-324, float("nan"), float("inf"), float("-inf"),
     "", "0", "nan", "\0", "\ud7ff", "b1", "x" * 70, [], [[]], [None], {}, {"": None}, [[1, 2], [3]], b"",
     b"\xff" * 18,
+    cbor2.CBORTag(85, b"\0" * 8), cbor2.CBORTag(79, b"\xff" * 16), cbor2.CBORTag(81, b"odd"),
+    *(cbor2.CBORTag(40, [shape, cbor2.CBORTag(64, b"ab")]) for shape in ([1, 2], [2, 1], [0, 4], 2)),
+    cbor2.CBORTag(1040, [[2**40, 2**40], cbor2.CBORTag(64, b"a")]),
 )  # fmt: skip
 _NUMBERS = tuple(value for value in ODD if isinstance(value, int | float))
 _CHUNK = 16
