@@ -45,19 +45,29 @@ CREATE DATABASE {name}
 DROP DATABASE IF EXISTS {name} WITH (FORCE)
 
 -- drop_naive --
-DROP TABLE IF EXISTS naive_drive, naive_arrays
+DROP TABLE IF EXISTS naive_drive, naive_tires, naive_cells
 
 -- create_naive_drive --
 CREATE TABLE naive_drive (vin text NOT NULL, time timestamptz NOT NULL, {scalars}, PRIMARY KEY (vin, time))
 
--- create_naive_arrays --
-CREATE TABLE naive_arrays (
-    vin text NOT NULL, time timestamptz NOT NULL, pressure real[], temperature real[], voltage real[],
-    probes real[], PRIMARY KEY (vin, time)
+-- create_naive_tires --
+CREATE TABLE naive_tires (
+    vin text NOT NULL, time timestamptz NOT NULL, pressure real[], temperature real[], PRIMARY KEY (vin, time)
+)
+
+-- create_naive_cells --
+CREATE TABLE naive_cells (
+    vin text NOT NULL, time timestamptz NOT NULL, voltage real[], temperature real[], PRIMARY KEY (vin, time)
 )
 
 -- insert_naive_drive --
 INSERT INTO naive_drive VALUES (%s, to_timestamp(%s), {places}) ON CONFLICT DO NOTHING
 
--- insert_naive_arrays --
-INSERT INTO naive_arrays VALUES (%s, to_timestamp(%s), %s, %s, %s, %s) ON CONFLICT DO NOTHING
+-- insert_naive_tires --
+INSERT INTO naive_tires VALUES (%s, to_timestamp(%s), %s, %s) ON CONFLICT DO NOTHING
+
+-- insert_naive_cells --
+INSERT INTO naive_cells VALUES (%s, to_timestamp(%s), %s, %s) ON CONFLICT DO NOTHING
+
+-- count_naive --
+SELECT (SELECT count(*) FROM naive_drive), (SELECT count(*) FROM naive_tires), (SELECT count(*) FROM naive_cells)

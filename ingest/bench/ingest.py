@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import psutil
 
 from data.embedded import EmbeddedBroker, EmbeddedDatabase
 from data.migrate import migrate
@@ -31,6 +30,8 @@ from ingest.bench.load import (
     open_session,
     publish_all,
 )
+from ingest.bench.rounds import Counts, Drain, measure_in_turn
+from ingest.bench.watch import Watch
 from ingest.errors import IngestError
 from ingest.subscriber import STATUS_FILTER
 
@@ -39,7 +40,8 @@ _LONGEST_DRAIN_S = 1800.0
 #: The first part of a drain is not timed: processes start, tables and caches are empty.
 _WARM_UP = 0.15
 _UNITS = {
-    "messages_per_s": "messages/s to committed rows",
+    "messages_per_s": "messages/s to committed rows, median of the rounds",
+    "cpu_us_per_message": "microseconds of processor time a message, by kind of process",
     "signals_per_s": "signal values/s to committed rows",
     "ratio": "times the messages/s (a) or signals/s (b) of the naive peer",
     "peak_rss_mb": "MB, the largest ingest process",
@@ -53,12 +55,14 @@ class _Servers:
     mqtt_ingest: str
     mqtt_load: str
     database: str
+    pids: Mapping[str, int]  #: name -> process, of those that are ours
 
 
 def bench_ingest(
     *,
-    messages: int,
+    messages: int | None,
     seed: int,
+    rounds: int = 3,
     database_url: str = "",
     prefill_rows: int = 0,
     cases: tuple[str, ...] = ("a", "b", "b_typed", "two_processes"),
@@ -70,11 +74,14 @@ def bench_ingest(
     filling is not timed. Rates are those of the commit log between the end of the first 15 % of the messages
     and the last commit. Case ``a``: JSON of one sample with 24 scalars; ``b``: CBOR of ten samples with 24
     scalars, four tires (pressure and temperature), 96 cells and 32 probes; ``b_typed``: the same as RFC 8746
-    arrays. The naive peer takes the same content as JSON.
+    arrays. The naive peer takes the same content as JSON and stores it in as many tables. Both drain in turn,
+    ``rounds`` times; the median counts.
 
     Args:
-        messages: Of case ``a``; ``b`` has an eighth.
+        messages: Of case ``a``; ``b`` has an eighth. None: as many as take ten seconds, after a short drain
+            that tells how fast it goes.
         seed: Of the contents.
+        rounds: How often each is measured.
         database_url: A server where a database may be made; empty: an embedded one.
         prefill_rows: Rows stored in the drive table beforehand.
         cases: Which to run.
@@ -96,26 +103,11 @@ def bench_ingest(
             tell(f"prefilling {prefill_rows:,} rows")
             result["prefill_rows"] = store.prefill(servers.database, prefill_rows, vehicles, _START_MS)
         run = _Run(servers, Path(home), vehicles, rng, tell)
-        plan: dict[str, tuple[Literal["a", "b"], Encoding, int]] = {
-            "a": ("a", "json", messages),
-            "b": ("b", "cbor", max(1000, messages // 8)),
-            "b_typed": ("b", "cbor_typed", max(1000, messages // 8)),
-        }
-        for name, (kind, encoding, count) in plan.items():
-            if name in cases:
-                result[name] = run.measure(kind, encoding, count)
+        counts = Counts(messages)
         for kind in ("a", "b"):
-            if kind in cases and "naive" not in cases and "no_naive" not in cases:
-                result[kind] |= run.measure_naive(kind, messages // 2 if kind == "a" else messages // 60)
-                key = "messages_per_s" if kind == "a" else "signals_per_s"
-                result[kind]["ratio"] = result[kind][key] / result[kind][f"naive_{key}"]
-                if "b_typed" in result and kind == "b":
-                    result["b_typed"]["ratio"] = result["b_typed"][key] / result[kind][f"naive_{key}"]
-        if "two_processes" in cases:
-            two = run.measure("a", "json", messages, processes=2)
-            two["speed_up"] = two["messages_per_s"] / result["a"]["messages_per_s"] if "a" in result else None
-            result["two_processes"] = two
-        return result | run.totals() | {"cores": os.cpu_count(), "units": _UNITS}
+            if kind in cases:
+                result |= measure_in_turn(run.drains(kind, cases), counts, rounds)
+        return result | run.totals() | {"rounds": rounds, "cores": os.cpu_count(), "units": _UNITS}
 
 
 class _Run:
@@ -148,8 +140,9 @@ class _Run:
         self._tell(f"draining {count:,} messages, {size / count:,.0f} bytes each, {processes} process(es)")
         before = store.last_batch(self._servers.database)
         with _ingesting(self._servers, slots) as running:
-            watched = _Watch(running)
-            _wait(lambda: store.received(self._servers.database, boot) >= count, watched)
+            watched = Watch(running, self._servers.pids)
+            _wait(lambda: store.received(self._servers.database, boot), count, watched)
+            cpu_us = watched.cpu_us_per_message(count)
         for slot in slots:
             end_session(self._servers.mqtt_ingest, f"anxin-ingest-{slot}", is_v5=True)
         rate, seconds, batches = store.rate_since(self._servers.database, before, count, _WARM_UP)
@@ -163,7 +156,7 @@ class _Run:
             "signals_per_s": rate * samples * width,
             "timed_s": seconds,
             "batches": batches,
-            "cpu_s_per_process": round(watched.cpu_s / processes, 2),
+            "cpu_us_per_message": cpu_us,
         }
 
     def measure_naive(self, kind: Literal["a", "b"], count: int) -> dict[str, Any]:
@@ -188,12 +181,30 @@ class _Run:
             raise IngestError(f"the naive peer failed: {done.stderr.strip()[-500:]}")
         told = json.loads(done.stdout)
         samples, width = (1, SIGNALS_OF_A) if kind == "a" else (SAMPLES_OF_B, SIGNALS_OF_B)
+        rows = store.naive_rows(self._servers.database)
+        wanted = count * samples
+        if rows != ((wanted, 0, 0) if kind == "a" else (wanted, wanted, wanted)):
+            raise IngestError(f"the naive peer stored {rows} rows: must be {wanted} in each table")
         rate = told["messages"] / told["seconds"]
         return {
-            "naive_messages_per_s": rate,
-            "naive_signals_per_s": rate * samples * width,
-            "naive_messages": told["messages"],
+            "messages": told["messages"],
+            "messages_per_s": rate,
+            "signals_per_s": rate * samples * width,
+            "timed_s": round(told["seconds"], 3),
         }
+
+    def drains(self, kind: Literal["a", "b"], cases: tuple[str, ...]) -> dict[str, Drain]:
+        """Return what is to be measured in turn with one kind of messages."""
+        found: dict[str, Drain] = {
+            kind: lambda count: self.measure(kind, "json" if kind == "a" else "cbor", count)
+        }
+        if "no_naive" not in cases:
+            found[f"naive_{kind}"] = lambda count: self.measure_naive(kind, count)
+        if kind == "a" and "two_processes" in cases:
+            found["two_processes"] = lambda count: self.measure("a", "json", count, processes=2)
+        if kind == "b" and "b_typed" in cases:
+            found["b_typed"] = lambda count: self.measure("b", "cbor_typed", count)
+        return found
 
     def totals(self) -> dict[str, Any]:
         """Return what all measurements together stored, lost and stored twice, and the memory they took."""
@@ -238,31 +249,12 @@ class _Run:
         self._duplicated += sum(max(0, n - wanted) for n in rows) + found.duplicate_rows
 
 
-class _Watch:
-    """Follows memory and processor time of processes."""
-
-    def __init__(self, running: Mapping[str, subprocess.Popen[bytes]]) -> None:
-        self._running = running
-        self._processes = [psutil.Process(p.pid) for p in running.values()]
-        self.peak_rss, self.cpu_s = 0, 0.0
-
-    def look(self) -> None:
-        """Look once.
-
-        Raises:
-            IngestError: A process has ended.
-        """
-        for slot, process in self._running.items():
-            if process.poll() is not None:
-                raise IngestError(f"ingest {slot} ended with {process.returncode}")
-        self.peak_rss = max(self.peak_rss, *(p.memory_info().rss for p in self._processes))
-        self.cpu_s = sum(p.cpu_times().user + p.cpu_times().system for p in self._processes)
-
-
-def _wait(is_done: Callable[[], bool], watched: _Watch) -> None:
+def _wait(received: Callable[[], int], count: int, watched: Watch) -> None:
     deadline = time.monotonic() + _LONGEST_DRAIN_S
-    while not is_done():
-        for _ in range(10):
+    while (done := received()) < count:
+        if done > _WARM_UP * count:
+            watched.begin(done)
+        for _ in range(5):
             watched.look()
             time.sleep(0.1)
         if time.monotonic() > deadline:
@@ -273,12 +265,13 @@ def _wait(is_done: Callable[[], bool], watched: _Watch) -> None:
 def _servers(home: Path, database_url: str) -> Iterator[_Servers]:
     with EmbeddedBroker(home, kind="mosquitto") as broker:
         ingest, load = broker.url("ingest"), broker.url("simulator")
+        pids = {"broker": broker.pid} if broker.pid else {}
         if database_url:
             with store.temporary_database(database_url) as url:
-                yield _Servers(ingest, load, url)
+                yield _Servers(ingest, load, url, pids)
         else:
             with EmbeddedDatabase(home) as database:
-                yield _Servers(ingest, load, database.url)
+                yield _Servers(ingest, load, database.url, pids | {"database": database.pid or 0})
 
 
 @contextmanager

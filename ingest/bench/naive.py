@@ -36,11 +36,13 @@ class NaiveIngest:
         queries = load_queries("ingest.bench", "bench.sql")
         places = ", ".join(["%s"] * len(SCALARS))
         self._insert_drive = str(queries["insert_naive_drive"]).format(places=places)
-        self._insert_arrays = str(queries["insert_naive_arrays"])
+        self._insert_tires = str(queries["insert_naive_tires"])
+        self._insert_cells = str(queries["insert_naive_cells"])
         self._connection = psycopg.connect(database_url)
         self._expected = expected
         self._drive: list[tuple[Any, ...]] = []
-        self._arrays: list[tuple[Any, ...]] = []
+        self._tires: list[tuple[Any, ...]] = []
+        self._cells: list[tuple[Any, ...]] = []
         self.count = 0
         self.first_s = self.last_s = 0.0
 
@@ -55,7 +57,8 @@ class NaiveIngest:
         for i, time_ms in enumerate(body["t"]):
             self._drive.append((vin, time_ms / 1000, *[signals[a][i] for a in SCALARS]))
             if ARRAYS[0] in signals:
-                self._arrays.append((vin, time_ms / 1000, *[signals[a][i] for a in ARRAYS]))
+                self._tires.append((vin, time_ms / 1000, *[signals[a][i] for a in ARRAYS[:2]]))
+                self._cells.append((vin, time_ms / 1000, *[signals[a][i] for a in ARRAYS[2:]]))
         if len(self._drive) >= _FLUSH_ROWS or self.count >= self._expected:
             self._flush()
         if self.count >= self._expected:
@@ -64,10 +67,11 @@ class NaiveIngest:
     def _flush(self) -> None:
         with self._connection.cursor() as cursor:
             cursor.executemany(self._insert_drive, self._drive)
-            if self._arrays:
-                cursor.executemany(self._insert_arrays, self._arrays)
+            if self._tires:
+                cursor.executemany(self._insert_tires, self._tires)
+                cursor.executemany(self._insert_cells, self._cells)
         self._connection.commit()
-        self._drive, self._arrays = [], []
+        self._drive, self._tires, self._cells = [], [], []
         self.last_s = time.perf_counter()
 
 

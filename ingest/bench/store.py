@@ -92,7 +92,17 @@ def create_naive(url: str) -> None:
     with connect(url) as connection:
         connection.execute(_Q["drop_naive"])
         connection.execute(sql.SQL(_Q["create_naive_drive"]).format(scalars=scalars))
-        connection.execute(_Q["create_naive_arrays"])
+        connection.execute(_Q["create_naive_tires"])
+        connection.execute(_Q["create_naive_cells"])
+
+
+def naive_rows(url: str) -> tuple[int, int, int]:
+    """Return the rows of the naive peer's drive, tire and cell tables."""
+    with connect(url) as connection:
+        row = connection.execute(_Q["count_naive"]).fetchone()
+    assert row is not None  # noqa: S101 -- aggregates always give a row
+    drive, tires, cells = (int(n) for n in row)
+    return drive, tires, cells
 
 
 def prefill(url: str, rows: int, vehicles: int, before_ms: int) -> int:
