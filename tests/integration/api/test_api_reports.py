@@ -1,0 +1,85 @@
+"""Reports: what became of predictions, how stations repair."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from api.reports import share
+from data.db import transaction
+from tests.integration.api.conftest import NOW
+
+
+@pytest.fixture
+def labelled(world):
+    """A repair that was right and done twice, and a prediction that was wrong."""
+    with transaction(world.pool) as connection:
+        connection.execute("ALTER TABLE repair_orders DISABLE TRIGGER repair_orders_legal_transition")
+        connection.execute("UPDATE repair_orders SET state = 'closed' WHERE order_id IN (1, 2)")
+        connection.execute(
+            """INSERT INTO outcomes (order_id, tenant_id, vehicle_id, station_id, component, failure_mode,
+                outcome, cause, found_at, decided_at, model_version, origin)
+            SELECT order_id, tenant_id, vehicle_id, station_id, component, failure_mode,
+                CASE order_id WHEN 1 THEN 'confirmed' ELSE 'no_fault_found' END, 'x', %s, %s, 'v1', origin
+            FROM repair_orders WHERE order_id IN (1, 2)""",
+            (NOW, NOW),
+        )
+        connection.execute(
+            "INSERT INTO order_events (order_id, at, actor, from_state, to_state, reason)"
+            " SELECT 1, lower(slot), 's', 'qc', unnest(ARRAY['rework', 'ready']), 'x' FROM repair_orders"
+            " WHERE order_id = 1"
+        )
+        connection.execute(
+            "INSERT INTO order_ratings (order_id, station_stars, warning_stars, rated_at)"
+            " VALUES (1, 4, 5, %s)",
+            (NOW,),
+        )
+    return world
+
+
+def test_precision_counts_what_technicians_confirmed_per_version_and_station(labelled):
+    items = labelled.client("engineer").get("/api/v1/reports/precision").json()["items"]
+
+    assert [(i["failure_mode"], i["station"], i["confirmed"], i["precision"]["value"]) for i in items] == [
+        ("cell_internal_short", None, 0, 0.0),
+        ("cell_internal_short", "BJ1", 0, 0.0),
+        ("tire_slow_leak", None, 1, 1.0),
+        ("tire_slow_leak", "SH1", 1, 1.0),
+    ]
+    assert (items[2]["model_version"], items[2]["warning_stars"]) == ("v1", 5.0)
+
+
+def test_a_repair_that_was_done_again_is_no_first_time_fix(labelled):
+    items = labelled.client("operations").get("/api/v1/reports/service").json()["items"]
+    by_station = {item["station"]: item for item in items}
+
+    assert by_station["SH1"]["first_time_fix"]["value"] == 0.0
+    assert by_station["SH1"]["promise_kept"]["value"] == 1.0
+    assert by_station["SH1"]["station_stars"] == 4.0
+    assert by_station["BJ1"]["no_fault_found"]["value"] == 1.0
+    assert by_station["BJ1"]["first_time_fix"]["value"] is None
+
+
+def test_reports_begin_where_they_are_asked_to_and_end_at_the_tenant(labelled):
+    with transaction(labelled.pool) as connection:
+        connection.execute("UPDATE outcomes SET decided_at = %s", (NOW - timedelta(days=8),))
+
+    assert labelled.client("engineer").get("/api/v1/reports/precision?days=7").json()["items"] == []
+    assert labelled.client("stranger").get("/api/v1/reports/service").json()["items"] == []
+
+
+def test_the_page_shows_both_reports(labelled):
+    page = labelled.client("operations").get("/reports")
+
+    assert page.status_code == 200
+    assert "100 %" in page.text
+    assert "<td>SH1</td>" in page.text
+
+
+def test_a_share_of_few_cases_has_a_wide_interval():
+    few, many = share(1, 1), share(80, 100)
+
+    assert (few.value, few.low, few.high) == (1.0, 0.2065, 1.0)
+    assert (many.low, many.high) == (0.7112, 0.8666)
+    assert share(0, 0).value is None
