@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,11 @@ from psycopg import sql
 
 from alerts.rules import load_policy
 from data.catalogue import TABLES, load_catalogue
+from data.db import connect
+from data.maintenance import note_debts, pay_debts
 from data.records import Family
+from data.settings import Settings
+from data.telemetry import find_edition
 from models import store
 from models.backlog import Touched
 from models.features.days import from_date, to_us
@@ -213,6 +218,22 @@ def check_features(url: str, ids: Collection[int]) -> None:
         assert scores == connection.execute(_SCORES).fetchall()
         assert written == 0
         connection.rollback()
+
+
+def check_rollups(url: str) -> None:
+    """Rollups hold every sample once when what the log has told ``maintain`` is paid."""
+    now, stop = datetime.now(UTC), threading.Event()
+    with connect(url, is_autocommit=True) as connection:
+        edition = find_edition(connection)
+        note_debts(connection, Settings(), edition, now=now)
+        pay_debts(connection, Settings(), edition, now=now + timedelta(hours=1), stop=stop)
+        assert connection.execute("SELECT count(*) FROM rollup_debts").fetchone() == (0,)
+        for relation in ("drive_five_minutes", "drive_hours"):
+            rolled = sql.SQL("SELECT vehicle_id, sum(samples), sum(speed_n) FROM {} GROUP BY 1 ORDER BY 1")
+            found = connection.execute(rolled.format(sql.Identifier(relation))).fetchall()
+            read = "SELECT vehicle_id, count(*), count(speed) FROM drive_readings GROUP BY 1 ORDER BY 1"
+            assert found, relation
+            assert found == connection.execute(read).fetchall(), relation
 
 
 def _everything(connection: psycopg.Connection[Any], ids: Collection[int]) -> dict[int, Touched]:
