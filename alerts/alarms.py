@@ -23,6 +23,7 @@ class AlarmEvent:
     code: str
     data: Mapping[str, object]
     is_hist: bool
+    received: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,7 @@ def evidence_of(
                 vehicle_id=vehicle_id,
                 component=subject.component,
                 failure_mode=subject.failure_mode,
-                severity=Severity.S0 if is_stop_now else rule.severity,
+                severity=_severity(event, rule, now=now, is_stop_now=is_stop_now),
                 probability=1.0,
                 horizon_h=0.0,
                 time_to_threshold_h=None,
@@ -122,14 +123,23 @@ def evidence_of(
     return found
 
 
+def _severity(event: AlarmEvent, rule: AlarmRule, *, now: datetime, is_stop_now: bool) -> Severity:
+    if now - event.time > timedelta(hours=rule.late_h):
+        return rule.late_severity
+    return Severity.S0 if is_stop_now else rule.severity
+
+
 def is_evidence(
     event: AlarmEvent, subject: Subject, rule: AlarmRule, *, now: datetime, fresh_s: float
 ) -> bool:
     """Tell whether an alarm raises by itself what it points at.
 
-    Alarms below the order level, from the vehicle's store or older than ``fresh_s`` never do.
+    Alarms below the order level, from the vehicle's store or older than ``fresh_s`` when they were received
+    never do. One that was received live counts for days, should nobody have been there to act on it.
     """
-    if event.is_hist or now - event.time > timedelta(seconds=fresh_s):
+    if event.is_hist or event.received - event.time > timedelta(seconds=fresh_s):
+        return False
+    if now - event.time > timedelta(hours=rule.lost_after_h):
         return False
     return event.level >= (1 if subject.failure_mode is _STOP_NOW else rule.order_level)
 

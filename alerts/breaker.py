@@ -9,8 +9,10 @@ from enum import StrEnum
 import structlog
 
 from alerts.breaker_store import BreakerStore
-from alerts.facts import Combination
+from alerts.facts import Combination, VehicleFacts
+from alerts.policy import HELD_SEVERITIES
 from alerts.rules import BreakerRule
+from data.records import Prediction, Severity
 
 _log = structlog.get_logger("alerts")
 
@@ -40,6 +42,27 @@ class Released:
 def limit_of(rule: BreakerRule, fleet_size: int) -> int:
     """Return how many orders a combination may open in an hour: the larger of the number and the share."""
     return max(rule.orders_per_hour, int(rule.fleet_share * fleet_size))
+
+
+def hold_back(
+    store: BreakerStore,
+    severity: Severity,
+    prediction: Prediction,
+    vehicle: VehicleFacts,
+    rule: BreakerRule,
+    *,
+    now: datetime,
+) -> int | None:
+    """Return the trip that holds the order of a prediction back; urgent ones never wait."""
+    if severity in HELD_SEVERITIES:
+        return None
+    made_by = Combination(
+        tenant_id=vehicle.tenant_id,
+        failure_mode=prediction.failure_mode,
+        model_version=prediction.model_version,
+        model_id=vehicle.model_id,
+    )
+    return admit(store, made_by, rule, now)
 
 
 def admit(store: BreakerStore, made_by: Combination, rule: BreakerRule, now: datetime) -> int | None:

@@ -30,7 +30,7 @@ WITH busy AS MATERIALIZED (
 UPDATE predictions SET routed_at = %(now)s WHERE prediction_id IN (SELECT prediction_id FROM quiet);
 
 -- fetch_vehicles_to_route --
-SELECT vehicle_id FROM predictions WHERE routed_at IS NULL
+SELECT vehicle_id FROM predictions WHERE routed_at IS NULL AND NOT vehicle_id = ANY(%(besides)s)
 GROUP BY vehicle_id ORDER BY min(prediction_id) LIMIT %(limit)s;
 
 -- fetch_unrouted --
@@ -248,8 +248,8 @@ ON CONFLICT (order_id, sku) DO UPDATE SET
 
 -- fetch_alarms --
 -- Of too many the newest: among them are the live ones.
-SELECT time, level, code, data, is_hist FROM (
-    SELECT time, source, level, code, data, is_hist FROM vehicle_events
+SELECT time, level, code, data, is_hist, received FROM (
+    SELECT time, source, level, code, data, is_hist, received FROM vehicle_events
     WHERE vehicle_id = %(vehicle_id)s AND kind = 'alarm' AND time BETWEEN %(after)s AND %(until)s
     ORDER BY time DESC LIMIT 10000) newest
 ORDER BY time, source, code;
@@ -273,6 +273,29 @@ FROM upto LEFT JOIN LATERAL (
 ) spans ON true
 WHERE upto.batch_id IS NOT NULL
 ORDER BY spans.vehicle_id;
+
+-- remember_vehicle --
+-- The earliest batch that was not acted on stays.
+INSERT INTO service_cursors (service, partition, batch_id, updated_at)
+VALUES (%(service)s, %(vehicle_id)s, %(batch_id)s, %(now)s)
+ON CONFLICT (service, partition) DO UPDATE SET updated_at = excluded.updated_at;
+
+-- fetch_remembered_vehicles --
+-- With the span of event time of what came since.
+SELECT c.partition AS vehicle_id, min(e.time_from) AS time_from, max(e.time_to) AS time_to
+FROM (SELECT partition, batch_id, updated_at FROM service_cursors
+      WHERE service = %(service)s AND updated_at <= %(before)s ORDER BY updated_at LIMIT %(limit)s) c
+LEFT JOIN ingest_batches b ON b.batch_id > c.batch_id AND 'event' = ANY(b.families)
+LEFT JOIN LATERAL (
+    SELECT u.time_from, u.time_to
+    FROM unnest(b.vehicle_ids, b.vehicle_families, b.time_from, b.time_to) AS u (vehicle_id, family, time_from, time_to)
+    WHERE u.vehicle_id = c.partition AND u.family = 'event') e ON true
+GROUP BY c.partition, c.updated_at ORDER BY c.updated_at;
+
+-- forget_vehicle --
+-- Unless another router has remembered it meanwhile.
+DELETE FROM service_cursors
+WHERE service = %(service)s AND partition = %(vehicle_id)s AND updated_at <= %(before)s;
 
 -- advance_event_cursor --
 INSERT INTO service_cursors (service, partition, batch_id, updated_at)

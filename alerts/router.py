@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
-from alerts.breaker import HELD_BACK, LET_GO, admit
+from alerts.breaker import HELD_BACK, LET_GO, hold_back
 from alerts.desk import Desk, Terms, decide_for_vehicle
 from alerts.errors import BookingConflict
-from alerts.facts import Combination, NewOrder, Order, VehicleFacts
+from alerts.facts import NewOrder, Order, VehicleFacts
 from alerts.joining import join_alarms
 from alerts.orders import AT_WORK, UNAGREED, OrderState, idempotency_key
 from alerts.placing import place_order
 from alerts.policy import HELD_SEVERITIES, Alert, Move, decide
+from alerts.setbacks import Setbacks
 from alerts.shadow import PredictorMode, fetch_modes, record_shadow
 from alerts.stations import Plan
 from alerts.store import AlertStore
@@ -41,26 +42,34 @@ class Routed:
         )
 
 
-def route_waiting(pool: Pool, terms: Terms, *, now: datetime, limit: int = 64) -> Routed:
+def route_waiting(
+    pool: Pool, terms: Terms, *, now: datetime, limit: int = 64, setbacks: Setbacks | None = None
+) -> Routed:
     """Act on the predictions that wait, vehicle by vehicle, and return what was done.
 
-    Vehicles that another process is deciding about are left to it.
+    Vehicles that another process is deciding about are left to it; those that failed rest (``setbacks``).
     """
+    setbacks = setbacks or Setbacks()
     with transaction(pool) as connection:
         store = AlertStore(connection)
         quiet = store.settle_quiet_predictions(lowest=terms.policy.lowest_raise_level, now=now, limit=20_000)
-        vehicles = store.fetch_vehicles_to_route(limit)
+        vehicles = store.fetch_vehicles_to_route(limit, setbacks.resting(now))
     done = Routed(predictions=quiet)
     for vehicle_id in vehicles:
         try:
-            done += decide_for_vehicle(
+            routed = decide_for_vehicle(
                 pool,
                 vehicle_id,
                 lambda desk, v=vehicle_id: route_vehicle(desk, v, terms, now=now),  # type: ignore[misc]
-                otherwise=Routed(lost=1),
+                otherwise=None,
             )
         except BookingConflict:
-            done += Routed(lost=1)
+            routed = None
+        if routed is None:
+            setbacks.note(vehicle_id, now)
+        else:
+            setbacks.forget(vehicle_id)
+        done += routed or Routed(lost=1)
     return done
 
 
@@ -131,7 +140,7 @@ def _attach(
         return False
     if not policy.opens_order(alert.failure_mode, alert.severity):
         return False
-    trip_id = _held_back(desk, alert, prediction, vehicle, terms, now=now)
+    trip_id = hold_back(desk.breaker, alert.severity, prediction, vehicle, terms.policy.breaker, now=now)
     order_id = store.insert_order(
         NewOrder(
             vehicle=vehicle,
@@ -167,21 +176,6 @@ def _attach(
         store.tell_browsers("order", order_id)
     join_alarms(desk, order, vehicle, terms, now=now)
     return True
-
-
-def _held_back(
-    desk: Desk, alert: Alert, prediction: Prediction, vehicle: VehicleFacts, terms: Terms, *, now: datetime
-) -> int | None:
-    """Return the trip of the circuit breaker that holds the alert's order back; urgent ones never wait."""
-    if alert.severity in HELD_SEVERITIES:
-        return None
-    made_by = Combination(
-        tenant_id=vehicle.tenant_id,
-        failure_mode=prediction.failure_mode,
-        model_version=prediction.model_version,
-        model_id=vehicle.model_id,
-    )
-    return admit(desk.breaker, made_by, terms.policy.breaker, now)
 
 
 def _join(

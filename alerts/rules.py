@@ -56,6 +56,9 @@ class AlarmRule:
     join_within_days: float
     order_level: int
     severity: Severity
+    late_h: float  #: one that nobody acted on for so long is of ``late_severity``
+    late_severity: Severity
+    lost_after_h: float  #: and for so long raises nothing by itself
     gap_h: float
     flags: Mapping[int, FailureMode]  #: GB/T 32960.3 alarm flag bit -> failure mode
     components: Mapping[FailureMode, str]
@@ -138,6 +141,9 @@ def parse_policy(text: str) -> Policy:
                 join_within_days=float(alarm["join_within_days"]),
                 order_level=int(alarm["order_level"]),
                 severity=Severity(alarm["severity"]),
+                late_h=float(alarm["late_h"]),
+                late_severity=Severity(alarm["late_severity"]),
+                lost_after_h=float(alarm["lost_after_h"]),
                 gap_h=float(alarm["gap_h"]),
                 flags=MappingProxyType({int(b): FailureMode(m) for b, m in alarm["flags"].items()}),
                 components=MappingProxyType({FailureMode(m): c for m, c in alarm["components"].items()}),

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 import psycopg
 import structlog
 
-from alerts.alarm_router import follow_events
+from alerts.alarm_router import follow_events, retry_events
 from alerts.desk import terms_of
 from alerts.ending import end_repaired
 from alerts.errors import AlertError
 from alerts.notify import Sender, deliver_next, take_receipts
 from alerts.outbox_store import OutboxStore
 from alerts.router import Routed, replan_waiting, route_waiting
+from alerts.setbacks import Setbacks
 from alerts.vehicle_link import VehicleLink
 from alerts.wakeup import Wakeup
 from alerts.webpush import PushSender
@@ -44,13 +45,16 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
     terms = terms_of(settings)
     wakeup = Wakeup(settings.database_url, (CHANNEL_PREDICTIONS, CHANNEL_BATCHES), name="anxin-route")
     replanned_at = _now()
+    setbacks = Setbacks()
 
     def work(pool: Pool) -> None:
         nonlocal replanned_at
-        done = follow_events(pool, terms, now=_now()) + route_waiting(pool, terms, now=_now())
+        done = follow_events(pool, terms, now=_now())
+        done += route_waiting(pool, terms, now=_now(), setbacks=setbacks)
         if (_now() - replanned_at).total_seconds() >= _REPLAN_EVERY_S:
             replanned_at = _now()
             end_repaired(pool, now=replanned_at)
+            done += retry_events(pool, terms, now=replanned_at)
             placed = replan_waiting(pool, terms, now=replanned_at)
             if placed:
                 _log.info("placed waiting orders", action="replan", orders=placed)

@@ -43,9 +43,10 @@ class AlertStore(OrderStore):
         """Mark what can change nothing as routed and return how many there were."""
         return self._run("settle_quiet_predictions", lowest=lowest, now=now, limit=limit)
 
-    def fetch_vehicles_to_route(self, limit: int) -> list[int]:
+    def fetch_vehicles_to_route(self, limit: int, besides: Sequence[int] = ()) -> list[int]:
         """Return vehicles with predictions that nobody has acted on, the longest waiting first."""
-        return [row["vehicle_id"] for row in self._rows("fetch_vehicles_to_route", limit=limit)]
+        rows = self._rows("fetch_vehicles_to_route", limit=limit, besides=list(besides))
+        return [row["vehicle_id"] for row in rows]
 
     def fetch_unrouted(self, vehicle_id: int, limit: int) -> tuple[list[int], list[Prediction]]:
         """Return the ids of all waiting predictions, and those that can be read, in order; locked."""
@@ -87,6 +88,21 @@ class AlertStore(OrderStore):
     def advance_event_cursor(self, service: str, batch_id: int, now: datetime) -> None:
         """Note how far a service has come; never goes back."""
         self._run("advance_event_cursor", service=service, batch_id=batch_id, now=now)
+
+    def remember_vehicle(self, service: str, vehicle_id: int, batch_id: int, now: datetime) -> None:
+        """Note a vehicle whose events after a batch were not acted on."""
+        self._run("remember_vehicle", service=service, vehicle_id=vehicle_id, batch_id=batch_id, now=now)
+
+    def fetch_remembered_vehicles(
+        self, service: str, *, before: datetime, limit: int
+    ) -> list[tuple[int, datetime | None, datetime | None]]:
+        """Return such vehicles not tried since ``before``, with first and last event time of what waits."""
+        rows = self._rows("fetch_remembered_vehicles", service=service, before=before, limit=limit)
+        return [(row["vehicle_id"], row["time_from"], row["time_to"]) for row in rows]
+
+    def forget_vehicle(self, service: str, vehicle_id: int, *, before: datetime) -> None:
+        """Note that the events of a vehicle that was remembered before then have been acted on."""
+        self._run("forget_vehicle", service=service, vehicle_id=vehicle_id, before=before)
 
     # ------------------------------------------------------------ alerts
 

@@ -89,7 +89,9 @@ class FakeWorld:
 
     def alarm(self, hours: float = 0, *, is_hist: bool = False) -> None:
         time = NOW + timedelta(hours=hours)
-        self.store.alarms.append(AlarmEvent(time=time, level=3, code="", data={}, is_hist=is_hist))
+        self.store.alarms.append(
+            AlarmEvent(time=time, level=3, code="", data={}, is_hist=is_hist, received=max(time, NOW))
+        )
         take_alarms(self.desk, 1, (time, time), TERMS, now=max(time, NOW))
 
     def orders(self) -> list[tuple[str, str, str]]:

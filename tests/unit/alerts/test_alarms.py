@@ -12,7 +12,8 @@ RULE = load_policy().alarm
 
 
 def make_alarm(**overrides: Any) -> AlarmEvent:
-    facts: dict[str, Any] = {"time": NOW, "level": 3, "code": "", "data": {}, "is_hist": False}
+    facts: dict[str, Any] = {"time": NOW, "received": NOW, "level": 3, "code": "", "data": {}}
+    facts["is_hist"] = False
     return AlarmEvent(**{**facts, **overrides})
 
 

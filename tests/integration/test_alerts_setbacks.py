@@ -1,0 +1,74 @@
+"""What route could not act on at first is acted on later, and holds up nobody meanwhile."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from alerts.alarm_router import RETRY, follow_events, retry_events
+from alerts.router import route_waiting
+from alerts.setbacks import Setbacks
+from data.db import Pool
+from tests.integration import alerts_seed as seed
+
+NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
+TERMS = seed.make_terms()
+BREAK = "UPDATE vehicles SET time_zone = 'Mars/Olympus' WHERE vehicle_id = %s RETURNING 1"
+MEND = "UPDATE vehicles SET time_zone = 'Asia/Shanghai' WHERE vehicle_id = %s RETURNING 1"
+
+
+@pytest.mark.parametrize(("hours_away", "severity"), [(0.0, "S1"), (1.5, "S1"), (30.0, "S2")])
+def test_an_alarm_that_was_live_is_acted_on_when_route_comes_back(
+    pool: Pool, hours_away: float, severity: str
+) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.add_alarms(pool, vehicle, [NOW], received=NOW, is_hist=False)
+    follow_events(pool, TERMS, now=NOW + timedelta(hours=hours_away))
+
+    assert seed.rows(pool, "SELECT severity FROM repair_orders") == [(severity,)]
+    assert seed.rows(pool, "SELECT severity, state FROM alerts") == [(severity, "open")]
+
+
+def test_an_alarm_nobody_acted_on_for_more_than_a_week_raises_nothing(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.add_alarms(pool, vehicle, [NOW], received=NOW, is_hist=False)
+
+    assert follow_events(pool, TERMS, now=NOW + timedelta(days=8)).raised == 0
+
+
+def test_the_alarm_of_a_vehicle_whose_decision_failed_is_acted_on_later(pool: Pool) -> None:
+    broken, sound = seed.seed_vehicles(pool, 2)
+    seed.rows(pool, BREAK, broken)
+    for vehicle in (broken, sound):
+        seed.add_alarms(pool, vehicle, [NOW], received=NOW, is_hist=False)
+    first = follow_events(pool, TERMS, now=NOW)
+    again = follow_events(pool, TERMS, now=NOW)
+    too_early = retry_events(pool, TERMS, now=NOW + timedelta(seconds=30))
+    in_vain = retry_events(pool, TERMS, now=NOW + timedelta(minutes=2))
+    seed.rows(pool, MEND, broken)
+    late = retry_events(pool, TERMS, now=NOW + timedelta(minutes=4))
+
+    assert (first.orders, first.lost, again.lost, too_early.lost, in_vain.lost) == (1, 1, 0, 0, 1)
+    assert late.orders == 1
+    assert seed.rows(pool, "SELECT count(*) FROM repair_orders") == [(2,)]
+    assert seed.rows(pool, "SELECT count(*) FROM service_cursors WHERE service = %s", RETRY) == [(0,)]
+
+
+def test_vehicles_that_fail_do_not_starve_the_others(pool: Pool) -> None:
+    vehicles = seed.seed_vehicles(pool, 5)
+    for vehicle in vehicles[:4]:
+        seed.rows(pool, BREAK, vehicle)
+    for vehicle in vehicles:
+        seed.add_prediction(pool, vehicle, NOW)
+    setbacks = Setbacks()
+    for _ in range(5):
+        route_waiting(pool, TERMS, now=NOW, limit=1, setbacks=setbacks)
+    orders = seed.rows(pool, "SELECT vehicle_id FROM repair_orders")
+    for vehicle in vehicles[:4]:
+        seed.rows(pool, MEND, vehicle)
+    later = NOW + timedelta(minutes=1)
+    resting = setbacks.resting(later)
+    route_waiting(pool, TERMS, now=later, limit=10, setbacks=setbacks)
+
+    assert orders == [(vehicles[4],)]
+    assert resting == []
+    assert seed.rows(pool, "SELECT count(*) FROM repair_orders") == [(5,)]
