@@ -59,24 +59,37 @@ def build_copy(columns: Sequence[CopyColumn]) -> bytes:
         layout.append((f"value{i}", _value_type(column)))
     table = np.zeros(n, np.dtype(layout))
     table["count"] = len(columns)
-    keep = np.ones((n, table.dtype.itemsize), bool)
+    gaps = _Gaps(n, table.dtype.itemsize)
     fields = table.dtype.fields
     assert fields is not None  # noqa: S101 -- the type was made with fields just above
     starts = [int(fields[f"value{i}"][1]) for i in range(len(columns))]
-    is_ragged = False
     for i, column in enumerate(columns):
-        kept = keep[:, starts[i] : starts[i] + table.dtype[f"value{i}"].itemsize]
+        gaps.begin, gaps.end = starts[i], starts[i] + table.dtype[f"value{i}"].itemsize
+        size: IntArray | int
         if column.sql_type == "text":
-            size, has_gap = _fill_text(column, table[f"value{i}"], kept)
+            size = _fill_text(column, table[f"value{i}"], gaps)
         elif column.values.ndim == 2:
-            size, has_gap = _fill_array(column, table[f"value{i}"], kept)
+            size = _fill_array(column, table[f"value{i}"], gaps)
         else:
-            size, has_gap = _fill_scalar(column, table[f"value{i}"], kept)
+            size = _fill_scalar(column, table[f"value{i}"], gaps)
         table[f"size{i}"] = size
-        is_ragged = is_ragged or has_gap
-    raw = table.view(np.uint8).reshape(n, -1)
-    body = raw[keep].tobytes() if is_ragged else raw.tobytes()
-    return _SIGNATURE + body + _TRAILER
+    body = table.tobytes() if gaps.kept is None else table.view(np.uint8).reshape(n, -1)[gaps.kept].tobytes()
+    return b"".join((_SIGNATURE, body, _TRAILER))
+
+
+class _Gaps:
+    """Which bytes of the full-width rows are sent; made only when the first is left out."""
+
+    def __init__(self, rows: int, width: int) -> None:
+        self._shape = (rows, width)
+        self.kept: BoolArray | None = None
+        self.begin = self.end = 0  #: bytes of the column that is being filled
+
+    def open(self) -> BoolArray:
+        """Return the part of the present column, shape (rows, bytes), to be written to."""
+        if self.kept is None:
+            self.kept = np.ones(self._shape, bool)
+        return self.kept[:, self.begin : self.end]
 
 
 def _value_type(column: CopyColumn) -> Any:
@@ -89,58 +102,66 @@ def _value_type(column: CopyColumn) -> Any:
     return np.dtype([("header", ">i4", (5,)), ("element", element, (column.values.shape[1],))])
 
 
-def _stored(column: CopyColumn) -> tuple[npt.NDArray[Any], BoolArray]:
-    """Return values as stored, with zeros for NULLs, and what is NULL."""
+def _stored(column: CopyColumn) -> tuple[npt.NDArray[Any], BoolArray | None]:
+    """Return values as stored, with zeros for NULLs, and what is NULL; None: nothing."""
     values = column.values
     if column.sql_type == "timestamptz":
-        return values - _EPOCH_US, np.zeros(values.shape, bool)
+        return values - _EPOCH_US, None
     if not np.issubdtype(values.dtype, np.floating):
-        return values, np.zeros(values.shape, bool)
-    is_null = np.isnan(values)
-    scaled = np.where(is_null, 0.0, values * column.scale)
+        return values, None
+    is_null: BoolArray | None = np.isnan(values)
+    scaled = values if column.scale == 1 else values * column.scale
+    if is_null is not None and is_null.any():
+        scaled = np.where(is_null, 0.0, scaled)
+    else:
+        is_null = None
     return (scaled if column.sql_type in ("real", "double precision") else np.rint(scaled)), is_null
 
 
-def _fill_scalar(column: CopyColumn, target: npt.NDArray[Any], keep: BoolArray) -> tuple[IntArray, bool]:
+def _fill_scalar(column: CopyColumn, target: npt.NDArray[Any], gaps: _Gaps) -> IntArray | int:
     stored, is_null = _stored(column)
     target[...] = stored
-    keep[is_null] = False
-    size = np.where(is_null, -1, target.dtype.itemsize)
-    return size.astype(np.int64), bool(is_null.any())
+    if is_null is None:
+        return target.dtype.itemsize
+    gaps.open()[is_null] = False
+    return np.where(is_null, -1, target.dtype.itemsize)
 
 
-def _fill_array(column: CopyColumn, target: npt.NDArray[Any], keep: BoolArray) -> tuple[IntArray, bool]:
+def _fill_array(column: CopyColumn, target: npt.NDArray[Any], gaps: _Gaps) -> IntArray | int:
     stored, is_null = _stored(column)
     n, k = stored.shape
     widths = np.full(n, k, np.int64) if column.widths is None else column.widths
-    is_inside = np.arange(k) < widths[:, None]
-    is_here = is_inside & ~is_null
     item = np.dtype(_TYPES[column.sql_type][0]).itemsize
     header = target["header"]
     header[:, 0] = 1
-    header[:, 1] = (is_inside & is_null).any(axis=1)
     header[:, 2] = _TYPES[column.sql_type][1]
     header[:, 3] = widths
     header[:, 4] = 1
-    target["element"]["size"] = np.where(is_here, item, -1)
     target["element"]["value"] = stored
+    if is_null is None and k and (widths == k).all():
+        target["element"]["size"] = item
+        return target.dtype.itemsize
+    is_inside = np.arange(k) < widths[:, None]
+    is_here = is_inside if is_null is None else is_inside & ~is_null
+    header[:, 1] = (is_inside & ~is_here).any(axis=1)
+    target["element"]["size"] = np.where(is_here, item, -1)
     size = 20 + 4 * widths + item * np.count_nonzero(is_here, axis=1)
     is_empty = ~is_here.any(axis=1)
-    has_gap = not is_here.all()
-    if has_gap:
-        cells = keep[:, 20:].reshape(n, k, 4 + item)
-        cells[:, :, :4] = is_inside[:, :, None]
-        cells[:, :, 4:] = is_here[:, :, None]
-        keep[:, 20:] = cells.reshape(n, -1)
-        keep[is_empty] = False
-    return np.where(is_empty, -1, size).astype(np.int64), has_gap
+    keep = gaps.open()
+    cells = keep[:, 20:].reshape(n, k, 4 + item)
+    cells[:, :, :4] = is_inside[:, :, None]
+    cells[:, :, 4:] = is_here[:, :, None]
+    keep[:, 20:] = cells.reshape(n, -1)
+    keep[is_empty] = False
+    return np.where(is_empty, -1, size).astype(np.int64)
 
 
-def _fill_text(column: CopyColumn, target: npt.NDArray[Any], keep: BoolArray) -> tuple[IntArray, bool]:
+def _fill_text(column: CopyColumn, target: npt.NDArray[Any], gaps: _Gaps) -> IntArray:
     encoded = np.char.encode(column.values, "utf-8")
     size = np.char.str_len(encoded).astype(np.int64)
     width = target.shape[1]
     if encoded.dtype.itemsize:
         target[...] = np.frombuffer(encoded.tobytes(), np.uint8).reshape(len(size), -1)
-    keep[...] = np.arange(width) < size[:, None]
-    return size, bool((size < width).any())
+    if (size < width).any():
+        gaps.open()[...] = np.arange(width) < size[:, None]
+    return size

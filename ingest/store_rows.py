@@ -34,7 +34,7 @@ class RowCounts:
 
 def pack_rows(batch: FamilyBatch) -> FamilyBatch:
     """Return a batch with its rows as the database takes them when all are new; pure, ahead of writing."""
-    content = build_copy(table_columns(batch, np.arange(len(batch.rows)), load_catalogue()))
+    content = build_copy(table_columns(batch, None, load_catalogue()))
     return replace(batch, packed=Packed(content, newest_readings(batch, load_catalogue())))
 
 

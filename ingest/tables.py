@@ -66,36 +66,37 @@ def build_statements(
     )
 
 
-def table_columns(batch: FamilyBatch, rows: IntArray, catalogue: Catalogue) -> list[CopyColumn]:
+def table_columns(batch: FamilyBatch, rows: IntArray | None, catalogue: Catalogue) -> list[CopyColumn]:
     """Return the COPY columns of some rows, in the order of the statements.
 
     Args:
         batch: Of one family.
-        rows: Row indices, shape (m,).
+        rows: Row indices, shape (m,); None: all, without copying them.
         catalogue: Column, type and scale of each alias; an alias the batch lacks is all NULL.
     """
     table = batch.rows
-    time_us = table.time_us[rows]
-    columns = [CopyColumn("int", table.vehicle_id[rows]), CopyColumn("timestamptz", time_us)]
+    taken: IntArray | slice = slice(None) if rows is None else rows
+    time_us = table.time_us[taken]
+    columns = [CopyColumn("int", table.vehicle_id[taken]), CopyColumn("timestamptz", time_us)]
     if table.family is Family.SIGNAL:
         names = batch.names if batch.names is not None else np.zeros(0, np.str_)
-        columns.append(CopyColumn("text", names[rows]))
-        columns.append(CopyColumn("double precision", np.asarray(table.columns["value"])[rows]))
+        columns.append(CopyColumn("text", names[taken]))
+        columns.append(CopyColumn("double precision", np.asarray(table.columns["value"])[taken]))
         return columns
     if table.sub_pack is not None and table.first_cell is not None:
-        columns.append(CopyColumn("smallint", table.sub_pack[rows]))
-        columns.append(CopyColumn("smallint", table.first_cell[rows]))
-    columns.append(CopyColumn("real", (table.sent_us[rows] - time_us) / 1e6))
-    columns.append(CopyColumn("real", (table.received_us[rows] - time_us) / 1e6))
+        columns.append(CopyColumn("smallint", table.sub_pack[taken]))
+        columns.append(CopyColumn("smallint", table.first_cell[taken]))
+    columns.append(CopyColumn("real", (table.sent_us[taken] - time_us) / 1e6))
+    columns.append(CopyColumn("real", (table.received_us[taken] - time_us) / 1e6))
     for signal in catalogue.of_family(table.family):
         values = table.columns.get(signal.alias)
         widths = batch.widths.get(signal.alias)
         columns.append(
             CopyColumn(
                 signal.sql_type,
-                np.full(len(rows), np.nan) if values is None else values[rows],
+                np.full(len(time_us), np.nan) if values is None else values[taken],
                 signal.scale,
-                None if widths is None else widths[rows],
+                None if widths is None else widths[taken],
             )
         )
     return columns
