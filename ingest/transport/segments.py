@@ -106,8 +106,8 @@ def join_segments(s: Segments, data: Bytes, *, limit_us: int) -> Joined:
     """Return the complete transfers; a transfer with a flaw is dropped and counted, the next is unharmed.
 
     Reasons: ``sequence`` (a lost, repeated or swapped frame), ``timeout``, ``short frame``, ``interrupted``
-    (another transfer began), ``no first frame`` (frames that go on without a beginning; right behind a damaged
-    transfer they count with it).
+    (another transfer began), ``no first frame`` (frames that go on without a beginning; right behind
+    a damaged transfer they count with it).
 
     Args:
         s: The frames.
