@@ -148,7 +148,7 @@ def _attach(
             cause=cause,
             failure_mode=alert.failure_mode,
             severity=alert.severity,
-            deadline=policy.deadline(alert.severity, now),
+            deadline=policy.deadline(alert.severity, now, _threshold_at(prediction)),
             complaint=_complaint(prediction),
             reasons=[asdict(reason) for reason in prediction.reasons],
             time_to_threshold_h=_quantiles(prediction),
@@ -195,7 +195,7 @@ def _join(
         store.insert_order_event(order.order_id, order.state, order.state, reason, now=now)
     if alert.severity >= order.severity:
         return
-    deadline = terms.policy.deadline(alert.severity, now)
+    deadline = terms.policy.deadline(alert.severity, now, _threshold_at(prediction))
     version = store.escalate_order(order.order_id, severity=alert.severity, deadline=deadline, now=now)
     store.insert_order_event(
         order.order_id, order.state, order.state, f"urgency {order.severity} -> {alert.severity}", now=now
@@ -253,6 +253,12 @@ def _complaint(prediction: Prediction) -> str:
 def _quantiles(prediction: Prediction) -> tuple[float, float, float] | None:
     time = prediction.time_to_threshold_h
     return None if time is None else (time.p10, time.p50, time.p90)
+
+
+def _threshold_at(prediction: Prediction) -> datetime | None:
+    """Return when the threshold may be crossed: the lower bound of the time to it, at most a year away."""
+    time = prediction.time_to_threshold_h
+    return None if time is None else prediction.data_time + timedelta(hours=min(max(time.p10, 0.0), 8760.0))
 
 
 def replan_waiting(pool: Pool, terms: Terms, *, now: datetime, limit: int = 50) -> int:

@@ -91,9 +91,20 @@ class Policy:
         """Tell whether an alert of this mode and urgency needs an order."""
         return self.modes[failure_mode].opens_order and severity <= self.order.least_severity
 
-    def deadline(self, severity: Severity, now: datetime) -> datetime:
-        """Return when the service of this urgency class is due."""
-        return now + timedelta(hours=self.severities[severity].deadline_h)
+    def deadline(self, severity: Severity, now: datetime, threshold_at: datetime | None = None) -> datetime:
+        """Return when the service of this urgency class is due.
+
+        Args:
+            severity: The class.
+            now: Wall time.
+            threshold_at: When the fault may cross its threshold (lower bound): not later than then, but not
+                sooner than the most urgent class asks for.
+        """
+        due = now + timedelta(hours=self.severities[severity].deadline_h)
+        if threshold_at is None:
+            return due
+        soonest = now + timedelta(hours=min(rule.deadline_h for rule in self.severities.values()))
+        return min(due, max(threshold_at, soonest))
 
     @property
     def lowest_raise_level(self) -> float:
