@@ -20,7 +20,7 @@ from data.db import CHANNEL_BATCHES, Connection, Pool, load_queries, notify, tra
 from data.errors import DatabaseError
 from data.locks import LOCK_BATCH_LOG
 from data.records import Vin
-from ingest.assemble import Assembled
+from ingest.assembled import Assembled
 from ingest.families import FamilyBatch
 from ingest.literals import flag_array, number_array, time_array, word_array
 from ingest.messages import Message, Model, Reject, Vehicle

@@ -11,6 +11,7 @@ from data.records import IntArray
 from ingest.assemble import CanRows
 from ingest.errors import PayloadError
 from ingest.messages import CanFrames, Model, Part, TroubleCode, Vehicle
+from ingest.signal_rows import Unmapped
 from ingest.transport import BusDecoder, OpenTransfers
 
 #: Unknown identifiers that a batch names one by one; more are counted together.
@@ -59,14 +60,23 @@ class CanDecoders:
         """
         decoded = self._decoder(model).decode(index, frames, vehicle_of=vehicle_of)
         parts: list[tuple[Part, IntArray]] = []
-        extra = []
+        extra: list[Unmapped] = []
         for part, owner in zip(decoded.parts, decoded.part_index, strict=True):
             parts += [
                 (Part(found.family, found.time_us, found.columns), owner[found.last_frame])
                 for found in part.families
             ]
-            names = np.array(part.extra.names, dtype=np.str_)[part.extra.column].repeat(part.extra.count)
-            extra.append((owner[part.extra.last_frame], part.extra.time_us, names, part.extra.value))
+            rest = part.extra
+            used, code = np.unique(rest.column, return_inverse=True)
+            extra.append(
+                Unmapped(
+                    owner[rest.last_frame],
+                    rest.time_us,
+                    [rest.names[n] for n in used.tolist()],
+                    code.repeat(rest.count),
+                    rest.value,
+                )
+            )
         masked = {f"can.{reason}": count for reason, count in decoded.masked.items()}
         for number, (can_id, count) in enumerate(sorted(decoded.unknown_ids.items())):
             name = f"can.{can_id:X}:unknown_id" if number < _NAMED_IDS else "can:unknown_id"
@@ -74,17 +84,7 @@ class CanDecoders:
         codes = [
             (c.index, TroubleCode(c.time_us, c.ecu, c.code, c.status, c.occurrences)) for c in decoded.codes
         ]
-        if not extra:
-            empty = np.empty(0, np.int64)
-            return parts, (empty, empty, np.empty(0, np.str_), np.empty(0)), masked, codes
-        owners, times, all_names, values = zip(*extra, strict=True)
-        joined = (
-            np.concatenate(owners),
-            np.concatenate(times),
-            np.concatenate(all_names),
-            np.concatenate(values),
-        )
-        return parts, joined, masked, codes
+        return parts, extra, masked, codes
 
     def _decoder(self, model: Model) -> BusDecoder:
         if model.dbc is None:

@@ -16,7 +16,8 @@ from data.settings import Settings
 from ingest.adapters.files import read_presets
 from ingest.adapters.mapped import MappedAdapter
 from ingest.adapters.mapping import parse_adapters
-from ingest.assemble import Assembled, assemble
+from ingest.assemble import assemble
+from ingest.assembled import Assembled
 from ingest.copy import build_copy
 from ingest.messages import Delivery, Message, Model, Reject, Vehicle
 from ingest.newest import newest_readings

@@ -8,7 +8,8 @@ import numpy as np
 
 from data.catalogue import load_catalogue
 from data.records import Family
-from ingest.assemble import Assembled, assemble
+from ingest.assemble import assemble
+from ingest.assembled import Assembled
 from ingest.can.rows import CanDecoders
 from ingest.messages import CanFrames, Envelope, Message, Model, Vehicle
 
