@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ import structlog
 
 from alerts.breaker_store import BreakerStore
 from alerts.errors import BookingConflict
+from alerts.network import NetworkCache
 from alerts.network_store import NetworkStore
 from alerts.predictor_store import PredictorStore
 from alerts.rules import Policy, load_policy
@@ -35,6 +36,7 @@ class Terms:
     road_factor: float
     hold_for: timedelta
     fresh_s: float
+    networks: NetworkCache = field(default_factory=NetworkCache, compare=False)  #: between decisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

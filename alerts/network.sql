@@ -21,24 +21,25 @@ JOIN stations s USING (station_id) WHERE s.tenant_id = %(tenant_id)s AND t.is_ac
 SELECT h.technician_id, h.weekday, h.starts, h.ends FROM shifts h
 JOIN technicians t USING (technician_id) JOIN stations s USING (station_id) WHERE s.tenant_id = %(tenant_id)s;
 
+-- fetch_version --
+SELECT version FROM network_version;
+
+-- lock_station --
+SELECT pg_advisory_xact_lock(%(lock)s, %(station_id)s);
+
 -- fetch_stock --
-SELECT p.station_id, p.sku, p.on_hand - p.reserved AS free FROM part_stock p
-JOIN stations s USING (station_id) WHERE s.tenant_id = %(tenant_id)s;
+SELECT station_id, sku, on_hand - reserved AS free FROM part_stock WHERE station_id = ANY(%(station_ids)s);
 
 -- fetch_taken --
-SELECT b.bay_id, b.technician_id, lower(b.slot) AS starts, upper(b.slot) AS ends FROM bookings b
-LEFT JOIN bays y USING (bay_id) LEFT JOIN technicians t USING (technician_id)
-JOIN stations s ON s.station_id = coalesce(y.station_id, t.station_id)
-WHERE s.tenant_id = %(tenant_id)s AND b.state IN ('held', 'booked') AND upper(b.slot) > %(now)s;
+SELECT bay_id, technician_id, lower(slot), upper(slot) FROM bookings
+WHERE (bay_id = ANY(%(bay_ids)s) OR technician_id = ANY(%(technician_ids)s))
+  AND state IN ('held', 'booked') AND upper(slot) > %(now)s;
 
--- fetch_job --
-SELECT operations, parts, needs_hv FROM repair_jobs
-WHERE tenant_id = %(tenant_id)s AND failure_mode = %(failure_mode)s;
+-- fetch_jobs --
+SELECT failure_mode, operations, parts, needs_hv FROM repair_jobs WHERE tenant_id = %(tenant_id)s;
 
 -- fetch_operations --
-SELECT operation, name_en, name_zh, hours, skill, bay_kind FROM labour_operations
-WHERE tenant_id = %(tenant_id)s AND operation = ANY(%(operations)s) ORDER BY array_position(%(operations)s, operation);
+SELECT operation, name_en, name_zh, hours, skill, bay_kind FROM labour_operations WHERE tenant_id = %(tenant_id)s;
 
 -- fetch_parts --
-SELECT sku, name_en, name_zh, unit_price FROM parts
-WHERE tenant_id = %(tenant_id)s AND sku = ANY(%(skus)s) ORDER BY sku;
+SELECT sku, name_en, name_zh, unit_price FROM parts WHERE tenant_id = %(tenant_id)s;

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from typing import Any
+from uuid import UUID
 
 from psycopg.rows import dict_row
 
 from alerts.jobs import Job, JobPart, Operation
+from alerts.network import Network
 from alerts.slots import Period
-from alerts.stations import Bay, Station, Taken, Technician
+from alerts.stations import Bay, Occupancy, Station, Taken, Technician
 from data.db import Connection, load_queries
+from data.locks import LOCK_STATION
 from data.records import FailureMode
 
 
@@ -27,8 +30,42 @@ class NetworkStore:
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(self._queries[name], values).fetchall()
 
-    def fetch_stations(self, tenant_id: int) -> list[Station]:
-        """Return the active stations of a tenant with open bays, active technicians and free stock."""
+    def fetch_version(self) -> UUID:
+        """Return what is another as soon as stations, people, hours, parts or labour have changed."""
+        version: UUID = self._rows("fetch_version")[0]["version"]
+        return version
+
+    def fetch_network(self, tenant_id: int) -> Network:
+        """Return active stations with open bays and active technicians, and the complete jobs."""
+        return Network(tuple(self._fetch_stations(tenant_id)), self._fetch_jobs(tenant_id))
+
+    def lock_station(self, station_id: int) -> None:
+        """Wait for other decisions that book here; free again at the end of the transaction."""
+        self._rows("lock_station", lock=LOCK_STATION, station_id=station_id)
+
+    def fetch_occupancy(self, stations: Sequence[Station], now: datetime) -> dict[int, Occupancy]:
+        """Return what is held or booked and not over, and what is in stock, by station."""
+        places = {bay.bay_id: s.station_id for s in stations for bay in s.bays}
+        people = {who.technician_id: s.station_id for s in stations for who in s.technicians}
+        ids = [s.station_id for s in stations]
+        taken: dict[int, list[Taken]] = defaultdict(list)
+        # planned anew each time: a plan made while the table was small would be kept when it no longer is
+        cursor = self._connection.execute(
+            self._queries["fetch_taken"],
+            {"bay_ids": list(places), "technician_ids": list(people), "now": now},
+            prepare=False,
+        )
+        for bay_id, technician_id, start, end in cursor.fetchall():
+            one = Taken(bay_id=bay_id, technician_id=technician_id, start=start, end=end)
+            for station_id in {places.get(bay_id), people.get(technician_id)}:
+                if station_id is not None:
+                    taken[station_id].append(one)
+        stock: dict[int, dict[str, int]] = defaultdict(dict)
+        for row in self._rows("fetch_stock", station_ids=ids):
+            stock[row["station_id"]][row["sku"]] = row["free"]
+        return {n: Occupancy(taken=taken[n], stock=stock[n]) for n in ids}
+
+    def _fetch_stations(self, tenant_id: int) -> list[Station]:
         hours: dict[int, list[Period]] = defaultdict(list)
         for row in self._rows("fetch_hours", tenant_id=tenant_id):
             hours[row["station_id"]].append(_period(row["weekday"], row["opens"], row["closes"]))
@@ -50,48 +87,35 @@ class NetworkStore:
                     shift=tuple(shifts[row["technician_id"]]),
                 )
             )
-        stock: dict[int, dict[str, int]] = defaultdict(dict)
-        for row in self._rows("fetch_stock", tenant_id=tenant_id):
-            stock[row["station_id"]][row["sku"]] = row["free"]
         return [
             Station(
                 **row,
                 hours=tuple(hours[row["station_id"]]),
                 bays=tuple(bays[row["station_id"]]),
                 technicians=tuple(technicians[row["station_id"]]),
-                stock=stock[row["station_id"]],
             )
             for row in self._rows("fetch_stations", tenant_id=tenant_id)
         ]
 
-    def fetch_taken(self, tenant_id: int, now: datetime) -> list[Taken]:
-        """Return held and booked time that is not over."""
-        return [
-            Taken(
-                bay_id=row["bay_id"],
-                technician_id=row["technician_id"],
-                start=row["starts"],
-                end=row["ends"],
+    def _fetch_jobs(self, tenant_id: int) -> dict[FailureMode, Job]:
+        operations = {
+            row["operation"]: Operation(**row) for row in self._rows("fetch_operations", tenant_id=tenant_id)
+        }
+        parts = {row["sku"]: row for row in self._rows("fetch_parts", tenant_id=tenant_id)}
+        jobs = {}
+        modes = {mode.value: mode for mode in FailureMode}
+        for row in self._rows("fetch_jobs", tenant_id=tenant_id):
+            wanted: Mapping[str, int] = {part["sku"]: int(part["qty"]) for part in row["parts"]}
+            is_complete = operations.keys() >= set(row["operations"]) and parts.keys() >= wanted.keys()
+            mode = modes.get(row["failure_mode"])
+            if mode is None or not is_complete:
+                continue
+            jobs[mode] = Job(
+                operations=tuple(operations[name] for name in row["operations"]),
+                parts=tuple(JobPart(**parts[sku], qty=wanted[sku]) for sku in sorted(wanted)),
+                needs_hv=row["needs_hv"],
             )
-            for row in self._rows("fetch_taken", tenant_id=tenant_id, now=now)
-        ]
-
-    def fetch_job(self, tenant_id: int, failure_mode: FailureMode) -> Job | None:
-        """Return what a failure mode needs; None where the tenant has not said it, or not completely."""
-        found = self._rows("fetch_job", tenant_id=tenant_id, failure_mode=failure_mode)
-        if not found:
-            return None
-        job = found[0]
-        wanted: Mapping[str, int] = {part["sku"]: int(part["qty"]) for part in job["parts"]}
-        operations = self._rows("fetch_operations", tenant_id=tenant_id, operations=job["operations"])
-        parts = self._rows("fetch_parts", tenant_id=tenant_id, skus=list(wanted))
-        if len(operations) != len(job["operations"]) or len(parts) != len(wanted):
-            return None
-        return Job(
-            operations=tuple(Operation(**row) for row in operations),
-            parts=tuple(JobPart(**row, qty=wanted[row["sku"]]) for row in parts),
-            needs_hv=job["needs_hv"],
-        )
+        return jobs
 
 
 def _period(weekday: int, start: time, end: time) -> Period:

@@ -149,19 +149,22 @@ class OrderStore:
             now=now,
         )
         self._run("delete_order_lines", order_id=order_id)
-        for number, line in enumerate(quote.lines, start=1):
-            self._run(
-                "insert_order_line",
-                order_id=order_id,
-                line=number,
-                kind=line.kind,
-                code=line.code,
-                text_en=line.text_en,
-                text_zh=line.text_zh,
-                qty=line.qty,
-                unit_price=line.unit_price,
-                amount=line.amount,
-            )
+        lines = [
+            {
+                "order_id": order_id,
+                "line": number,
+                "kind": line.kind,
+                "code": line.code,
+                "text_en": line.text_en,
+                "text_zh": line.text_zh,
+                "qty": line.qty,
+                "unit_price": line.unit_price,
+                "amount": line.amount,
+            }
+            for number, line in enumerate(quote.lines, start=1)
+        ]
+        with self._connection.cursor() as cursor:
+            cursor.executemany(self._queries["insert_order_line"], lines)
         return int(row["version"]) if row else 0
 
     def let_order_wait(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from alerts.desk import Desk, Terms
 from alerts.facts import Order, VehicleFacts
 from alerts.jobs import Job
+from alerts.network import Network
 from alerts.orders import OrderState
 from alerts.pricing import Quote, price
-from alerts.stations import NoPlan, PassedOver, Place, Plan, plan
+from alerts.stations import NoPlan, Occupancy, PassedOver, Place, Plan, Station, plan
 from alerts.texts import Appointment, warning_text
+from alerts.ways import distance_km
 
 
 def place_order(
@@ -41,24 +44,14 @@ def place_order(
         _let_wait(desk, order, vehicle, waiting, now=now, alert_id=alert_id)
         return waiting
 
-    job = desk.network.fetch_job(order.tenant_id, order.failure_mode)
+    network = terms.networks.fetch(desk.network, order.tenant_id)
+    job = network.jobs.get(order.failure_mode)
     place = vehicle.place(policy.order)
     if job is None:
         return wait(f"no repair job is set for {order.failure_mode}", ())
     if place is None:
         return wait("neither position nor home of the vehicle is known", ())
-    urgency = policy.severities[order.severity]
-    found = plan(
-        job,
-        place,
-        desk.network.fetch_stations(order.tenant_id),
-        desk.network.fetch_taken(order.tenant_id, now),
-        rule=policy.order,
-        urgency=urgency,
-        road_factor=terms.road_factor,
-        deadline=order.deadline,
-        now=now,
-    )
+    found = _find(desk, order, job, place, network, terms=terms, now=now)
     if isinstance(found, NoPlan):
         return wait(found.reason, found.passed_over)
     quote = price(
@@ -73,6 +66,43 @@ def place_order(
         _tell(desk, order, vehicle, found, quote, terms=terms, version=version, now=now, alert_id=alert_id)
     store.tell_browsers("order", order.order_id)
     return found
+
+
+def _find(
+    desk: Desk, order: Order, job: Job, place: Place, network: Network, *, terms: Terms, now: datetime
+) -> Plan | NoPlan:
+    """Plan without a lock, then again for the station that was found while nobody else books there.
+
+    Nobody else books at a station that is locked: each round rules one station out or ends the search. The
+    constraints have the last word.
+    """
+    road_km = distance_km(place.lat, place.lon, network.lats, network.lons) * terms.road_factor
+    seen: dict[int, Occupancy] = {}
+    locked: set[int] = set()
+
+    def look(stations: Sequence[Station]) -> dict[int, Occupancy]:
+        if unknown := [s for s in stations if s.station_id not in seen]:
+            seen.update(desk.network.fetch_occupancy(unknown, now))
+        return seen
+
+    while True:
+        found = plan(
+            job,
+            place,
+            network.stations,
+            look,
+            road_km=road_km,
+            worked=network.work_times.mask,
+            rule=terms.policy.order,
+            urgency=terms.policy.severities[order.severity],
+            deadline=order.deadline,
+            now=now,
+        )
+        if isinstance(found, NoPlan) or found.station.station_id in locked:
+            return found
+        desk.network.lock_station(found.station.station_id)
+        locked.add(found.station.station_id)
+        seen.update(desk.network.fetch_occupancy([found.station], now))
 
 
 def _hold(

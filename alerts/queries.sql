@@ -30,8 +30,12 @@ WITH busy AS MATERIALIZED (
 UPDATE predictions SET routed_at = %(now)s WHERE prediction_id IN (SELECT prediction_id FROM quiet);
 
 -- fetch_vehicles_to_route --
-SELECT vehicle_id FROM predictions WHERE routed_at IS NULL AND NOT vehicle_id = ANY(%(besides)s)
-GROUP BY vehicle_id ORDER BY min(prediction_id) LIMIT %(limit)s;
+-- Of the most urgent and longest waiting some, the most urgent first; others than another router gets.
+SELECT vehicle_id FROM (
+    SELECT vehicle_id, min(severity) AS severity FROM predictions
+    WHERE routed_at IS NULL AND NOT vehicle_id = ANY(%(besides)s)
+    GROUP BY vehicle_id ORDER BY min(severity), min(prediction_id) LIMIT 16 * %(limit)s) waiting
+ORDER BY severity, hashint4(vehicle_id # pg_backend_pid()) LIMIT %(limit)s;
 
 -- fetch_unrouted --
 SELECT prediction_id, vehicle_id, component, failure_mode, severity, probability, horizon_h, ttt_p10_h, ttt_p50_h,

@@ -80,6 +80,8 @@ def route_vehicle(desk: Desk, vehicle_id: int, terms: Terms, *, now: datetime, l
         return Routed()
     store.end_repaired_alerts(vehicle_id, now)
     ids, predictions = store.fetch_unrouted(vehicle_id, limit)
+    if not ids:
+        return Routed()
     vehicle = store.fetch_vehicle(vehicle_id)
     done = Routed(predictions=len(ids))
     if vehicle is not None:

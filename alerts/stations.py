@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 
 import numpy as np
 
 from alerts.jobs import STEP_MINUTES, Job
 from alerts.rules import OrderRule, SeverityRule
 from alerts.slots import Period, TimeGrid, earliest_slot, stack
-from data.records import FloatArray
+from data.records import BoolArray, FloatArray
 
-_EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
+#: Stations whose bookings are read together; the nearest few nearly always do.
+_LOOKED_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,6 @@ class Station:
     hours: tuple[Period, ...]
     bays: tuple[Bay, ...]  #: open ones
     technicians: tuple[Technician, ...]  #: active ones
-    stock: Mapping[str, int]  #: sku -> on hand and not reserved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,20 @@ class Taken:
     technician_id: int | None
     start: datetime
     end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occupancy:
+    """What is taken and what is left at one station, now."""
+
+    taken: Sequence[Taken] = ()
+    stock: Mapping[str, int] = field(default_factory=dict)  #: sku -> on hand and not reserved
+
+
+#: Asked for a few stations at a time; answers by ``station_id``.
+Look = Callable[[Sequence[Station]], Mapping[int, Occupancy]]
+#: Hours or shift of a time zone on a grid, as ``WorkTimes.mask``.
+Worked = Callable[[str, tuple[Period, ...], TimeGrid], BoolArray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,25 +127,6 @@ class NoPlan:
     passed_over: tuple[PassedOver, ...]
 
 
-def distance_km(lat: float, lon: float, lats: FloatArray, lons: FloatArray) -> FloatArray:
-    """Return great-circle distances (haversine).
-
-    Args:
-        lat: Degrees, WGS-84.
-        lon: Degrees.
-        lats: Shape (n,), degrees.
-        lons: Shape (n,), degrees.
-
-    Returns:
-        Shape (n,), km.
-    """
-    phi, phis = np.radians(lat), np.radians(lats)
-    half = np.sin((phis - phi) / 2) ** 2
-    half = half + np.cos(phi) * np.cos(phis) * np.sin(np.radians(lons - lon) / 2) ** 2
-    distances: FloatArray = 2 * _EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))
-    return distances
-
-
 def remaining_range_km(
     rule: OrderRule, *, soc_percent: float, energy_kwh: float, soh_percent: float = 100.0
 ) -> float:
@@ -143,11 +139,12 @@ def plan(
     job: Job,
     place: Place,
     stations: Sequence[Station],
-    taken: Sequence[Taken],
+    look: Look,
     *,
+    road_km: FloatArray,
+    worked: Worked,
     rule: OrderRule,
     urgency: SeverityRule,
-    road_factor: float,
     deadline: datetime,
     now: datetime,
 ) -> Plan | NoPlan:
@@ -160,30 +157,37 @@ def plan(
         job: What the station must have.
         place: Where the vehicle is.
         stations: All of the tenant.
-        taken: Held and booked time at those stations.
+        look: Tells what is held, booked and in stock; asked only about stations that come into question.
+        road_km: Shape (stations,), way to each.
+        worked: Tells when people work.
         rule: Limits of the search.
         urgency: Notice and mode of the severity; a towed vehicle is not limited by its range.
-        road_factor: Road distance over great-circle distance.
         deadline: When the work should have begun.
         now: Earliest instant of any appointment.
     """
     if not stations:
         return NoPlan(reason="no station is registered", passed_over=())
-    lats = np.array([s.lat for s in stations], dtype=np.float64)
-    lons = np.array([s.lon for s in stations], dtype=np.float64)
-    road_km = distance_km(place.lat, place.lon, lats, lons) * road_factor
     limit_km = rule.longest_way_km
     if urgency.mode == "drive_in" and place.range_km is not None:
         limit_km = min(limit_km, place.range_km)
     grid = TimeGrid.between(now, max(deadline, now) + timedelta(days=rule.overdue_days))
+    nearest = [int(index) for index in np.argsort(road_km, kind="stable")]
+    known: dict[int, Occupancy] = {}
     passed: list[PassedOver] = []
     late: list[Plan] = []
-    for index in np.argsort(road_km, kind="stable"):
-        station, way_km = stations[int(index)], float(road_km[index])
+    for rank, index in enumerate(nearest):
+        station, way_km = stations[index], float(road_km[index])
         obstacle = _static_obstacle(station, job, way_km, limit_km)
         if obstacle is None:
+            if station.station_id not in known:
+                near = (stations[i] for i in nearest[rank:] if road_km[i] <= limit_km)
+                fit = (s for s in near if _static_obstacle(s, job, 0.0, limit_km) is None)
+                known |= look(list(islice(fit, _LOOKED_AT_ONCE)))
+            occupancy = known.get(station.station_id, Occupancy())
+            obstacle = _missing_part(job, occupancy)
+        if obstacle is None:
             first = now + timedelta(hours=urgency.notice_h + way_km / rule.road_speed_km_per_h)
-            found = _appointment(station, job, taken, grid, first)
+            found = _appointment(station, job, occupancy.taken, grid, first=first, worked=worked)
             if found is not None:
                 bay, technician, start, end = found
                 chosen = Plan(
@@ -230,8 +234,12 @@ def _static_obstacle(
         return ("no_bay", f"no {' + '.join(sorted(job.bay_kinds))} bay", "没有合适的工位")
     if not _fit_technicians(station, job):
         return ("no_skill", f"no technician with {' + '.join(sorted(job.skills))}", "没有具备技能的技师")
+    return None
+
+
+def _missing_part(job: Job, occupancy: Occupancy) -> tuple[str, str, str] | None:
     for part in job.parts:
-        if station.stock.get(part.sku, 0) < part.qty:
+        if occupancy.stock.get(part.sku, 0) < part.qty:
             return ("no_part", f"{part.name_en} not in stock", f"{part.name_zh}缺货")
     return None
 
@@ -249,15 +257,15 @@ def _fit_technicians(station: Station, job: Job) -> list[Technician]:
 
 
 def _appointment(
-    station: Station, job: Job, taken: Sequence[Taken], grid: TimeGrid, first: datetime
+    station: Station, job: Job, taken: Sequence[Taken], grid: TimeGrid, *, first: datetime, worked: Worked
 ) -> tuple[Bay, Technician, datetime, datetime] | None:
     bays, technicians = _fit_bays(station, job), _fit_technicians(station, job)
-    is_open = grid.work_mask(station.time_zone, station.hours)
+    is_open = worked(station.time_zone, station.hours, grid)
     bay_free = [
         is_open & grid.free_mask((t.start, t.end) for t in taken if t.bay_id == bay.bay_id) for bay in bays
     ]
     technician_free = [
-        grid.work_mask(station.time_zone, technician.shift)
+        worked(station.time_zone, technician.shift, grid)
         & grid.free_mask((t.start, t.end) for t in taken if t.technician_id == technician.technician_id)
         for technician in technicians
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,10 +11,12 @@ import numpy as np
 from alerts.bench.scenario import Scenario
 from alerts.costs import costs_of
 from alerts.jobs import Job
+from alerts.network import Network
 from alerts.rules import Policy
 from alerts.slots import TimeGrid, earliest_slot, stack
-from alerts.stations import Station, distance_km
-from data.records import BoolArray, FailureMode, FloatArray, IntArray
+from alerts.stations import Station
+from alerts.ways import distance_km
+from data.records import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,7 @@ class _Calendar:
 
 def bounds_of(
     scenario: Scenario,
-    stations: Sequence[Station],
-    jobs: Mapping[FailureMode, Job],
+    network: Network,
     *,
     policy: Policy,
     road_factor: float,
@@ -87,18 +88,18 @@ def bounds_of(
     longest_h = max(policy.severities[f.severity].deadline_h for f in scenario.faults)
     horizon = timedelta(hours=longest_h, days=policy.order.overdue_days)
     grid = TimeGrid.between(now, now + horizon)
+    stations = network.stations
+    jobs = {f.failure_mode: network.jobs[f.failure_mode] for f in scenario.faults}
     calendars = [_Calendar(station, grid) for station in stations]
     first_free = {mode: _first_free(calendars, job, grid) for mode, job in jobs.items()}
     can = {mode: np.array([c.can(job) for c in calendars]) for mode, job in jobs.items()}
-    lats = np.array([s.lat for s in stations])
-    lons = np.array([s.lon for s in stations])
     best: list[float] = []
     greedy: list[float] = []
     offset_h = (grid.start - now).total_seconds() / 3600
     for number, fault in enumerate(scenario.faults):
         mode, rule = fault.failure_mode, policy.severities[fault.severity]
         place = float(scenario.vehicle_lats[number]), float(scenario.vehicle_lons[number])
-        way_km = distance_km(*place, lats, lons) * road_factor
+        way_km = distance_km(*place, network.lats, network.lons) * road_factor
         is_fit = can[mode] & (way_km <= policy.order.longest_way_km)
         if not is_fit.any():
             continue

@@ -75,13 +75,11 @@ def bench_dispatch(
         processes = min(routers, os.cpu_count() or 1)
         elapsed_s, done = _route_all(url, terms, routers=routers, processes=processes)
         with connect(url) as connection:
-            network, jobs = store.fetch_network(
-                connection, tenant_id, sorted({f.failure_mode for f in scenario.faults})
-            )
+            network = store.fetch_network(connection, tenant_id)
             placed = store.fetch_placed(connection)
             unserved = Counter(_kind(reason) for reason in store.fetch_unserved(connection))
             wrong = store.count_wrong(connection)
-    bounds = bounds_of(scenario, network, jobs, policy=terms.policy, road_factor=terms.road_factor, now=_NOW)
+    bounds = bounds_of(scenario, network, policy=terms.policy, road_factor=terms.road_factor, now=_NOW)
     costs = [
         cost_of(o["start"], opened=o["opened_at"], deadline=o["deadline"], distance_km=o["distance_km"])
         for o in placed

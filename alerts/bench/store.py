@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from alerts.bench.scenario import Scenario
-from alerts.jobs import Job
+from alerts.network import Network
 from alerts.network_store import NetworkStore
-from alerts.stations import Station
 from data.db import Connection, connect, load_queries
 from data.migrate import migrate
-from data.records import FailureMode
 from data.reference import VehicleRegistration, load_reference, register_vehicles
 
 TENANT = "bench"
@@ -88,13 +86,9 @@ def gather_statistics(url: str) -> None:
         connection.execute(_Q["analyze"])
 
 
-def fetch_network(
-    connection: Connection, tenant_id: int, modes: Sequence[FailureMode]
-) -> tuple[list[Station], dict[FailureMode, Job]]:
+def fetch_network(connection: Connection, tenant_id: int) -> Network:
     """Return the stations and what each failure mode needs."""
-    network = NetworkStore(connection)
-    jobs = {mode: network.fetch_job(tenant_id, mode) for mode in modes}
-    return network.fetch_stations(tenant_id), {mode: job for mode, job in jobs.items() if job is not None}
+    return NetworkStore(connection).fetch_network(tenant_id)
 
 
 def count_unrouted(connection: Connection) -> int:

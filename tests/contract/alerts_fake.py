@@ -8,15 +8,17 @@ from datetime import datetime, time, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any
+from uuid import UUID, uuid4
 
 from alerts.alarms import AlarmEvent
 from alerts.errors import BookingConflict
 from alerts.facts import Combination, NewOrder, Order, VehicleFacts
 from alerts.jobs import Job, JobPart, Operation
+from alerts.network import Network
 from alerts.orders import ENDED, OrderState
 from alerts.policy import Alert, AlertState
 from alerts.slots import Period
-from alerts.stations import Bay, Station, Taken, Technician
+from alerts.stations import Bay, Occupancy, Station, Taken, Technician
 from data.records import FailureMode, Prediction, Severity
 from data.reference_rows import read_reference
 
@@ -46,6 +48,7 @@ class FakeStore:
     holds: list[Hold] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     ids: Any = field(default_factory=lambda: count(1))
+    version: UUID = field(default_factory=uuid4)
 
     def __post_init__(self) -> None:
         self.data = read_reference()
@@ -123,7 +126,7 @@ class FakeStore:
             total=Decimal(0),
             waiting_reason=order.waiting_reason,
         )
-        return order_id
+        return int(order_id)
 
     def insert_order_event(
         self, order_id: int, from_state: object, to_state: OrderState, reason: str, **_: Any
@@ -210,8 +213,25 @@ class FakeStore:
 
     # ------------------------------------------------------------ network
 
-    def fetch_stations(self, tenant_id: int) -> list[Station]:
-        return [self._station(number, row) for number, row in enumerate(self.data.stations.stations, start=1)]
+    def fetch_version(self) -> UUID:
+        return self.version
+
+    def fetch_network(self, tenant_id: int) -> Network:
+        rows = enumerate(self.data.stations.stations, start=1)
+        jobs = {job.failure_mode: self._job(job.failure_mode) for job in self.data.jobs}
+        return Network(tuple(self._station(number, row) for number, row in rows), jobs)
+
+    def lock_station(self, station_id: int) -> None: ...
+
+    def fetch_occupancy(self, stations: Sequence[Station], now: datetime) -> dict[int, Occupancy]:
+        taken = [hold.taken for hold in self.holds]
+        return {
+            number: Occupancy(
+                taken=taken,
+                stock={sku: free for (station, sku), free in self.stock.items() if station == number},
+            )
+            for number in (s.station_id for s in stations)
+        }
 
     def _station(self, number: int, row: Any) -> Station:
         hours, shifts = self.data.stations.hours, self.data.stations.shifts
@@ -242,13 +262,9 @@ class FakeStore:
                 )
                 for n, t in enumerate(row.technicians)
             ),
-            stock={sku: free for (station, sku), free in self.stock.items() if station == number},
         )
 
-    def fetch_taken(self, tenant_id: int, now: datetime) -> list[Taken]:
-        return [hold.taken for hold in self.holds]
-
-    def fetch_job(self, tenant_id: int, failure_mode: FailureMode) -> Job:
+    def _job(self, failure_mode: FailureMode) -> Job:
         row = next(j for j in self.data.jobs if j.failure_mode == failure_mode)
         operations = {o.operation: o for o in self.data.operations}
         parts = {p.sku: p for p in self.data.parts}

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -7,21 +8,23 @@ import numpy as np
 import pytest
 
 from alerts.jobs import Job, JobPart, Operation
+from alerts.network import Network
 from alerts.pricing import price
 from alerts.rules import load_policy
 from alerts.slots import Period
 from alerts.stations import (
     Bay,
     NoPlan,
+    Occupancy,
     Place,
     Plan,
     Station,
     Taken,
     Technician,
-    distance_km,
     plan,
     remaining_range_km,
 )
+from alerts.ways import distance_km
 from data.records import Severity
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)  # Tuesday 10:00 in Shanghai
@@ -57,23 +60,37 @@ def make_station(number: int = 1, km_east: float = 0.0, **overrides: Any) -> Sta
         hours=DAILY,
         bays=(Bay(bay_id=10 * number, name="T1", kinds=frozenset({"tire"})),),
         technicians=(Technician(technician_id=10 * number, name="A", skills=frozenset({"T1"}), shift=DAILY),),
-        stock={"KIT": 3},
     )
     return replace(base, **overrides)
 
 
 def find(
-    stations: list[Station], *, job: Job = JOB, taken: list[Taken] | None = None, place: Place = HOME,
+    stations: list[Station],
+    *,
+    job: Job = JOB,
+    taken: list[Taken] | None = None,
+    place: Place = HOME,
     severity: Severity = Severity.S3,
-) -> Plan | NoPlan:  # fmt: skip
+    empty: tuple[int, ...] = (),
+    asked: list[int] | None = None,
+) -> Plan | NoPlan:
+    network = Network(tuple(stations), {})
+
+    def look(those: Sequence[Station]) -> dict[int, Occupancy]:
+        station_ids = [s.station_id for s in those]
+        if asked is not None:
+            asked.extend(station_ids)
+        return {n: Occupancy(taken=taken or [], stock={} if n in empty else {"KIT": 3}) for n in station_ids}
+
     return plan(
         job,
         place,
         stations,
-        taken or [],
+        look,
+        road_km=distance_km(place.lat, place.lon, network.lats, network.lons) * 1.3,
+        worked=network.work_times.mask,
         rule=POLICY.order,
         urgency=POLICY.severities[severity],
-        road_factor=1.3,
         deadline=POLICY.deadline(severity, NOW),
         now=NOW,
     )
@@ -92,11 +109,12 @@ def test_the_nearest_feasible_station_wins_and_the_nearer_ones_are_named_with_th
     found = find(
         [
             make_station(1, 30),
-            make_station(2, 2, stock={}),
+            make_station(2, 2),
             make_station(3, 4, technicians=()),
             make_station(4, 6, bays=()),
             make_station(5, 20),
-        ]
+        ],
+        empty=(2,),
     )
 
     assert isinstance(found, Plan)
@@ -203,3 +221,14 @@ def test_a_price_is_itemised_and_rounded_half_up() -> None:
     ]
     assert quote.total == Decimal("166.78")
     assert quote.lines[-1].text_en == "Value added tax 13 %"
+
+
+def test_only_stations_that_come_into_question_are_asked_about() -> None:
+    asked: list[int] = []
+    stations = [make_station(n, n, bays=() if n == 1 else make_station(n).bays) for n in range(1, 30)]
+
+    found = find(stations, asked=asked)
+
+    assert isinstance(found, Plan)
+    assert found.station.code == "S2"
+    assert asked == [2, 3, 4, 5]
