@@ -40,6 +40,7 @@ from api.routes import (
     stream,
     vehicles,
     work,
+    work_pages,
 )
 from api.schemas import Problem
 from api.texts import load_texts
@@ -81,6 +82,7 @@ def list_routers() -> tuple[APIRouter, ...]:
         health.router,
         session.router,
         pages.router,
+        work_pages.router,
     )
 
 

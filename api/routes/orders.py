@@ -39,10 +39,10 @@ def find_order(ctx: Context, principal: Principal, order_id: int) -> schemas.Ord
     if principal.role is Role.OWNER:  # who works there, and under which login, is not an owner's business
         events = [{**event, "actor": event["actor"].partition(":")[0]} for event in events]
     order = views.build_order(rows[0], now=ctx.clock(), details=(lines, events, bookings))
-    return order.model_copy(update={"work": _work(work, principal, order.state)})
+    return order.model_copy(update={"work": build_work(work, principal, order.state)})
 
 
-def _work(row: store.Row, principal: Principal, state: str) -> OrderWork:
+def build_work(row: store.Row, principal: Principal, state: str) -> OrderWork:
     """Return the work with what this caller may do next; an owner is not told who signed or found what."""
     possible = next_actions(OrderState(state), has_begun=row.pop("has_begun"))
     if principal.role is Role.OWNER:

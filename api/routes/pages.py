@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from api import paging, store, views
+from api import paging, store, store_work, views
 from api.context import Context, Ctx
 from api.gates import FormGate, Gate, Open
 from api.pages import render
 from api.roles import FLEET, HOMES, PEOPLE, Principal, Role
-from api.routes.orders import OrderId, find_order
+from api.routes.orders import OrderId, build_work, find_order
 from api.routes.session import safe_path
 from api.routes.vehicles import find_vehicle
 from api.store import Row
@@ -179,6 +179,7 @@ def answer_order(
     order_id: OrderId,
     answer: Annotated[Literal["yes", "no", "later"], Form()],
     version: Annotated[int, Form(ge=1, lt=2**31)],
+    shares_data: Annotated[bool, Form()] = False,
     back: Annotated[str, Form(max_length=500)] = "",
 ) -> Response:
     """Take the owner's answer from the page."""
@@ -189,6 +190,7 @@ def answer_order(
         actor=principal.actor,
         version=version,
         now=ctx.clock(),
+        shares_data=shares_data,
     )
     target = safe_path(back) or f"/orders/{order_id}"
     return RedirectResponse(f"{target}?changed=1" if done.is_changed else target, 303)
@@ -223,7 +225,9 @@ def _owner(ctx: Context, principal: Principal) -> dict[str, Any]:
         orders = []
         for row in store.fetch_orders(connection, principal, limit=20):
             details = store.fetch_order_details(connection, row["order_id"])
-            orders.append(views.build_order(row, now=now, details=details))
+            order = views.build_order(row, now=now, details=details)
+            work = build_work(store_work.fetch_work(connection, row["order_id"]), principal, order.state)
+            orders.append(order.model_copy(update={"work": work}))
     return {
         "vehicles": [views.build_vehicle(row, now=now) for row in vehicles],
         "orders": orders,

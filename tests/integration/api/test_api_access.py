@@ -34,6 +34,9 @@ BODIES = {
     "/api/v1/breaker/{trip_id}/release": {"decision": "place", "reason": "looked at"},
 }
 FORMS = {
+    "/orders/{order_id}/work": {"action": "diagnose", "version": "1", "key": "k"},
+    "/orders/{order_id}/approval": {"decision": "approve", "version": "1"},
+    "/orders/{order_id}/rating": {"station_stars": "5", "warning_stars": "4"},
     "/login": {"login": "x", "password": "y"},
     "/orders/{order_id}/answer": {"answer": "yes", "version": "1"},
 }
