@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from urllib.parse import unquote, urlsplit
 
 import structlog
 
 from data.topics import PREFIX, UP_FILTER, Up
 from ingest import mqtt_packets as packets
+from ingest.broker_address import parse_address
+from ingest.broker_pauses import Pauses
 from ingest.messages import Delivery
 from ingest.mqtt_link import MqttLink
 from ingest.mqtt_packets import Control, MqttError
 from ingest.mqtt_version import VersionProbe
+from ingest.window import Window
 
 #: The broker keeps our session, and what it queued, as long as vehicles keep their messages.
 SESSION_EXPIRY_S = 7 * 86_400
@@ -29,12 +30,6 @@ SESSION_EXPIRY_S = 7 * 86_400
 RETAINED_S = 20.0
 STATUS_FILTER = f"{PREFIX}/+/+/up/{Up.STATUS}"
 _KEEPALIVE_S = 30
-_LONGEST_PAUSE_S = 15.0
-#: Between two attempts after another process took the session: two with one slot must not fight.
-_TAKEN_PAUSE_S, _LONGEST_TAKEN_PAUSE_S = 15.0, 300.0
-#: Mosquitto closes a session that is taken over without a word: so often, so soon after it was accepted.
-#: A broker that is restarted again and again looks the same, so the first pause after a guess is short.
-_TAKEN_CLOSES, _TAKEN_WITHIN_S, _GUESSED_PAUSE_S = 3, 10.0, 2.0
 _TAKEN_OVER = 0x8E
 _SUBSCRIBE_ID, _UNSUBSCRIBE_ID, _FIRST_PUBLISH_ID, _LAST_ID = 1, 2, 10, 65_535
 
@@ -68,33 +63,27 @@ class Subscriber:
         filters: Sequence[str] = (UP_FILTER,),
         is_draining: bool = False,
     ) -> None:
-        parts = urlsplit(url)
-        self._host = parts.hostname or "127.0.0.1"
-        self._is_tls = parts.scheme == "mqtts"
-        self._port = parts.port or (8883 if self._is_tls else 1883)
-        self._user = unquote(parts.username) if parts.username else None
-        self._password = unquote(parts.password) if parts.password else None
+        self._address = parse_address(url)
         self._client_id = client_id
         self._share = share
-        self._window, self._window_bytes = window, window_bytes
+        self._window = Window(messages=window, payload_bytes=window_bytes)
         self._clock_us = clock_us
         self._filters = tuple(filters)
         self._is_draining = is_draining
         self._ends_session = False
-        self._arrived_s = time.monotonic()
         self._probe = VersionProbe(
-            self._host, self._port, is_tls=self._is_tls, client_id=f"{client_id[:64]}-probe"
+            self._address.host,
+            self._address.port,
+            is_tls=self._address.is_tls,
+            client_id=f"{client_id[:64]}-probe",
         )
-        self._arrived: deque[Delivery] = deque()
-        self._lock = threading.Condition()
+        self._lock = threading.Lock()
         self._link: MqttLink | None = None
         self._next_id = _FIRST_PUBLISH_ID
         self._keepalive_s = _KEEPALIVE_S
         self._stop = threading.Event()
         self._is_connected = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ingest-subscriber", daemon=True)
-        self.waiting_messages = 0  #: handed over or to be handed over, not acknowledged
-        self.waiting_bytes = 0  #: of their payloads
         self.connection_count = 0  #: connections made so far
         self.takeover_count = 0  #: times another process took our session
         self.refusal: str | None = None  #: why the broker refuses us, as long as it does
@@ -119,9 +108,19 @@ class Subscriber:
         return self._is_connected.is_set()
 
     @property
+    def waiting_messages(self) -> int:
+        """Return how many messages are handed over or to be handed over, and not acknowledged."""
+        return self._window.messages
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Return the bytes of their payloads."""
+        return self._window.payload_bytes
+
+    @property
     def quiet_s(self) -> float:
         """Return for how long nothing has come, seconds; 0 while something is unacknowledged."""
-        return 0.0 if self.waiting_messages else time.monotonic() - self._arrived_s
+        return 0.0 if self._window.messages else time.monotonic() - self._window.arrived_s
 
     def wait_connected(self, timeout_s: float) -> bool:
         """Wait for a connection; tell whether there is one."""
@@ -129,21 +128,13 @@ class Subscriber:
 
     def receive(self, timeout_s: float, *, limit: int) -> list[Delivery]:
         """Return up to ``limit`` deliveries that wait, or those that come first within ``timeout_s``."""
-        with self._lock:
-            if not self._arrived and timeout_s > 0:
-                self._lock.wait(timeout_s)
-            if len(self._arrived) <= limit:
-                taken, self._arrived = list(self._arrived), deque()
-                return taken
-            return [self._arrived.popleft() for _ in range(limit)]
+        return self._window.take(timeout_s, limit=limit)
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> int:
         """Acknowledge in the given order; return how many could be, being of the present connection."""
         with self._lock:
             link = self._link
-            was_full = self._is_full()
-            self.waiting_messages -= len(deliveries)
-            self.waiting_bytes -= sum([len(d.payload) for d in deliveries])
+        was_full = self._window.release(deliveries)
         mids = [d.mid for d in deliveries if d.qos and d.connection is link]
         if link is None or (mids and not link.send(packets.encode_acknowledgements(mids))):
             return 0
@@ -160,42 +151,35 @@ class Subscriber:
             self._next_id = _FIRST_PUBLISH_ID if self._next_id >= _LAST_ID else self._next_id + 1
             return link.send(packets.encode_publish(topic, payload, self._next_id, is_v5=link.is_v5))
 
-    def _is_full(self) -> bool:
-        return self.waiting_messages >= self._window or self.waiting_bytes >= self._window_bytes
-
     def _run(self) -> None:
-        pause_s, taken_s, cuts, is_told = 0.2, 0.0, 0, False
+        pauses, is_told = Pauses(), False
         while not self._stop.is_set():
             count, takeovers, began_s = self.connection_count, self.takeover_count, time.monotonic()
-            least_s = _TAKEN_PAUSE_S
+            is_guess = False
             try:
                 with self._connected() as link:
                     self._serve(link)
             except (OSError, MqttError) as error:
                 was_served = self.connection_count > count
                 if was_served or not is_told:
-                    _log.warning(
-                        "broker connection lost" if was_served else "broker away", error=str(error)[:200]
-                    )
+                    what = "broker connection lost" if was_served else "broker away"
+                    _log.warning(what, error=str(error)[:200])
                 is_told = True
                 is_cut = was_served and isinstance(error, ConnectionResetError)
-                cuts = cuts + 1 if is_cut and time.monotonic() - began_s < _TAKEN_WITHIN_S else 0
-                if cuts >= _TAKEN_CLOSES:
-                    least_s = _GUESSED_PAUSE_S
+                if pauses.count_cut(time.monotonic() - began_s if is_cut else None):
+                    is_guess = True
                     self._tell_taken_over("closed soon after it was accepted, again and again")
             if self.connection_count > count and self.refusal is None:
-                pause_s, is_told = 0.2, False
+                is_told = False
+                pauses.begin_anew()
             if self.takeover_count > takeovers:
-                taken_s = min(max(2 * taken_s, least_s), _LONGEST_TAKEN_PAUSE_S)
-                self._stop.wait(taken_s)
-                continue
-            taken_s = taken_s if self.refusal else 0.0
-            self._stop.wait(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                self._stop.wait(pauses.after_takeover(is_guess=is_guess))
+            else:
+                self._stop.wait(pauses.after_loss(is_refused=self.refusal is not None))
 
     @contextmanager
     def _connected(self) -> Iterator[MqttLink]:
-        link = MqttLink(self._host, self._port, is_tls=self._is_tls, is_v5=self._probe.speaks_mqtt5())
+        link = self._dial(is_v5=self._probe.speaks_mqtt5())
         try:
             with self._lock:
                 self._link = link
@@ -205,6 +189,10 @@ class Subscriber:
                 self._link = None
             self._is_connected.clear()
             link.close()
+
+    def _dial(self, *, is_v5: bool) -> MqttLink:
+        address = self._address
+        return MqttLink(address.host, address.port, is_tls=address.is_tls, is_v5=is_v5)
 
     def _serve(self, link: MqttLink) -> None:
         """Serve one connection until it is lost, refused or no longer wanted.
@@ -217,9 +205,7 @@ class Subscriber:
         self._keepalive_s = _KEEPALIVE_S
         is_over, unsubscribe_s = False, time.monotonic() + RETAINED_S
         while not self._stop.is_set() and not is_over:
-            with self._lock:
-                is_full = self._is_full()
-            if is_full:
+            if self._window.is_full:
                 link.wait_only(0.5)
                 link.heard_s = time.monotonic()  # we did not listen
             else:
@@ -229,7 +215,7 @@ class Subscriber:
                     if is_over:
                         break
                 if deliveries:
-                    self._hand_over(deliveries)
+                    self._window.put(deliveries)
             self._keep_alive(link)
             if time.monotonic() >= unsubscribe_s:
                 unsubscribe_s = float("inf")
@@ -237,7 +223,7 @@ class Subscriber:
                     link.send(packets.encode_unsubscribe(_UNSUBSCRIBE_ID, [STATUS_FILTER], is_v5=True))
         if self._ends_session and not link.is_v5:
             # MQTT 3.1.1 §3.1.2.4: a session ends by a connection that wants none; it takes our place
-            with closing(MqttLink(self._host, self._port, is_tls=self._is_tls, is_v5=False)) as last:
+            with closing(self._dial(is_v5=False)) as last:
                 last.send(self._connect_packet(last, is_clean=True))
                 last.receive(5.0, self._clock_us)
                 last.send(packets.DISCONNECT)
@@ -249,21 +235,12 @@ class Subscriber:
             self._client_id,
             is_v5=link.is_v5,
             keepalive_s=_KEEPALIVE_S,
-            user=self._user,
-            password=self._password,
+            user=self._address.user,
+            password=self._address.password,
             is_clean=is_clean,
             session_expiry_s=0 if is_clean else SESSION_EXPIRY_S,
-            receive_maximum=self._window,
+            receive_maximum=self._window.limit,
         )
-
-    def _hand_over(self, deliveries: list[Delivery]) -> None:
-        size = sum([len(d.payload) for d in deliveries])
-        with self._lock:
-            self._arrived.extend(deliveries)
-            self._arrived_s = time.monotonic()
-            self.waiting_messages += len(deliveries)
-            self.waiting_bytes += size
-            self._lock.notify()
 
     def _keep_alive(self, link: MqttLink) -> None:
         now_s = time.monotonic()
@@ -328,7 +305,7 @@ class Subscriber:
     def _accept(self) -> None:
         self.refusal = None
         self.connection_count += 1
-        self._arrived_s = time.monotonic()
+        self._window.arrived_s = time.monotonic()
         self._is_connected.set()
 
     def _tell_taken_over(self, how: str) -> bool:
