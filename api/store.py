@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from api.roles import Principal
+from api.store_work import note_views
 from data.catalogue import Signal
 from data.db import Connection, load_queries
 
@@ -62,7 +63,9 @@ def fetch_vehicles(
         "is_urgent_first": is_urgent_first,
         "limit": limit,
     }
-    return _rows(connection, "fetch_vehicles", {**principal.scope, **asked})
+    rows = _rows(connection, "fetch_vehicles", {**principal.scope, **asked})
+    note_views(connection, principal, [row["vin"] for row in rows if not row["is_masked"]])
+    return rows
 
 
 def fetch_fleet_totals(connection: Connection, principal: Principal, *, now: datetime) -> Row:
@@ -224,7 +227,7 @@ def fetch_orders(
 ) -> list[Row]:
     """Return repair orders, the most urgent first; ``after`` is (severity, deadline, order id)."""
     severity, deadline, last_id = after or (None, None, None)
-    return _rows(
+    rows = _rows(
         connection,
         "fetch_orders",
         {
@@ -238,6 +241,8 @@ def fetch_orders(
             "limit": limit,
         },
     )
+    note_views(connection, principal, [f"order {r['order_id']}" for r in rows if r["shares_data"]])
+    return rows
 
 
 def fetch_order_details(connection: Connection, order_id: int) -> tuple[list[Row], list[Row], list[Row]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg.rows import dict_row
 
+from api.roles import Principal, Role
 from data.db import Connection, load_queries
 
 _SQL = load_queries("api", "work_queries.sql")
@@ -15,3 +17,10 @@ def fetch_work(connection: Connection, order_id: int) -> dict[str, Any]:
     """Return findings, newest estimate, signatures, rating and label of an order that exists."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(_SQL["fetch_work"], {"order_id": order_id}).fetchall()[0]
+
+
+def note_views(connection: Connection, principal: Principal, subjects: Sequence[str]) -> None:
+    """Write into the audit trail that a station saw personal data; once an hour for each subject."""
+    if principal.role is Role.STATION and subjects:
+        seen = {"tenant_id": principal.tenant_id, "actor": principal.actor, "subjects": list(subjects)}
+        connection.execute(_SQL["note_views"], seen)

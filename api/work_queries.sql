@@ -23,3 +23,13 @@ SELECT o.odometer_in_km, o.odometer_out_km, o.correction, o.part_removed, o.agre
         'model_version', l.model_version)
         FROM outcomes l WHERE l.order_id = o.order_id) AS label
 FROM repair_orders o WHERE o.order_id = %(order_id)s;
+
+-- note_views --
+-- Who of a station saw personal data of what: once an hour each, however often a page is fetched again.
+INSERT INTO audit_events (tenant_id, at, actor, action, subject)
+SELECT %(tenant_id)s, now(), %(actor)s, 'personal_data.view', subject
+FROM unnest(%(subjects)s::text[]) AS subject
+WHERE NOT EXISTS (
+    SELECT FROM audit_events e
+    WHERE e.tenant_id = %(tenant_id)s AND e.subject = subject.subject AND e.action = 'personal_data.view'
+        AND e.actor = %(actor)s AND e.at > now() - interval '1 hour');

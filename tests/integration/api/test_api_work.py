@@ -167,3 +167,21 @@ def test_a_station_sees_plate_name_and_place_only_after_the_owner_agreed(desk, p
     assert "•" not in after["owner"]
     assert desk.get("station", f"/api/v1/vehicles/{MINE}").json()["position"] is not None
     assert desk.get("operations", "/api/v1/orders/1").json()["plate"] == "沪A12345"
+
+
+def test_a_stations_look_at_personal_data_is_in_the_audit_trail_once_an_hour(desk, pool):
+    def views():
+        with transaction(pool) as connection:
+            return connection.execute(
+                "SELECT actor, subject FROM audit_events WHERE action = 'personal_data.view' ORDER BY subject"
+            ).fetchall()
+
+    desk.get("station", "/api/v1/orders/1")
+    desk.get("operations", "/api/v1/orders/1")
+    assert views() == []
+    desk.post("owner", "1/answer", answer="yes", version=1, shares_data=True)
+    for _ in range(2):
+        desk.get("station", "/api/v1/orders/1")
+        desk.get("station", f"/api/v1/vehicles/{MINE}")
+
+    assert views() == [("station:station", MINE), ("station:station", "order 1")]
