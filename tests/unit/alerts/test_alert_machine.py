@@ -116,4 +116,4 @@ class AlertMachine(RuleBasedStateMachine):
 
 
 TestAlertMachine = AlertMachine.TestCase
-TestAlertMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAlertMachine.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
