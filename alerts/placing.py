@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from alerts.desk import Desk, Terms
@@ -11,6 +12,7 @@ from alerts.jobs import Job
 from alerts.network import Network
 from alerts.orders import OrderState
 from alerts.pricing import Quote, price
+from alerts.rules import OrderRule
 from alerts.stations import NoPlan, Occupancy, PassedOver, Place, Plan, Station, plan
 from alerts.texts import Appointment, warning_text
 from alerts.ways import distance_km
@@ -74,9 +76,10 @@ def _find(
     """Plan without a lock, then again for the station that was found while nobody else books there.
 
     Nobody else books at a station that is locked: each round rules one station out or ends the search. The
-    constraints have the last word.
+    constraints have the last word. A vehicle that can reach no station that could do it is towed.
     """
     road_km = distance_km(place.lat, place.lon, network.lats, network.lons) * terms.road_factor
+    rule, urgency = terms.policy.order, terms.policy.severities[order.severity]
     seen: dict[int, Occupancy] = {}
     locked: set[int] = set()
 
@@ -93,16 +96,26 @@ def _find(
             look,
             road_km=road_km,
             worked=network.work_times.mask,
-            rule=terms.policy.order,
-            urgency=terms.policy.severities[order.severity],
+            rule=rule,
+            urgency=urgency,
             deadline=order.deadline,
             now=now,
         )
-        if isinstance(found, NoPlan) or found.station.station_id in locked:
+        if isinstance(found, NoPlan):
+            if urgency.mode != "drive_in" or not _is_out_of_range(found, rule):
+                return found
+            urgency = replace(urgency, mode="tow")
+            continue
+        if found.station.station_id in locked:
             return found
         desk.network.lock_station(found.station.station_id)
         locked.add(found.station.station_id)
         seen.update(desk.network.fetch_occupancy([found.station], now))
+
+
+def _is_out_of_range(found: NoPlan, rule: OrderRule) -> bool:
+    """Tell whether a tow truck could reach what the vehicle cannot."""
+    return any(p.code == "too_far" and p.distance_km <= rule.longest_way_km for p in found.passed_over)
 
 
 def _hold(
@@ -117,16 +130,17 @@ def _hold(
     now: datetime,
 ) -> int:
     """Hold what the appointment needs and write the offer; return the order's new version."""
-    store, mode = desk.store, terms.policy.severities[order.severity].mode
+    store = desk.store
     store.hold(order.order_id, chosen, [(p.sku, p.qty) for p in job.parts], hold_for=terms.hold_for, now=now)
-    version = store.offer_order(order.order_id, chosen, quote, place, mode=mode, now=now)
-    late = ", after the deadline: nothing was free before it" if chosen.is_late else ""
+    version = store.offer_order(order.order_id, chosen, quote, place, mode=chosen.mode, now=now)
+    remark = ", after the deadline: nothing was free before it" if chosen.is_late else ""
+    remark += ", by tow" if chosen.mode == "tow" else ""
     store.insert_order_event(
         order.order_id,
         order.state,
         OrderState.OFFERED,
         f"{chosen.station.code}, bay {chosen.bay.name}, {chosen.start:%Y-%m-%dT%H:%MZ},"
-        f" {quote.currency} {quote.total}{late}",
+        f" {quote.currency} {quote.total}{remark}",
         now=now,
     )
     return version
@@ -156,7 +170,7 @@ def _tell(
             hours=(chosen.end - chosen.start).total_seconds() / 3600,
             currency=quote.currency,
             total=quote.total,
-            mode=terms.policy.severities[order.severity].mode,
+            mode=chosen.mode,
             answer_within_minutes=round(terms.hold_for.total_seconds() / 60),
             time_zone=vehicle.time_zone,
         ),

@@ -116,6 +116,7 @@ class Plan:
     start: datetime
     end: datetime
     is_late: bool  #: nothing was free before the deadline
+    mode: str  #: ``drive_in`` or ``tow``
     passed_over: tuple[PassedOver, ...]  #: the nearer ones
 
 
@@ -198,6 +199,7 @@ def plan(
                     start=start,
                     end=end,
                     is_late=start > deadline,
+                    mode=urgency.mode,
                     passed_over=tuple(passed),
                 )
                 if not chosen.is_late:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from alerts.desk import Desk, open_desk
 from alerts.router import route_waiting
@@ -79,3 +80,41 @@ def test_two_who_want_the_same_bay_and_part_get_one_appointment_each_without_a_l
         " FROM bookings",
     ) == [(12, 12, 12)]
     assert seed.rows(pool, "SELECT max(reserved), sum(reserved)::int FROM part_stock") == [(3, 12)]
+
+
+@pytest.mark.parametrize(("soc", "mode"), [(60.0, "drive_in"), (10.2, "tow"), (None, "drive_in")])
+def test_a_vehicle_that_can_reach_no_station_is_towed_instead_of_waiting(
+    pool: Pool, soc: float | None, mode: str
+) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    lat, lon = seed.SHANGHAI
+    readings = {"latitude": lat, "longitude": lon} | ({} if soc is None else {"soc": soc})
+    seed.rows(
+        pool,
+        "INSERT INTO vehicle_latest (vehicle_id, family, time, received, is_hist, origin, readings)"
+        " VALUES (%s, 'drive', %s, %s, false, 'real', %s) RETURNING 1",
+        vehicle,
+        NOW,
+        NOW,
+        Jsonb(readings),
+    )
+    seed.add_prediction(pool, vehicle, NOW)
+
+    route_waiting(pool, seed.make_terms(), now=NOW)
+
+    assert seed.rows(pool, "SELECT state, mode, waiting_reason FROM repair_orders") == [
+        ("offered", mode, None)
+    ]
+    ((title,),) = seed.rows(pool, "SELECT body_en FROM warnings")
+    assert ("tow" in title.lower()) == (mode == "tow")
+
+
+def test_a_vehicle_beyond_every_tow_waits_and_says_why(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool, home=(45.0, 90.0))
+    seed.add_prediction(pool, vehicle, NOW)
+
+    route_waiting(pool, seed.make_terms(), now=NOW)
+
+    ((state, reason),) = seed.rows(pool, "SELECT state, waiting_reason FROM repair_orders")
+    assert state == "triaged"
+    assert "too far" in reason
