@@ -86,9 +86,9 @@ def test_a_model_is_stored_whole_or_not_at_all(run: Run, tmp_path: Path, pool: P
         'VERSION ""\nBU_: X\nBO_ 256 Drive: 8 X\n SG_ Speed : 0|16@1+ (0.1,0) [0|400] "mph" X\n', "utf-8"
     )
     row = (
-        '[[vehicle_models]]\nmodel_id = "van"\nname = "Van"\nchemistry = "LFP"\ncell_count = 4\nprobe_count = 1\n'
-        'capacity_ah = 100.0\nenergy_kwh = 40.0\nwheels = ["front-left"]\nplacard_kpa = [300.0]\n'
-        'dbc = "van.dbc"\n[vehicle_models.signal_map]\n"Drive.Speed" = { alias = "speed"SCALE }\n'
+        '[[vehicle_models]]\nmodel_id = "van"\nname = "Van"\nchemistry = "LFP"\ncell_count = 4\n'
+        'probe_count = 1\ncapacity_ah = 100.0\nenergy_kwh = 40.0\nwheels = ["front-left"]\n'
+        'placard_kpa = [300.0]\ndbc = "van.dbc"\n[vehicle_models.signal_map]\n"Drive.Speed" = { alias = "speed"SCALE }\n'
     )
     file = tmp_path / "models.toml"
 
