@@ -88,7 +88,8 @@ def test_a_model_is_stored_whole_or_not_at_all(run: Run, tmp_path: Path, pool: P
     row = (
         '[[vehicle_models]]\nmodel_id = "van"\nname = "Van"\nchemistry = "LFP"\ncell_count = 4\n'
         'probe_count = 1\ncapacity_ah = 100.0\nenergy_kwh = 40.0\nwheels = ["front-left"]\n'
-        'placard_kpa = [300.0]\ndbc = "van.dbc"\n[vehicle_models.signal_map]\n"Drive.Speed" = { alias = "speed"SCALE }\n'
+        'placard_kpa = [300.0]\ndbc = "van.dbc"\n'
+        '[vehicle_models.signal_map]\n"Drive.Speed" = { alias = "speed"SCALE }\n'
     )
     file = tmp_path / "models.toml"
 
