@@ -24,7 +24,9 @@ EXPECTED: list[tuple[int, str, str, list[tuple[Any, ...]]]] = [
     (1, "trouble_codes", "ecu, code", [("BMS", "P0A80")]),
     (2, "drive_readings", "pack_current", [(-48.3,)]),
     (2, "cell_readings", "voltage_mv[96], temperature_ddegc[24]", [(3690, 310)]),
-    (3, "drive_readings", "pack_voltage, pack_current, soc", [(377.3, 12.5, 75.0)]),
+    (3, "drive_readings", "max(pack_voltage), max(pack_current), max(soc)", [(377.3, 12.5, 75.0)]),
+    (3, "signal_readings", "max(value) FILTER (WHERE signal = 'OBD2.VehicleSpeed')", [(47.0,)]),
+    (3, "trouble_codes", "code, status", [("P0A80-1A", 8), ("U011A-87", 44)]),
     (4, "drive_readings", "pack_voltage, pack_current, soc", [(377.3, 12.5, 75.0)]),
     (5, "drive_readings", "speed, pack_current, soc", [(46.8, -48.3, 75.0)]),
     (6, "drive_readings", "speed, pack_current, soc", [(46.8, -48.3, 75.0)]),
@@ -32,6 +34,9 @@ EXPECTED: list[tuple[int, str, str, list[tuple[Any, ...]]]] = [
     (8, "tire_readings", "max(pressure[1]), max(pressure[4])", [(290.0, 310.0)]),
     (9, "drive_readings", "speed, charging, longitude, latitude", [(49.889664, 3, 121.46914, 31.23236)]),
     (9, "tire_readings", "pressure[3]", [(241.3165,)]),
+    (10, "drive_readings", "motor_speed", [(600.0,)]),
+    (10, "tire_readings", "pressure[5], temperature[5]", [(900.0, 15.0)]),
+    (10, "trouble_codes", "ecu, code, occurrence_count", [("J1939-00", "SPN1569-FMI31", 4)]),
 ]
 
 
@@ -47,9 +52,13 @@ def running() -> Iterator[tuple[Installation, int]]:
         adapters.write_text(blocks("toml")[0], "utf-8")
         vehicles = Path(name, "vehicles.csv")
         vehicles.write_text(blocks("csv")[0], "utf-8")
+        truck = Path(name, "truck.toml")
+        truck.write_text(blocks("toml")[1], "utf-8")
+        truck.with_suffix(".dbc").write_text(blocks("dbc")[0], "utf-8")
         with installation(ANXIN_ADAPTERS=str(adapters), ANXIN_GATEWAY_PORT=str(port)) as started:
-            outcome = started.anxin("vehicles", "import", vehicles, "--json")
-            assert outcome.code == 0, outcome.err
+            for noun, file in (("models", truck), ("vehicles", vehicles)):
+                outcome = started.anxin(noun, "import", file, "--json")
+                assert outcome.code == 0, outcome.err
             yield started, port
 
 
@@ -68,8 +77,8 @@ def test_every_example_of_the_page_ends_in_rows(
         for number, table, columns, rows in EXPECTED:
             query = (
                 f"SELECT {columns} FROM {table} JOIN vehicles USING (vehicle_id)"  # noqa: S608 - constants
-                f" WHERE vin = 'LSVCNCT000000000{number}' AND {_real(table)}"
-                + (" ORDER BY time" if "max(" not in columns else "")
+                f" WHERE vin = 'LSVCNCT00000000{number:02}' AND {_real(table)}"
+                + (" ORDER BY time, 1" if "max(" not in columns else "")
             )
             _wait_for(connection, query, rows, started)
         assert connection.execute("SELECT count(*) FROM rejects").fetchone() == (0,), started.logs()
@@ -113,6 +122,8 @@ def test_every_protocol_has_an_example() -> None:
         "cbor2",
         '"f"',
         '"fd"',
+        "0x7E8",
+        "0x18FEF433",
         "gbt32960",
         "socket",
         "event",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alerts.bench.scenario import make_scenario
-from alerts.costs import cost_of, costs_of
+from alerts.bench.costs import cost_of, costs_of
 
 OPENED = datetime(2026, 3, 10, 2, tzinfo=UTC)
 DEADLINE = OPENED + timedelta(hours=100)
