@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from alerts.bench.scenario import Scenario
 from alerts.bench.costs import costs_of
+from alerts.bench.scenario import Scenario
 from alerts.jobs import Job
 from alerts.network import Network
 from alerts.rules import Policy

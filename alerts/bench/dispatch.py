@@ -18,8 +18,8 @@ from typing import Any
 
 from alerts.bench import store
 from alerts.bench.bounds import bounds_of
-from alerts.bench.scenario import make_scenario
 from alerts.bench.costs import cost_of
+from alerts.bench.scenario import make_scenario
 from alerts.desk import Terms, terms_of
 from alerts.errors import AlertError
 from alerts.router import Routed, route_waiting

@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from alerts.bench.scenario import make_scenario
 from alerts.bench.costs import cost_of, costs_of
+from alerts.bench.scenario import make_scenario
 
 OPENED = datetime(2026, 3, 10, 2, tzinfo=UTC)
 DEADLINE = OPENED + timedelta(hours=100)
