@@ -18,10 +18,11 @@ WITH page AS (
         SELECT count(*) AS open_alerts, min(severity) AS worst_severity
         FROM alerts a WHERE a.vehicle_id = v.vehicle_id AND a.state IN ('open', 'acknowledged')
     ) a
-    CROSS JOIN LATERAL (  -- a station sees personal data where the owner agreed to it for an order here
+    CROSS JOIN LATERAL (  -- a station sees personal data where this owner agreed to it for an order here
         SELECT %(station_id)s::int IS NOT NULL AND NOT EXISTS (
             SELECT FROM repair_orders o WHERE o.vehicle_id = v.vehicle_id AND o.station_id = %(station_id)s
-                AND o.shares_data AND o.state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
+                AND o.shares_data AND (v.owner_since IS NULL OR o.opened_at >= v.owner_since)
+                AND o.state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
         ) AS is_masked
     ) c
     CROSS JOIN LATERAL (
@@ -122,7 +123,10 @@ WHERE vehicle_id = %(vehicle_id)s AND time BETWEEN %(since)s AND %(until)s
 GROUP BY signal, date_bin(%(stride)s, time, %(since)s) ORDER BY 2, 1;
 
 -- fetch_event_rows --
-SELECT time, kind, source, level, code, data, is_hist, sent, received FROM vehicle_events
+-- The number of the SIM card says whose telephone contract it is: masked with the rest.
+SELECT time, kind, source, level, code, CASE WHEN %(is_masked)s THEN data - 'iccid' ELSE data END AS data, is_hist,
+    sent, received
+FROM vehicle_events
 WHERE vehicle_id = %(vehicle_id)s AND (%(until)s::timestamptz IS NULL OR time < %(until)s)
     AND (%(since)s::timestamptz IS NULL OR time >= %(since)s)
     AND kind NOT IN ('oem_block', 'signature')  -- bytes kept for whoever can read them
@@ -181,10 +185,11 @@ FROM page ORDER BY prediction_id DESC;
 
 -- fetch_alerts --
 SELECT a.alert_id, v.vin, CASE WHEN %(station_id)s::int IS NULL OR EXISTS (
-        SELECT FROM repair_orders o WHERE o.order_id = a.order_id AND o.shares_data)
-        THEN v.plate ELSE left(v.plate, 2) || '•••' END AS plate, a.component, a.failure_mode, a.severity, a.state, a.first_seen, a.raised_at,
-    a.cleared_at, a.last_seen, a.occurrence_count, a.prediction_id, a.order_id, a.origin, a.updated_at,
-    p.probability, p.ttt_p10_h, p.ttt_p50_h, p.ttt_p90_h, p.reasons, p.model_version
+        SELECT FROM repair_orders o WHERE o.order_id = a.order_id AND o.shares_data
+            AND (v.owner_since IS NULL OR o.opened_at >= v.owner_since))
+        THEN v.plate ELSE left(v.plate, 2) || '•••' END AS plate, a.component, a.failure_mode, a.severity, a.state,
+    a.first_seen, a.raised_at, a.cleared_at, a.last_seen, a.occurrence_count, a.prediction_id, a.order_id, a.origin,
+    a.updated_at, p.probability, p.ttt_p10_h, p.ttt_p50_h, p.ttt_p90_h, p.reasons, p.model_version
 FROM alerts a JOIN vehicles v USING (vehicle_id)
 LEFT JOIN predictions p ON p.prediction_id = a.prediction_id
 WHERE v.tenant_id = %(tenant_id)s
@@ -199,10 +204,11 @@ WHERE v.tenant_id = %(tenant_id)s
 ORDER BY a.alert_id DESC LIMIT %(limit)s;
 
 -- fetch_orders --
--- By urgency: severity, then deadline. after_* is the last order of the page before.
-SELECT o.order_id, v.vin, v.time_zone AS vehicle_time_zone, m.name AS model_name, o.shares_data,
-    CASE WHEN %(station_id)s::int IS NULL OR o.shares_data THEN v.plate ELSE left(v.plate, 2) || '•••' END AS plate,
-    CASE WHEN %(station_id)s::int IS NULL OR o.shares_data THEN w.name ELSE left(w.name, 1) || '•••' END AS owner_name,
+-- By urgency: severity, then deadline. after_* is the last order of the page before. What a former owner agreed to
+-- says nothing of the owner after.
+SELECT o.order_id, v.vin, v.time_zone AS vehicle_time_zone, m.name AS model_name, c.shares_data,
+    CASE WHEN %(station_id)s::int IS NULL OR c.shares_data THEN v.plate ELSE left(v.plate, 2) || '•••' END AS plate,
+    CASE WHEN %(station_id)s::int IS NULL OR c.shares_data THEN w.name ELSE left(w.name, 1) || '•••' END AS owner_name,
     o.component, o.failure_mode, o.severity, o.state, o.version, o.mode, o.station_id, s.code AS station_code,
     s.name_en AS station_name_en, s.name_zh AS station_name_zh, s.city, s.address, s.lat AS station_lat,
     s.lon AS station_lon, s.has_hv_certificate, coalesce(s.time_zone, v.time_zone) AS time_zone,
@@ -220,6 +226,9 @@ LEFT JOIN stations s ON s.station_id = o.station_id
 LEFT JOIN bays b ON b.bay_id = o.bay_id
 LEFT JOIN technicians t ON t.technician_id = o.technician_id
 LEFT JOIN predictions p ON p.prediction_id = o.prediction_id
+CROSS JOIN LATERAL (
+    SELECT o.shares_data AND (v.owner_since IS NULL OR o.opened_at >= v.owner_since) AS shares_data
+) c
 LEFT JOIN LATERAL (
     SELECT jsonb_agg(jsonb_build_object('sku', r.sku, 'name_en', c.name_en, 'name_zh', c.name_zh, 'qty', r.qty,
         'state', r.state) ORDER BY r.sku) AS list

@@ -144,7 +144,8 @@ def fetch_event_rows(
 ) -> list[Row]:
     """Return on-board alarms and life-cycle events that may be seen of a vehicle, newest first."""
     span = {"vehicle_id": vehicle["vehicle_id"], "since": vehicle["visible_since"], "until": until}
-    return _rows(connection, "fetch_event_rows", {**span, "limit": limit})
+    asked = {**span, "is_masked": vehicle["is_masked"], "limit": limit}
+    return _rows(connection, "fetch_event_rows", asked)
 
 
 def fetch_streams(connection: Connection, vehicle_id: int, *, limit: int) -> list[Row]:

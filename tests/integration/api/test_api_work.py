@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import get_args
 
 import pytest
@@ -185,3 +186,35 @@ def test_a_stations_look_at_personal_data_is_in_the_audit_trail_once_an_hour(des
         desk.get("station", f"/api/v1/vehicles/{MINE}")
 
     assert views() == [("station:station", MINE), ("station:station", "order 1")]
+
+
+def test_what_one_owner_agreed_to_shows_a_station_nothing_of_the_next_one(desk, pool):
+    desk.post("owner", "1/answer", answer="yes", version=1, shares_data=True)
+    with transaction(pool) as connection:
+        connection.execute(
+            "UPDATE vehicles SET plate = '沪A12345', owner_since = %s WHERE vehicle_id = 1",
+            (NOW + timedelta(days=1),),
+        )
+    order = desk.get("station", "/api/v1/orders/1").json()
+    car = desk.get("station", f"/api/v1/vehicles/{MINE}").json()
+    alerts = desk.get("station", "/api/v1/alerts").json()["items"]
+
+    assert (order["plate"], order["owner"][1:], order["shares_data"]) == ("沪A•••", "•••", False)
+    assert (car["plate"], car["position"]) == ("沪A•••", None)
+    assert "沪A12345" not in str(alerts)
+
+
+def test_a_station_sees_the_number_of_a_vehicles_sim_only_after_the_owner_agreed(desk, pool):
+    with transaction(pool) as connection:
+        connection.execute(
+            "INSERT INTO vehicle_events (vehicle_id, time, kind, source, data, is_hist, received) VALUES"
+            " (1, %(at)s, 'login', 'gbt32960', '{\"iccid\": \"89860000000000000001\"}', false, %(at)s)",
+            {"at": NOW},
+        )
+    before = desk.get("station", f"/api/v1/vehicles/{MINE}/events").json()["items"]
+    desk.post("owner", "1/answer", answer="yes", version=1, shares_data=True)
+    after = desk.get("station", f"/api/v1/vehicles/{MINE}/events").json()["items"]
+
+    assert "login" in str(before)
+    assert "8986" not in str(before)
+    assert "8986" in str(after)
