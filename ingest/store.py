@@ -126,7 +126,9 @@ def is_poison(error: BaseException) -> bool:
         cause,
         psycopg.DataError
         | psycopg.IntegrityError
+        | psycopg.errors.CardinalityViolation
         | psycopg.errors.ProgramLimitExceeded
+        | psycopg.errors.StatementTooComplex
         | psycopg.errors.ConfigurationLimitExceeded
         | psycopg.NotSupportedError,
     )

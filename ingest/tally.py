@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.records import BoolArray
+from ingest.plain_json import plain_text
 
 #: Vehicles choose the names of signals that nobody knows: they are counted together.
 _UNNAMED = frozenset({"unknown_alias", "unknown_id"})
@@ -54,9 +55,10 @@ class Tally:
     def add_masked(self, vehicle_id: int, masked: Mapping[str, int]) -> None:
         """Count what a decoder left out of a vehicle's message; keys ``what:reason``."""
         for key, count in masked.items():
-            signal, _, reason = key.partition(":")
+            # split at the last colon: vehicles choose names, and theirs may hold more of them
+            signal, reason = key.rsplit(":", 1) if ":" in key else (key, "masked")
             self.counts[_named(vehicle_id, signal, reason or "masked")] += count
 
 
 def _named(vehicle_id: int, signal: str, reason: str) -> Finding:
-    return Finding(vehicle_id, "" if reason in _UNNAMED else signal[:_LONGEST_NAME], 0, reason)
+    return Finding(vehicle_id, "" if reason in _UNNAMED else plain_text(signal)[:_LONGEST_NAME], 0, reason)

@@ -324,6 +324,14 @@ def test_a_poisoned_message_costs_only_itself(fleet: Pool, intake: Intake) -> No
     assert rows(fleet, "SELECT missing::text, received_count FROM message_streams") == [("{}", 4)]
 
 
+def test_names_that_nobody_knows_do_not_stop_the_others(fleet: Pool, intake: Intake) -> None:
+    strange = head(0) | {"t": [t(0)], "s": {"a:x": [1.0], "a\0:x": [1.0], "speed": [1.0]}}
+    feed(intake, delivery(strange), delivery(tele(1, [t(1)], speed=[1.0])))
+
+    assert rows(fleet, "SELECT count(*) FROM drive_readings") == [(2,)]
+    assert rows(fleet, "SELECT signal, reason, count FROM quality_counts") == [("", "unknown_alias", 2)]
+
+
 def test_text_that_postgresql_cannot_hold_is_stored_in_writing(fleet: Pool, intake: Intake) -> None:
     data = {"note": "nul \0 here", "n": float("nan"), "raw": b"\x01", "big": 1 << 20_000}
     codes = [{"ecu": "B\0MS", "code": "P\0"}]
