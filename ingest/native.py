@@ -19,7 +19,7 @@ import numpy.typing as npt
 from data.records import Origin, Vin
 from ingest.errors import PayloadError
 from ingest.messages import Birth, Envelope, Status, Tele
-from ingest.typed_arrays import read_tag
+from ingest.typed_arrays import UNSHARED, read_tag
 
 #: Milliseconds since 1970, years 1 to 9999: any clock, however wrong, and never an overflow.
 Millis = Annotated[int, msgspec.Meta(ge=-62_135_596_800_000, le=253_402_300_799_000)]
@@ -268,7 +268,8 @@ def _parse_tree(payload: bytes, tag_hook: Callable[..., Any] | None = None, *, i
         try:
             tree, end = _read_cbor(payload, tag_hook)
         except (cbor2.CBORDecodeError, RecursionError, ValueError, OverflowError, MemoryError) as error:
-            raise PayloadError("malformed", f"payload: must be CBOR: {str(error)[:200]}") from error
+            why = str(error.__cause__ or error)[:200]
+            raise PayloadError("malformed", f"payload: must be CBOR: {why}") from error
         if is_whole and end != len(payload):
             raise PayloadError(
                 "malformed", f"payload: {len(payload) - end} bytes follow the CBOR map: must be one map"
@@ -286,7 +287,7 @@ def _parse_tree(payload: bytes, tag_hook: Callable[..., Any] | None = None, *, i
 def _read_cbor(payload: bytes, tag_hook: Callable[..., Any] | None) -> tuple[Any, int]:
     """Return the first data item and where it ends; ``cbor2.loads`` would ignore what follows it."""
     stream = BytesIO(payload)
-    return cbor2.load(stream, tag_hook=tag_hook), stream.tell()
+    return cbor2.load(stream, tag_hook=tag_hook, semantic_decoders=UNSHARED), stream.tell()
 
 
 _Json = msgspec.json.Decoder()

@@ -1,4 +1,4 @@
-"""Typed arrays of CBOR (RFC 8746): numbers as a vehicle's memory holds them, without a head for each."""
+"""Tags of CBOR: typed arrays (RFC 8746), numbers as a vehicle's memory holds them; and what is refused."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ _TYPES = {
     80: ">f2", 81: ">f4", 82: ">f8", 84: "<f2", 85: "<f4", 86: "<f8",
 }  # fmt: skip
 _ROW_MAJOR, _COLUMN_MAJOR = 40, 1040  # RFC 8746 §3.1
+#: Tags that refer to values told before (http://cbor.schmorp.de/stringref and http://cbor.schmorp.de/value-sharing).
+_SHARING = (25, 256, 28, 29)
+
+
+def _refuse_sharing(*_: Any) -> Any:
+    raise ValueError("values told before must not be referred to (tags 25, 28, 29 and 256)")
+
+
+#: For ``semantic_decoders`` of ``cbor2.load``: with references, some kilobytes grow to gigabytes.
+UNSHARED = dict.fromkeys(_SHARING, _refuse_sharing)
 
 
 def read_tag(*given: Any) -> Any:

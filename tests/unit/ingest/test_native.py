@@ -48,6 +48,21 @@ def test_no_bytes_make_the_parser_fail_but_with_a_reason(payload: bytes) -> None
         assert caught.value.detail
 
 
+@pytest.mark.parametrize(
+    "shared",
+    [
+        [cbor2.CBORTag(28, [0.5] * 4), cbor2.CBORTag(29, 0), cbor2.CBORTag(29, 0)],
+        cbor2.CBORTag(256, [["a text of some length"], cbor2.CBORTag(25, 0)]),
+    ],
+)
+def test_references_that_would_multiply_a_small_message_are_refused(shared: Any) -> None:
+    for tree in (TELE | {"s": {"cell.voltage": shared}}, {"note": shared} | TELE):
+        with pytest.raises(PayloadError, match="must not be referred to") as caught:
+            decode_tele(parse_tele(cbor2.dumps(tree), VIN)[1], MODEL, load_catalogue())
+        assert caught.value.reason == "malformed"
+    assert parse_envelope(cbor2.dumps({"note": shared} | TELE)) is None
+
+
 @pytest.mark.parametrize("field", ["v", "boot", "seq", "sent", "hist", "t", "s"])
 def test_a_missing_field_is_named(field: str) -> None:
     broken = {k: v for k, v in TELE.items() if k != field}
