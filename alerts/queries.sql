@@ -33,7 +33,8 @@ UPDATE predictions SET routed_at = %(now)s WHERE prediction_id IN (SELECT predic
 -- Of the most urgent and longest waiting some, the most urgent first; others than another router gets.
 SELECT vehicle_id FROM (
     SELECT vehicle_id, min(severity) AS severity FROM predictions
-    WHERE routed_at IS NULL AND NOT vehicle_id = ANY(%(besides)s)
+    WHERE routed_at IS NULL AND NOT vehicle_id = ANY(
+        CASE WHEN severity <= 'S1' THEN %(just_failed)s::int[] ELSE %(resting)s::int[] END)
     GROUP BY vehicle_id ORDER BY min(severity), min(prediction_id) LIMIT 16 * %(limit)s) waiting
 ORDER BY severity, hashint4(vehicle_id # pg_backend_pid()) LIMIT %(limit)s;
 

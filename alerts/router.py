@@ -53,7 +53,9 @@ def route_waiting(
     with transaction(pool) as connection:
         store = AlertStore(connection)
         quiet = store.settle_quiet_predictions(lowest=terms.policy.lowest_raise_level, now=now, limit=20_000)
-        vehicles = store.fetch_vehicles_to_route(limit, setbacks.resting(now))
+        vehicles = store.fetch_vehicles_to_route(
+            limit, resting=setbacks.resting(now), just_failed=setbacks.just_failed(now)
+        )
     done = Routed(predictions=quiet)
     for vehicle_id in vehicles:
         try:

@@ -43,9 +43,16 @@ class AlertStore(OrderStore):
         """Mark what can change nothing as routed and return how many there were."""
         return self._run("settle_quiet_predictions", lowest=lowest, now=now, limit=limit)
 
-    def fetch_vehicles_to_route(self, limit: int, besides: Sequence[int] = ()) -> list[int]:
-        """Return vehicles with predictions that nobody has acted on, the longest waiting first."""
-        rows = self._rows("fetch_vehicles_to_route", limit=limit, besides=list(besides))
+    def fetch_vehicles_to_route(
+        self, limit: int, *, resting: Sequence[int] = (), just_failed: Sequence[int] = ()
+    ) -> list[int]:
+        """Return vehicles with predictions that nobody has acted on, the longest waiting first.
+
+        Those that rest are left out, with something of S0 or S1 only those that have just failed.
+        """
+        rows = self._rows(
+            "fetch_vehicles_to_route", limit=limit, resting=list(resting), just_failed=list(just_failed)
+        )
         return [row["vehicle_id"] for row in rows]
 
     def fetch_unrouted(self, vehicle_id: int, limit: int) -> tuple[list[int], list[Prediction]]:

@@ -72,3 +72,20 @@ def test_vehicles_that_fail_do_not_starve_the_others(pool: Pool) -> None:
     assert orders == [(vehicles[4],)]
     assert resting == []
     assert seed.rows(pool, "SELECT count(*) FROM repair_orders") == [(5,)]
+
+
+def test_what_calls_for_stopping_does_not_wait_until_a_vehicle_has_rested(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    seed.rows(pool, BREAK, vehicle)
+    seed.add_prediction(pool, vehicle, NOW)
+    setbacks = Setbacks()
+    for hours in range(4):
+        route_waiting(pool, TERMS, now=NOW + timedelta(hours=hours), setbacks=setbacks)
+    seed.rows(pool, MEND, vehicle)
+    later = NOW + timedelta(hours=3, seconds=6)
+    resting = route_waiting(pool, TERMS, now=later, setbacks=setbacks)
+    seed.add_prediction(pool, vehicle, NOW + timedelta(hours=3), component="tire FR", severity="S1")
+    urgent = route_waiting(pool, TERMS, now=later, setbacks=setbacks)
+
+    assert (resting.predictions, resting.lost) == (0, 0)
+    assert (urgent.lost, urgent.orders) == (0, 2)
