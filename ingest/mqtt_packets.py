@@ -175,8 +175,8 @@ def read_varint(buffer: bytes, at: int, end: int) -> tuple[int, int] | None:
 
 #: Properties of MQTT 5 §2.2.2.2 by the width of their value; all others are texts or pairs of texts.
 _WIDTHS = {0x11: 4, 0x13: 2, 0x21: 2, 0x22: 2, 0x24: 1, 0x25: 1, 0x27: 4, 0x28: 1, 0x29: 1, 0x2A: 1}
-SESSION_EXPIRY, SERVER_KEEP_ALIVE, SHARED_AVAILABLE, _RECEIVE_MAXIMUM = 0x11, 0x13, 0x2A, 0x21
-_LARGEST_WINDOW = 65_535
+SESSION_EXPIRY, SERVER_KEEP_ALIVE, SHARED_AVAILABLE, RECEIVE_MAXIMUM = 0x11, 0x13, 0x2A, 0x21
+LARGEST_WINDOW = 65_535
 
 
 def read_properties(body: bytes, at: int) -> tuple[dict[int, int], int]:
@@ -210,7 +210,7 @@ def encode_connect(
     password: str | None = None,
     is_clean: bool = False,
     session_expiry_s: int = 0,
-    receive_maximum: int = _LARGEST_WINDOW,
+    receive_maximum: int = LARGEST_WINDOW,
 ) -> bytes:
     """Return a CONNECT (MQTT 5 §3.1); expiry and maximum count on MQTT 5 only."""
     flags = (
@@ -222,8 +222,8 @@ def encode_connect(
     if is_v5:
         # Defaults go without saying: an old broker that is asked for its version misreads anything longer.
         properties = struct.pack(">BI", SESSION_EXPIRY, session_expiry_s) if session_expiry_s else b""
-        if receive_maximum != _LARGEST_WINDOW:
-            properties += struct.pack(">BH", _RECEIVE_MAXIMUM, receive_maximum)
+        if receive_maximum != LARGEST_WINDOW:
+            properties += struct.pack(">BH", RECEIVE_MAXIMUM, receive_maximum)
         body += _varint(len(properties)) + properties
     body += _text(client_id)
     if user is not None:

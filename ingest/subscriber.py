@@ -22,6 +22,7 @@ from ingest.messages import Delivery
 from ingest.mqtt_link import MqttLink
 from ingest.mqtt_packets import Control, MqttError
 from ingest.mqtt_version import VersionProbe
+from ingest.outbox import Outbox
 from ingest.window import Window
 
 #: The broker keeps our session, and what it queued, as long as vehicles keep their messages.
@@ -31,7 +32,7 @@ RETAINED_S = 20.0
 STATUS_FILTER = f"{PREFIX}/+/+/up/{Up.STATUS}"
 _KEEPALIVE_S = 30
 _TAKEN_OVER = 0x8E
-_SUBSCRIBE_ID, _UNSUBSCRIBE_ID, _FIRST_PUBLISH_ID, _LAST_ID = 1, 2, 10, 65_535
+_SUBSCRIBE_ID, _UNSUBSCRIBE_ID = 1, 2
 
 _log = structlog.get_logger("ingest")
 
@@ -79,7 +80,7 @@ class Subscriber:
         )
         self._lock = threading.Lock()
         self._link: MqttLink | None = None
-        self._next_id = _FIRST_PUBLISH_ID
+        self._outbox: Outbox | None = None
         self._keepalive_s = _KEEPALIVE_S
         self._stop = threading.Event()
         self._is_connected = threading.Event()
@@ -145,11 +146,8 @@ class Subscriber:
     def publish(self, topic: str, payload: bytes) -> bool:
         """Publish at QoS 1 without waiting; tell whether there was a connection to try it on."""
         with self._lock:
-            link = self._link
-            if link is None or not self._is_connected.is_set():
-                return False
-            self._next_id = _FIRST_PUBLISH_ID if self._next_id >= _LAST_ID else self._next_id + 1
-            return link.send(packets.encode_publish(topic, payload, self._next_id, is_v5=link.is_v5))
+            outbox = self._outbox
+        return outbox is not None and self._is_connected.is_set() and outbox.put(topic, payload)
 
     def _run(self) -> None:
         pauses, is_told = Pauses(), False
@@ -182,11 +180,11 @@ class Subscriber:
         link = self._dial(is_v5=self._probe.speaks_mqtt5())
         try:
             with self._lock:
-                self._link = link
+                self._link, self._outbox = link, Outbox(link.send, is_v5=link.is_v5)
             yield link
         finally:
             with self._lock:
-                self._link = None
+                self._link = self._outbox = None
             self._is_connected.clear()
             link.close()
 
@@ -259,6 +257,8 @@ class Subscriber:
             return self._on_connack(link, control)
         if control.kind == packets.SUBACK:
             return self._on_suback(link, control)
+        if control.kind == packets.PUBACK and self._outbox is not None:
+            self._outbox.acknowledge()
         if control.kind == packets.UNSUBACK and self._is_draining:
             self._accept()
         if control.kind == packets.CLOSED:
@@ -274,6 +274,8 @@ class Subscriber:
             return self._refuse(f"connection: {packets.REASONS.get(code, hex(code))}")
         limits = packets.read_properties(control.body, 2)[0] if link.is_v5 else {}
         self._keepalive_s = limits.get(packets.SERVER_KEEP_ALIVE, _KEEPALIVE_S) or _KEEPALIVE_S
+        if self._outbox is not None:
+            self._outbox.limit(limits.get(packets.RECEIVE_MAXIMUM, packets.LARGEST_WINDOW))
         if limits.get(packets.SESSION_EXPIRY, SESSION_EXPIRY_S) < SESSION_EXPIRY_S:
             _log.warning("broker keeps the session for less", seconds=limits[packets.SESSION_EXPIRY])
         if self._is_shared(link):

@@ -76,6 +76,55 @@ def test_a_broker_that_restarts_in_quick_succession_is_not_left_alone_for_long()
     assert served_s[3] - served_s[2] > 1.0, "two processes with one slot must not fight"
 
 
+def test_no_more_is_published_at_once_than_the_broker_takes() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        seen: list[int] = []
+        threading.Thread(target=take_two_at_a_time, args=(listening, seen), daemon=True).start()
+        subscriber = Subscriber(
+            f"mqtt://127.0.0.1:{listening.getsockname()[1]}",
+            client_id="anxin-ingest-outbox",
+            share="x",
+            window=10,
+            clock_us=lambda: 0,
+        )
+        subscriber.start()
+        try:
+            assert subscriber.wait_connected(5.0)
+            assert all(subscriber.publish("t", b"x") for _ in range(5))
+            deadline = time.monotonic() + 5.0
+            while len(seen) < 3 and time.monotonic() < deadline:
+                time.sleep(0.05)
+        finally:
+            subscriber.stop()
+
+    assert seen == [2, 2, 1], "MQTT 5 §3.3.4: receive maximum"
+
+
+def take_two_at_a_time(listening: socket.socket, seen: list[int]) -> None:
+    """Take a session whose receive maximum is 2; count what comes until nothing does, then acknowledge it."""
+    with suppress(OSError):
+        while True:
+            peer, _ = listening.accept()
+            with peer:
+                is_probe = b"-probe" in peer.recv(4096)
+                peer.sendall(b"\x20\x06\x00\x00\x03\x21\x00\x02")
+                peer.recv(4096)
+                if is_probe:
+                    continue
+                peer.sendall(b"\x90\x05\x00\x01\x00\x01\x01")
+                peer.settimeout(0.3)
+                while sum(seen) < 5:
+                    came = b""
+                    with suppress(TimeoutError):
+                        while more := peer.recv(4096):
+                            came += more
+                    mids = [came[at + 5 : at + 7] for at in range(0, len(came), 9)]
+                    if mids:
+                        seen.append(len(mids))
+                    peer.sendall(b"".join(b"\x40\x02" + mid for mid in mids))
+                time.sleep(0.2)
+
+
 def restart_again_and_again(listening: socket.socket, served_s: list[float]) -> None:
     """Accept each session of MQTT 5 and its subscription, then close without a word."""
     with suppress(OSError):
