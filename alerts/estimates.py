@@ -99,19 +99,24 @@ def _agree(bench: Workbench, decision: str, *, agreed_total: Decimal | None) -> 
 
 
 def provide_parts(bench: Workbench) -> None:
-    """Let reserved and picked parts be those of the agreed lines; wait for what is not in stock."""
+    """Let reserved and picked parts be those of the agreed lines; wait for what is not in stock.
+
+    What the order had of a part that does not suffice now stays its own meanwhile: it may be in the vehicle.
+    """
     work, order_id = bench.work, bench.order.order_id
     wanted = {code: int(qty) for kind, code, qty in work.fetch_lines(order_id) if kind == "part"}
     kept = work.fetch_reservations(order_id)
     for sku, (qty, _) in kept.items():
         if wanted.get(sku) != qty:
             work.release_part(order_id, sku)
-    missing = [
-        f"{qty} x {sku}"
-        for sku, qty in sorted(wanted.items())
-        if kept.get(sku, (0, ""))[0] != qty
-        and not work.reserve_part(order_id, bench.order.station_id, sku, qty)
-    ]
+    missing = []
+    for sku, qty in sorted(wanted.items()):
+        had = kept.get(sku, (0, ""))[0]
+        if had == qty or work.reserve_part(order_id, bench.order.station_id, sku, qty):
+            continue
+        missing.append(f"{qty} x {sku}")
+        if had:
+            work.reserve_part(order_id, bench.order.station_id, sku, had)
     if not missing:
         bench.move(OrderState.PARTS_RESERVED, "all parts are here")
     elif bench.order.state is OrderState.WAITING_PARTS:
@@ -156,6 +161,17 @@ def _ask_text(quote: Quote) -> WarningText:
         " Nothing is done before you agree. Please approve or decline it.",
         body_zh=f"维修站检查车辆后报价 {quote.currency} {total}（含税）。"
         "在您同意之前不会施工，请选择同意或不同意。",
+    )
+
+
+def cancelled_text() -> WarningText:
+    """Return the message that the appointment is gone and the fault is still there."""
+    return WarningText(
+        title_en="Your workshop appointment was cancelled",
+        title_zh="您的维修预约已取消",
+        body_en="The appointment has been cancelled; the fault has not been repaired."
+        " Please contact the workshop or your service hotline for another appointment.",
+        body_zh="本次维修预约已取消，故障尚未修复。请联系维修站或客服热线另约时间。",
     )
 
 

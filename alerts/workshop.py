@@ -11,7 +11,7 @@ from types import MappingProxyType
 from alerts.actions import Action, Details, Outcome, check_action, check_details, digest_of
 from alerts.desk import Desk, Terms, decide_again
 from alerts.errors import InvalidDetails, InvalidTransition, KeyReused, VersionConflict
-from alerts.estimates import approve, decline, propose, provide_parts, ready_text
+from alerts.estimates import approve, cancelled_text, decline, propose, provide_parts, ready_text
 from alerts.orders import OrderState
 from alerts.placing import place_order
 from alerts.workbench import Workbench
@@ -233,6 +233,8 @@ def _cancel(bench: Workbench) -> None:
         bench.work.decide_estimate(bench.order.order_id, "withdrawn", actor=bench.actor, now=bench.now)
     bench.free_everything()
     bench.move(_S.CANCELLED, "cancelled")
+    if bench.order.station_id is not None:
+        bench.tell_owner(cancelled_text())
     bench.work.insert_label(bench.order.order_id, now=bench.now)
 
 

@@ -118,6 +118,31 @@ def test_a_part_that_is_missing_is_waited_for(pool: Pool, steps: Steps) -> None:
     assert stock(pool, "TIRE-225-50R17") == (1, 1)
 
 
+@pytest.mark.parametrize(
+    "before", [(), (_A.PICK, _A.ASSIGN, _A.START)], ids=["on the shelf", "in the vehicle"]
+)
+def test_who_waits_for_a_second_part_keeps_the_first(
+    pool: Pool, steps: Steps, before: tuple[Action, ...]
+) -> None:
+    seed.rows(pool, "UPDATE part_stock SET on_hand = 1 WHERE sku = 'TIRE-REPAIR-KIT' RETURNING 1")
+    steps.do_all(*(TO_ESTIMATE if before else TO_ESTIMATE[:-1]), *before)
+    steps.do(_A.ESTIMATE, lines=(LEAK[0], line("part", "TIRE-REPAIR-KIT", "2")))
+
+    assert steps.do(_A.APPROVE).state is _S.WAITING_PARTS
+    assert stock(pool) == (1, 1)
+    seed.rows(pool, "UPDATE part_stock SET on_hand = 2 WHERE sku = 'TIRE-REPAIR-KIT' RETURNING 1")
+    assert steps.do(_A.RESERVE).state is _S.PARTS_RESERVED
+    assert stock(pool) == (2, 2)
+
+
+def test_an_owner_is_told_that_their_appointment_was_cancelled(pool: Pool, steps: Steps) -> None:
+    steps.do(_A.CANCEL)
+
+    assert seed.rows(pool, "SELECT title_en, order_id FROM warnings ORDER BY created_at DESC LIMIT 1") == [
+        ("Your workshop appointment was cancelled", steps.order_id)
+    ]
+
+
 def test_no_fault_found_is_a_label_costs_nothing_and_can_be_closed(pool: Pool, steps: Steps) -> None:
     steps.do_all(_A.CHECK_IN, _A.DIAGNOSE)
     done = steps.do(
