@@ -142,9 +142,13 @@ def _add_codes(
         return
     index = np.array([i for i, _ in codes], np.int64)
     time_us = np.array([code.time_us for _, code in codes], np.int64)
+    known: dict[int, set[TroubleCode]] = {}
     for row in np.flatnonzero(believable(index, time_us, heads, future_s, result)).tolist():
         i, code = codes[row]
-        if code not in messages[i].codes:
+        if i not in known:
+            known[i] = set(messages[i].codes)
+        if code not in known[i]:
+            known[i].add(code)
             messages[i].codes.append(code)
 
 
