@@ -44,9 +44,9 @@ class OrderStore:
 
     # ------------------------------------------------------------ orders
 
-    def fetch_open_order(self, vehicle_id: int, cause: str) -> Order | None:
-        """Return the open order of a cause, locked."""
-        row = self._row("fetch_open_order", vehicle_id=vehicle_id, cause=cause)
+    def fetch_open_order(self, vehicle_id: int, cause: str, component: str) -> Order | None:
+        """Return the open order of a cause, else the one of a component, locked."""
+        row = self._row("fetch_open_order", vehicle_id=vehicle_id, cause=cause, component=component)
         return order_from(row) if row else None
 
     def fetch_open_orders(self, vehicle_id: int) -> list[Order]:

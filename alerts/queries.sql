@@ -120,12 +120,13 @@ INSERT INTO alert_events (alert_id, at, actor, from_state, to_state, reason)
 SELECT alert_id, %(now)s, %(actor)s, 'open', 'acknowledged', %(reason)s FROM told;
 
 -- fetch_open_order --
+-- Of the cause, else of the component: that has at most one open order, too, whatever its cause.
 SELECT order_id, vehicle_id, tenant_id, component, cause, failure_mode, severity, state, version, deadline,
        station_id, lower(slot) AS slot_start, total, waiting_reason
 FROM repair_orders
-WHERE vehicle_id = %(vehicle_id)s AND cause = %(cause)s
+WHERE vehicle_id = %(vehicle_id)s AND (cause = %(cause)s OR component = %(component)s)
   AND state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
-FOR UPDATE;
+ORDER BY (cause = %(cause)s) DESC NULLS LAST LIMIT 1 FOR UPDATE;
 
 -- fetch_open_orders_of_vehicle --
 SELECT order_id, vehicle_id, tenant_id, component, cause, failure_mode, severity, state, version, deadline,

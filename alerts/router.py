@@ -138,7 +138,7 @@ def _attach(
     """Let a raised or escalated alert join the order of its cause, or open one; tell if it opened one."""
     store, policy = desk.store, terms.policy
     cause = policy.cause_of(alert.component, alert.failure_mode)
-    order = store.fetch_open_order(vehicle.vehicle_id, cause)
+    order = store.fetch_open_order(vehicle.vehicle_id, cause, alert.component)
     if order is not None:
         _join(desk, order, alert, prediction=prediction, vehicle=vehicle, terms=terms, now=now)
         return False

@@ -99,15 +99,19 @@ class FakeStore:
     def fetch_open_orders(self, vehicle_id: int) -> list[Order]:
         return [o for o in self.orders.values() if o.state not in ENDED]
 
-    def fetch_open_order(self, vehicle_id: int, cause: str) -> Order | None:
-        return next((o for o in self.fetch_open_orders(vehicle_id) if o.cause == cause), None)
+    def fetch_open_order(self, vehicle_id: int, cause: str, component: str) -> Order | None:
+        found = [
+            o for o in self.fetch_open_orders(vehicle_id) if cause == o.cause or component == o.component
+        ]
+        return min(found, key=lambda o: o.cause != cause, default=None)
 
     def fetch_order(self, order_id: int) -> Order:
         return self.orders[order_id]
 
     def insert_order(self, order: NewOrder, now: datetime) -> int:
         assert order.idempotency_key not in self.keys, "idempotency_key"
-        assert self.fetch_open_order(0, order.cause) is None, "repair_orders_one_cause"
+        found = self.fetch_open_order(0, order.cause, order.component)
+        assert found is None, "repair_orders_one_cause, repair_orders_one_open"
         self.keys.add(order.idempotency_key)
         order_id = next(self.ids)
         self.orders[order_id] = Order(

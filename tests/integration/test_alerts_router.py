@@ -346,3 +346,20 @@ def test_the_newest_alert_of_a_component_is_found_without_reading_all_alerts(poo
         ).fetchall()
 
     assert any("alerts_of_component" in line for (line,) in plan)
+
+
+@pytest.mark.parametrize(
+    "modes", [("insulation_loss", "motor_thermal"), ("motor_thermal", "insulation_loss")]
+)
+def test_a_component_with_an_order_for_another_cause_still_gets_its_warning(
+    pool: Pool, modes: tuple[str, str]
+) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    for hour, (mode, severity) in enumerate(zip(modes, ("S2", "S1"), strict=True)):
+        now = NOW + timedelta(hours=hour)
+        seed.add_prediction(pool, vehicle, now, component="motor 1", failure_mode=mode, severity=severity)
+        assert route_waiting(pool, TERMS, now=now).lost == 0
+
+    assert seed.rows(pool, "SELECT component, severity FROM repair_orders") == [("motor 1", "S1")]
+    assert seed.rows(pool, "SELECT count(*) FROM alerts WHERE order_id IS NOT NULL") == [(2,)]
+    assert seed.rows(pool, "SELECT count(*) FROM warnings WHERE severity = 'S1'") == [(1,)]
