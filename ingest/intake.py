@@ -18,7 +18,7 @@ from ingest.decode import CanParser, Decoder, JoinCan, reject_delivery
 from ingest.errors import PayloadError
 from ingest.messages import Adapter, Delivery, Message, Reject, Vehicle
 from ingest.quality_watch import QualityWatch
-from ingest.store import Batch, BatchResult, fetch_registry, is_poison, store_batch
+from ingest.store import Batch, BatchResult, fetch_registry, is_orphaned, is_poison, store_batch
 from ingest.store_quality import store_findings
 from ingest.store_rows import pack_rows
 
@@ -180,6 +180,7 @@ class Intake:
             reason = error
         except Exception as error:
             reason = DatabaseError(f"{type(error).__name__}: {error}")
+            reason.__cause__ = error
         if len(items) > 1:
             middle = len(items) // 2
             return self.store(items[:middle]) + self.store(items[middle:])
@@ -204,9 +205,11 @@ class Intake:
 
     def _store_reject(self, delivery: Delivery, error: Exception) -> BatchResult:
         """Put the message aside, but account for it; its vehicle may also have gone meanwhile."""
-        self.refresh()
         with self._decoding:
             again = self.read(delivery)
+            if again.message is not None and is_orphaned(error):
+                self.refresh()  # only then: of a large fleet it takes a second
+                again = self.read(delivery)
         head = None if again.message is None else again.message.envelope
         messages = []
         if again.message is not None and head is not None:

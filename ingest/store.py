@@ -134,6 +134,11 @@ def is_poison(error: BaseException) -> bool:
     )
 
 
+def is_orphaned(error: BaseException) -> bool:
+    """Tell whether the database refused something because what it belongs to, a vehicle, has gone."""
+    return isinstance(error.__cause__, psycopg.errors.ForeignKeyViolation)
+
+
 def _write_streams(connection: Connection, streams: Sequence[StreamPart], result: BatchResult) -> None:
     if not streams:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import struct
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from data.db import Pool
 from data.settings import Settings
+from ingest import intake as intake_module
 from ingest.can.payload import CLASSIC_RECORD
 from ingest.copy import CopyColumn, build_copy
 from ingest.gaps import START, Gap, Plan, parse_multirange
@@ -27,6 +29,7 @@ from ingest.messages import Delivery
 from ingest.rejects import count_rejects, list_rejects, retry_rejects
 from ingest.repair import Repairer
 from ingest.service import build_intake
+from ingest.store import fetch_registry
 from ingest.store_repair import repair_round
 
 VIN = "LANX0000000000001"
@@ -322,6 +325,26 @@ def test_a_poisoned_message_costs_only_itself(fleet: Pool, intake: Intake) -> No
     assert rows(fleet, "SELECT count(*) FROM drive_readings") == [(3,)]
     assert rows(fleet, "SELECT reason, is_retryable FROM rejects") == [("refused", False)]
     assert rows(fleet, "SELECT missing::text, received_count FROM message_streams") == [("{}", 4)]
+
+
+def test_poisoned_messages_do_not_each_cost_a_look_at_the_whole_registry(
+    fleet: Pool, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fleet.connection() as connection:
+        connection.execute("ALTER TABLE vehicle_events ADD CHECK (kind <> 'impact')")
+    items = [intake.read(delivery(head(n) | {"t": t(n), "kind": "impact"}, "event")) for n in range(8)]
+    looks = Counter[str]()
+
+    def look(asked: Pool) -> Any:
+        looks["registry"] += 1
+        return fetch_registry(asked)
+
+    monkeypatch.setattr(intake_module, "fetch_registry", look)
+    intake.store(items)
+
+    assert rows(fleet, "SELECT count(*) FROM rejects") == [(8,)]
+    assert rows(fleet, "SELECT received_count FROM message_streams") == [(8,)]
+    assert looks.total() <= 1
 
 
 def test_names_that_nobody_knows_do_not_stop_the_others(fleet: Pool, intake: Intake) -> None:
