@@ -72,6 +72,7 @@ def fetch_registry(pool: Pool) -> dict[tuple[str, Vin], Vehicle]:
                 row["vehicle_id"], models[row["model_id"]], row["is_retired"]
             )
             for row in cursor.execute(_Q["fetch_vehicles"])
+            if row["model_id"] in models  # else both have come since the models were read
         }
 
 

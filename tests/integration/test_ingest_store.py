@@ -18,9 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.db import Pool
+from data.db import Pool, load_queries
 from data.settings import Settings
 from ingest import intake as intake_module
+from ingest import store as store_module
 from ingest.can.payload import CLASSIC_RECORD
 from ingest.copy import CopyColumn, build_copy
 from ingest.gaps import START, Gap, Plan, parse_multirange
@@ -345,6 +346,18 @@ def test_poisoned_messages_do_not_each_cost_a_look_at_the_whole_registry(
     assert rows(fleet, "SELECT count(*) FROM rejects") == [(8,)]
     assert rows(fleet, "SELECT received_count FROM message_streams") == [(8,)]
     assert looks.total() <= 1
+
+
+def test_a_model_that_comes_while_the_registry_is_read_waits_for_the_next_look(
+    fleet: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = dict(load_queries("ingest"))
+    early = queries | {"fetch_models": queries["fetch_models"] + " WHERE model_id <> 'small'"}
+    monkeypatch.setattr(store_module, "_Q", early)
+    assert fetch_registry(fleet) == {}
+
+    monkeypatch.setattr(store_module, "_Q", queries)
+    assert len(fetch_registry(fleet)) == 2
 
 
 def test_names_that_nobody_knows_do_not_stop_the_others(fleet: Pool, intake: Intake) -> None:
