@@ -10,7 +10,7 @@ from api import schemas, store, store_rolled
 from api.errors import BadRequest
 from api.store import Row, Span
 from api.store_rolled import RolledSpan
-from api.views import POSITION, age_s
+from api.views import POSITION, age_s, tells_place
 from data.catalogue import TABLES, Signal, load_catalogue
 from data.db import Connection
 from data.records import Family
@@ -154,11 +154,13 @@ def fetch_readings(
             chosen,
         )
     else:
-        columns = signal_columns(
+        rows = (
             store_rolled.fetch_signal(connection, rolled, signals)
             if rolled
             else store.fetch_signal_buckets(connection, span, signals)
         )
+        is_masked = vehicle["is_masked"]
+        columns = signal_columns([r for r in rows if not (is_masked and tells_place(r["signal"]))])
     if bucket_s is None:
         columns = {**columns, "low": {}, "high": {}}
     return schemas.Readings(**about, **columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,12 +14,19 @@ from data.catalogue import Catalogue, load_catalogue
 LIVE_WITHIN = timedelta(minutes=15)
 #: Where a vehicle is, is about a person: a station sees it for an order whose owner agreed to that.
 POSITION = frozenset({"latitude", "longitude", "altitude", "heading"})
+#: Names of bus signals that tell it, too, where a model maps none of them to a position.
+_PLACE = re.compile(r"gps|gnss|latitude|longitude|(?:^|[._])(?:lat|lon|long|lng)(?:[._]|$)", re.IGNORECASE)
 SILENT_AFTER = timedelta(days=1)
 
 
 def age_s(then: datetime | None, now: datetime) -> float | None:
     """Return how old a sample is, seconds, to a tenth."""
     return None if then is None else round((now - then).total_seconds(), 1)
+
+
+def tells_place(signal: str) -> bool:
+    """Tell whether a DBC signal says by its name where the vehicle is."""
+    return _PLACE.search(signal) is not None
 
 
 def build_hours(row: Mapping[str, Any]) -> schemas.Hours | None:

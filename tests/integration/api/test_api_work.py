@@ -218,3 +218,19 @@ def test_a_station_sees_the_number_of_a_vehicles_sim_only_after_the_owner_agreed
     assert "login" in str(before)
     assert "8986" not in str(before)
     assert "8986" in str(after)
+
+
+def test_a_station_reads_no_place_from_signals_of_the_bus_before_the_owner_agreed(desk, pool):
+    names = ("ID04FGPS.Latitude04F", "Nav.pos_lon", "Bms.InsulationRes")
+    with transaction(pool) as connection:
+        for name in names:
+            connection.execute(
+                "INSERT INTO signal_readings (vehicle_id, time, signal, value) VALUES (1, %s, %s, 31.2)",
+                (NOW, name),
+            )
+    path = f"/api/v1/vehicles/{MINE}/readings?family=signal&from=2026-01-20T00:00:00Z&to=2026-01-21T00:00:00Z"
+    before = desk.get("station", path).json()["series"]
+    desk.post("owner", "1/answer", answer="yes", version=1, shares_data=True)
+
+    assert set(before) & set(names) == {"Bms.InsulationRes"}
+    assert set(names) <= set(desk.get("station", path).json()["series"])
