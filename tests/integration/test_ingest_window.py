@@ -40,7 +40,8 @@ def test_an_unread_socket_bounds_what_waits_and_nothing_is_lost(broker: Any) -> 
 
         found: list[Delivery] = []
         deadline = time.monotonic() + 20.0
-        while len(found) < COUNT and time.monotonic() < deadline:
+        # a broker that serves other suites, too, tells the retained status of their vehicles first
+        while sum(d.topic == TOPIC for d in found) < COUNT and time.monotonic() < deadline:
             taken = subscriber.receive(0.5, limit=7)
             assert len(taken) <= 7
             assert subscriber.waiting_bytes <= LIMIT + SLACK
@@ -49,7 +50,7 @@ def test_an_unread_socket_bounds_what_waits_and_nothing_is_lost(broker: Any) -> 
     finally:
         subscriber.stop()
 
-    assert [d.payload[:4] for d in found] == [n.to_bytes(4, "big") for n in range(COUNT)]
+    assert [d.payload[:4] for d in found if d.topic == TOPIC] == [n.to_bytes(4, "big") for n in range(COUNT)]
     assert (subscriber.waiting_messages, subscriber.waiting_bytes) == (0, 0)
 
 
