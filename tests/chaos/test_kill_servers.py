@@ -83,7 +83,7 @@ def test_no_service_outlives_a_killed_supervisor(running: Running) -> None:
     state = running.state
     pids = [*state["services"].values(), *state["servers"].values()]
     children = [psutil.Process(pid) for pid in pids]
-    assert len(children) == 8
+    assert len(children) == 9  # seven services, PostgreSQL, the broker
 
     os.kill(running.process.pid, signal.SIGKILL)
 
