@@ -48,11 +48,30 @@ class CopyColumn:
     widths: IntArray | None = None  #: shape (n,), elements of each row of an array column; None: all k
 
 
-def build_copy(columns: Sequence[CopyColumn]) -> bytes:
-    """Return the whole COPY stream of some columns of equal length."""
+@dataclass(frozen=True, slots=True)
+class CopyRows:
+    """Rows as a binary COPY takes them, end to end."""
+
+    body: bytes
+    at: IntArray  #: shape (n + 1,), where each row begins in ``body``, and the end
+
+    def stream(self, rows: IntArray | None = None) -> bytes:
+        """Return the COPY stream of all rows, or of those at ``rows``, ascending, shape (m,)."""
+        if rows is None or len(rows) == len(self.at) - 1:
+            return b"".join((_SIGNATURE, self.body, _TRAILER))
+        breaks = np.flatnonzero(np.diff(rows) != 1)
+        firsts = rows[np.append(0, breaks + 1)] if len(rows) else rows
+        lasts = rows[np.append(breaks, len(rows) - 1)] if len(rows) else rows
+        pieces = zip(self.at[firsts].tolist(), self.at[lasts + 1].tolist(), strict=True)
+        view = memoryview(self.body)
+        return b"".join((_SIGNATURE, *(view[begin:end] for begin, end in pieces), _TRAILER))
+
+
+def build_copy(columns: Sequence[CopyColumn]) -> CopyRows:
+    """Return the rows of some columns of equal length."""
     n = len(columns[0].values)
     if n == 0:
-        return _SIGNATURE + _TRAILER
+        return CopyRows(b"", np.zeros(1, np.int64))
     layout: list[tuple[str, Any]] = [("count", ">i2")]
     for i, column in enumerate(columns):
         layout.append((f"size{i}", ">i4"))
@@ -73,8 +92,10 @@ def build_copy(columns: Sequence[CopyColumn]) -> bytes:
         else:
             size = _fill_scalar(column, table[f"value{i}"], gaps)
         table[f"size{i}"] = size
-    body = table.tobytes() if gaps.kept is None else table.view(np.uint8).reshape(n, -1)[gaps.kept].tobytes()
-    return b"".join((_SIGNATURE, body, _TRAILER))
+    if gaps.kept is None:
+        return CopyRows(table.tobytes(), np.arange(n + 1) * table.dtype.itemsize)
+    body = table.view(np.uint8).reshape(n, -1)[gaps.kept].tobytes()
+    return CopyRows(body, np.append(0, np.cumsum(np.count_nonzero(gaps.kept, axis=1))))
 
 
 class _Gaps:

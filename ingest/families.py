@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from data.records import FamilyRows, IntArray, Origin
+from ingest.copy import CopyRows
 
 ORIGINS = tuple(Origin)
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A family's rows as the database takes them when all of them are new."""
+    """A family's rows as the database takes them."""
 
-    content: bytes  #: the COPY stream
+    rows: CopyRows
     newest: Mapping[str, Any]  #: values of ``merge_latest``
 
 

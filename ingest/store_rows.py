@@ -33,9 +33,9 @@ class RowCounts:
 
 
 def pack_rows(batch: FamilyBatch) -> FamilyBatch:
-    """Return a batch with its rows as the database takes them when all are new; pure, ahead of writing."""
-    content = build_copy(table_columns(batch, None, load_catalogue()))
-    return replace(batch, packed=Packed(content, newest_readings(batch, load_catalogue())))
+    """Return a batch with its rows as the database takes them; pure, ahead of writing."""
+    rows = build_copy(table_columns(batch, None, load_catalogue()))
+    return replace(batch, packed=Packed(rows, newest_readings(batch, load_catalogue())))
 
 
 def write_rows(connection: Connection, batch: FamilyBatch) -> RowCounts:
@@ -68,13 +68,9 @@ def _copy_new(
     connection: Connection, statements: TableStatements, batch: FamilyBatch, rows: IntArray
 ) -> bool:
     """Copy rows that should be new; tell whether they were."""
-    if batch.packed is not None and len(rows) == len(batch.rows):
-        content = batch.packed.content
-    else:
-        content = build_copy(table_columns(batch, rows, load_catalogue()))
     try:
         with connection.transaction():
-            _copy(connection, statements.copy_table, content)
+            _copy(connection, statements.copy_table, _stream(batch, rows))
     except psycopg.errors.UniqueViolation:
         return False
     return True
@@ -89,7 +85,7 @@ def _merge_late(
 ) -> None:
     connection.execute(statements.create_stage)
     connection.execute(statements.empty_stage)
-    _copy(connection, statements.copy_stage, build_copy(table_columns(batch, rows, load_catalogue())))
+    _copy(connection, statements.copy_stage, _stream(batch, rows))
     times = batch.rows.time_us[rows]
     bounds = {
         "vehicle_ids": np.unique(batch.rows.vehicle_id[rows]).tolist(),
@@ -102,6 +98,12 @@ def _merge_late(
     result.conflict_count += int(found[0]) if found else 0
     result.row_count += max(0, connection.execute(statements.merge_stage).rowcount)
     result.late_row_count += len(rows)
+
+
+def _stream(batch: FamilyBatch, rows: IntArray) -> bytes:
+    if batch.packed is not None:
+        return batch.packed.rows.stream(rows)
+    return build_copy(table_columns(batch, rows, load_catalogue())).stream()
 
 
 def _copy(connection: Connection, statement: psycopg.sql.Composed, content: bytes) -> None:

@@ -134,7 +134,7 @@ def prefill(url: str, rows: int, vehicles: int, before_ms: int) -> int:
             ),
         ]
         with connect(url) as connection, connection.cursor().copy(statement) as copy:
-            copy.write(build_copy(filled))
+            copy.write(build_copy(filled).stream())
         done += n
     with connect(url, is_autocommit=True) as connection:
         connection.execute(_Q["settle"])

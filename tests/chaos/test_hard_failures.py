@@ -198,7 +198,7 @@ def test_a_database_that_stands_still_costs_no_memory_without_bound(home: Path) 
             published_mb=HEAVY_MESSAGES * HEAVY_BYTES // MB,
             window_mb=WINDOW_MB,
         )
-        assert ingest.peak_rss_bytes / MB < before_mb + 6 * WINDOW_MB
+        assert ingest.peak_rss_bytes / MB < before_mb + 8 * WINDOW_MB  # as the setting says
         assert fleet.link.counters.resent == 0
 
 

@@ -106,7 +106,7 @@ class Reader:
         for family in assembled.families.values():
             rows = np.arange(len(family.rows))
             assert touched_vehicles(family)
-            assert build_copy(table_columns(family, rows, self._catalogue))
+            assert build_copy(table_columns(family, rows, self._catalogue)).stream()
             assert newest_readings(family, self._catalogue)["readings"]
             self.account.rows += len(rows)
         return assembled

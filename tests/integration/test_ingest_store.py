@@ -723,6 +723,7 @@ def test_binary_copy_reads_back_what_was_written(pool: Pool, table: list[tuple[A
     arrays = np.full((n, widest), np.nan)
     for i, row in enumerate(table):
         arrays[i, : len(row[3])] = row[3]
+    chosen = np.flatnonzero([r[5] or i % 3 == 0 for i, r in enumerate(table)])
     content = build_copy(
         [
             CopyColumn("int", np.arange(n)),
@@ -734,7 +735,7 @@ def test_binary_copy_reads_back_what_was_written(pool: Pool, table: list[tuple[A
             CopyColumn("boolean", np.array([r[5] for r in table])),
             CopyColumn("timestamptz", np.array([r[6] for r in table])),
         ]
-    )
+    ).stream(chosen)
     with pool.connection() as connection:
         connection.execute(
             "CREATE TEMP TABLE back (i int, a int, r real, d double precision, s smallint[], x text,"
@@ -751,7 +752,7 @@ def test_binary_copy_reads_back_what_was_written(pool: Pool, table: list[tuple[A
         return [known(v) for v in values] if any(known(v) is not None for v in values) else None
 
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    for want, have in zip(table, back, strict=True):
+    for want, have in zip([table[i] for i in chosen], back, strict=True):
         number, real, double, array, text, flag, time_us = want
         assert (number, known(double), element_wise(array), text, flag) == (have[0], *have[2:6])
         assert known(real) == (None if have[1] is None else float(np.float32(have[1])))
