@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from data.records import FloatArray, VehicleSpec
 from models.features.cells import REST, CellSessions, charge_deficit
+from models.features.sets import DayFeatures, Feature, width
 from models.features.tires import TireDays
 from models.features.trend import weighted_median
 from models.predictors.base import DayPanel
@@ -15,6 +16,57 @@ from models.predictors.base import DayPanel
 #: Fewest trusted samples a day that count fully.
 _FULL_COUNT = 8.0
 _LEAST_COUNT = 2
+
+
+def feature_panel(
+    spec: VehicleSpec,
+    vehicle_ids: Sequence[int],
+    found: Sequence[DayFeatures],
+    *,
+    features: Sequence[Feature],
+    main: str,
+    first_day: int,
+    last_day: int,
+) -> DayPanel:
+    """Return the panel of any feature set: every feature by name, ``main`` as its value.
+
+    A feature named ``weight`` is the trust in the value, 0-1; without one every value counts fully.
+
+    Args:
+        spec: The vehicle model that all of them share.
+        vehicle_ids: One a vehicle.
+        found: Features of each vehicle.
+        features: Of the set.
+        main: Name of the feature whose components are those of the predictor.
+        first_day: First day of the grid, days since 1970-01-01.
+        last_day: Last day of the grid, included.
+    """
+    grid = (len(vehicle_ids), last_day - first_day + 1)
+    first_us, last_us = np.zeros(grid, dtype=np.int64), np.zeros(grid, dtype=np.int64)
+    extra = {f.name: np.full((*grid, width(f, spec)), np.nan) for f in features}
+    for row, one in enumerate(found):
+        inside = (one.day >= first_day) & (one.day <= last_day)
+        at = one.day[inside] - first_day
+        first_us[row, at] = one.first_us[inside]
+        last_us[row, at] = one.last_us[inside]
+        for name, values in extra.items():
+            values[row, at] = one.value[name][inside].reshape(len(at), values.shape[2])
+    return DayPanel(
+        spec=spec,
+        vehicle_id=np.asarray(vehicle_ids, dtype=np.int64),
+        day=np.arange(first_day, last_day + 1, dtype=np.int64),
+        value=extra[main],
+        weight=_weight(extra, main),
+        first_us=first_us,
+        last_us=last_us,
+        extra=extra,
+    )
+
+
+def _weight(extra: Mapping[str, FloatArray], main: str) -> FloatArray:
+    is_known = np.isfinite(extra[main])
+    trust = np.nan_to_num(extra["weight"]) if "weight" in extra else np.ones((1, 1, 1))
+    return np.asarray(np.where(is_known, trust, 0.0))
 
 
 def tire_panel(

@@ -74,6 +74,16 @@ class Predictor(Protocol):
         ...
 
     @property
+    def feature_set(self) -> str:
+        """Name of the feature set whose panel it takes."""
+        ...
+
+    @property
+    def main(self) -> str:
+        """Feature that is the panel's value; its components are the predictor's."""
+        ...
+
+    @property
     def horizon_h(self) -> float:
         """The period that its probability refers to, hours."""
         ...

@@ -63,6 +63,8 @@ class CellInternalShortPredictor:
     fast_ohm: float = 100.0
     failure_mode: FailureMode = FailureMode.CELL_INTERNAL_SHORT
     model_version: str = "cell-internal-short-1"
+    feature_set: str = "cell_days"
+    main: str = "deficit_percent"
     horizon_h: float = 720.0
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:

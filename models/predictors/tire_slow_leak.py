@@ -50,6 +50,8 @@ class TireSlowLeakPredictor:
     alarm_share: float = 0.75
     failure_mode: FailureMode = FailureMode.TIRE_SLOW_LEAK
     model_version: str = "tire-slow-leak-1"
+    feature_set: str = "tire_days"
+    main: str = "contrast_kpa"
     horizon_h: float = 720.0
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
