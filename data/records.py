@@ -137,6 +137,26 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """One row of a simulated fleet's truth table: a fault or a harmless look-alike (decoy).
+
+    Never published and never seen by a feature or a predictor: it is what their findings are judged by.
+    """
+
+    vehicle: int  #: index in the fleet, from 0
+    vin: Vin
+    component: str  #: named as in predictions: ``tire front-left``, ``cell 82``, ``battery``
+    kind: str  #: a :class:`FailureMode` of a fault; the kind of a decoy
+    is_fault: bool
+    onset: datetime  #: timezone-aware; the component departs from health, the decoy happens
+    threshold_at: datetime | None  #: left alone it crosses the limit of its mode then; None: never
+    failure_at: datetime | None  #: left alone it stops doing its work then; None: not from this course
+    severity: Severity | None  #: urgency at the end of the simulated span; None for a decoy
+    magnitude: float  #: size of the fault in ``unit``, at its onset or as a rate
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyRows:
     """Decoded readings of one family, rows in no particular order, no Python object per row.
 

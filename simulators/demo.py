@@ -15,9 +15,8 @@ from typing import Any, Protocol
 from data.db import Connection, Pool, transaction
 from data.errors import DatabaseAway
 from data.keys import load_push_keys
-from data.records import FailureMode
+from data.records import FailureMode, Truth
 from data.settings import Settings
-from simulators.faults import Truth
 from simulators.fleet import Fleet
 from simulators.push_endpoint import PushEndpoint, Subscription
 from simulators.service import FleetRun
@@ -245,8 +244,10 @@ def write_truth(truth: Sequence[Truth], path: Path) -> None:
             "is_fault": t.is_fault,
             "onset": t.onset.isoformat(),
             "threshold_at": t.threshold_at.isoformat() if t.threshold_at else None,
+            "failure_at": t.failure_at.isoformat() if t.failure_at else None,
             "severity": t.severity,
             "magnitude": t.magnitude,
+            "unit": t.unit,
         }
         for t in truth
     ]

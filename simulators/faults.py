@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from data.records import WHEELS, FailureMode, Severity, Vin
+from data.records import WHEELS, FailureMode, Severity, Truth, Vin
 from simulators.chance import Floats
 from simulators.climate import DAY_S, Climate
 from simulators.vehicle_models import VehicleModel
@@ -32,20 +32,6 @@ class Plan:
     short_decades_per_s: Floats  #: (F,) fall of log10 of the resistance
     decoy: tuple[str, ...]  #: (F,) one of DECOYS or empty
     decoy_at_s: Floats  #: (F,)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Truth:
-    """One row of the truth table: a fault or a decoy of one vehicle."""
-
-    vin: Vin
-    component: str
-    kind: str  #: a failure mode, or the kind of decoy
-    is_fault: bool
-    onset: datetime
-    threshold_at: datetime | None  #: a fault left alone crosses its threshold then
-    severity: Severity | None  #: at the end of the back-fill
-    magnitude: float  #: kPa/day at placard, ohm at the beginning, K, or 0
 
 
 def build_plan(
@@ -162,14 +148,17 @@ def truth_rows(plan: Plan, vins: Sequence[Vin], placard_kpa: Floats, *, end_s: f
         crossing = leak_crossing_s(plan, row, float(placard_kpa[row, wheel]))
         rows.append(
             Truth(
+                vehicle=row,
                 vin=vins[row],
                 component=f"tire {WHEELS[wheel]}",
                 kind=FailureMode.TIRE_SLOW_LEAK,
                 is_fault=True,
                 onset=_moment(float(plan.leak_at_s[row])),
                 threshold_at=_moment(crossing),
+                failure_at=None,
                 severity=Severity.S2 if crossing - end_s < 2 * DAY_S else Severity.S3,
                 magnitude=float(plan.leak_rate_kpa_per_day[row]),
+                unit="kPa/day",
             )
         )
     for row in np.flatnonzero(plan.short_cell >= 0).tolist():
@@ -178,26 +167,31 @@ def truth_rows(plan: Plan, vins: Sequence[Vin], placard_kpa: Floats, *, end_s: f
         now_ohm = plan.short_ohm[row] * 10 ** (-plan.short_decades_per_s[row] * (end_s - onset))
         rows.append(
             Truth(
+                vehicle=row,
                 vin=vins[row],
                 component=f"cell {int(plan.short_cell[row]) + 1}",
                 kind=FailureMode.CELL_INTERNAL_SHORT,
                 is_fault=True,
                 onset=_moment(onset),
                 threshold_at=_moment(at_ten_ohm),
+                failure_at=None,
                 severity=Severity.S2 if now_ohm < 100.0 else Severity.S3,
                 magnitude=float(plan.short_ohm[row]),
+                unit="Ω",
             )
         )
     for row, kind in enumerate(plan.decoy):
         if kind:
             rows.append(
                 Truth(
+                    vehicle=row,
                     vin=vins[row],
                     component="tires",
                     kind=kind,
                     is_fault=False,
                     onset=_moment(float(plan.decoy_at_s[row])),
                     threshold_at=None,
+                    failure_at=None,
                     severity=None,
                     magnitude=0.0,
                 )

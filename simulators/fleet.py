@@ -7,11 +7,11 @@ from datetime import datetime
 
 import numpy as np
 
-from data.records import Vin, parse_vin
+from data.records import Truth, Vin, parse_vin
 from simulators.chance import Floats
 from simulators.climate import CITIES, DAY_S, City, Climate
 from simulators.errors import FleetError
-from simulators.faults import Plan, Truth, build_plan, truth_rows
+from simulators.faults import Plan, build_plan, truth_rows
 from simulators.vehicle_models import VehicleModel, load_models
 
 _SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from simulators.faults import Truth
+from data.records import Truth
 from simulators.store import DeliveredWarning, OrderVehicle, Progress
 
 
