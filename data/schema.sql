@@ -99,6 +99,11 @@ CREATE TABLE drive_readings (
     longitude               double precision,
     altitude                real,
     heading                 real,
+    rain                    real,
+    coolant_pump_speed      real,
+    coolant_pump_current    real,
+    dcdc_temperature        real,
+    hv_interlock            smallint,
     PRIMARY KEY (vehicle_id, time)
 );
 
