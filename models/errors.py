@@ -4,6 +4,7 @@ AnxinError
 └── ModelError          a feature or predictor cannot work with what it was given
     ├── PanelError      arrays of a panel do not fit together; names the array and both shapes
     ├── CheckFailed     a predictor breaks a promise that all predictors make
+    ├── EvaluationError what is to be judged does not fit together; names field, value and rule
     └── PartitionLost   another process goes on with the vehicles of a partition
 """
 
@@ -26,3 +27,7 @@ class PartitionLost(ModelError):  # noqa: N818 - a fact, as DatabaseAway is, rat
 
 class CheckFailed(ModelError):  # noqa: N818 - reads as what happened
     """A predictor breaks a promise that all predictors make."""
+
+
+class EvaluationError(ModelError):
+    """What is to be judged does not fit together."""

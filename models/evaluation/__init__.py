@@ -1,0 +1,1 @@
+"""How good the predictions are: events, false episodes, lead times, calibration, baselines, the report."""
