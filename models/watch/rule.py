@@ -107,9 +107,9 @@ class LiveRule(Protocol):
         ...
 
     def explain(
-        self, state: State, risk: LiveRisk, readings: Readings, index: int, component: int, spec: VehicleSpec
+        self, state: State, risk: LiveRisk, readings: Readings, place: tuple[int, int], spec: VehicleSpec
     ) -> LiveExplanation:
-        """Return the reasons for reading ``index`` and a component, right after ``take``."""
+        """Return the reasons for a place in ``risk``, reading and component, right after ``take``."""
         ...
 
     def component_name(self, spec: VehicleSpec, component: int) -> str:
