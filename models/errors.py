@@ -5,7 +5,9 @@ AnxinError
     ├── PanelError      arrays of a panel do not fit together; names the array and both shapes
     ├── CheckFailed     a predictor breaks a promise that all predictors make
     ├── EvaluationError what is to be judged does not fit together; names field, value and rule
-    └── PartitionLost   another process goes on with the vehicles of a partition
+    ├── PartitionLost   another process goes on with the vehicles of a partition
+    ├── RegistryError   predictors and feature sets do not fit together; names both
+    └── SpreadError     work cannot be handed out to processes or a cluster
 """
 
 from __future__ import annotations
@@ -31,3 +33,11 @@ class CheckFailed(ModelError):  # noqa: N818 - reads as what happened
 
 class EvaluationError(ModelError):
     """What is to be judged does not fit together."""
+
+
+class RegistryError(ModelError):
+    """Predictors and feature sets do not fit together."""
+
+
+class SpreadError(ModelError):
+    """Work cannot be handed out to processes or a cluster."""
