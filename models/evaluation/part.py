@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from data.records import Truth, VehicleSpec
+from data.records import FloatArray, Truth, VehicleSpec
 from models.errors import EvaluationError
 from models.predictors.base import DayPanel
 
@@ -22,7 +22,7 @@ class Levels:
     def __post_init__(self) -> None:
         if not 0 <= self.clear_level < self.raise_level <= 1:
             raise EvaluationError(
-                f"levels clear {self.clear_level} and raise {self.raise_level}: must be 0 <= clear < raise <= 1"
+                f"levels: clear {self.clear_level}, raise {self.raise_level}: must be 0 <= clear < raise <= 1"
             )
 
 
@@ -40,6 +40,8 @@ class EvaluationPart:
     seed: int  #: of the draw
     is_enriched: bool  #: every vehicle has a fault: for recall; else healthy ones and decoys: for false rates
     origin: str = "simulated"
+    #: true states by name, shape (n_vehicles, n_days): ``soh_percent``
+    states: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shapes = {name: (len(p.vehicle_id), len(p.day)) for name, p in self.panels.items()}
