@@ -71,11 +71,4 @@ BATTERY_DAY_FEATURES: Final = (
         least_evidence="ten readings with two probes or more",
         missing_when="fewer than two probes",
     ),
-    Feature(
-        name="heat_residual_k",
-        unit="K",
-        window="drives and charges of the local day; 95 % quantile over 5 min of probe less heat model",
-        least_evidence="thirty minutes of current and temperature",
-        missing_when="no current, no probe, or parked all day",
-    ),
 )

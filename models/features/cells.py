@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from data.records import BoolArray, FamilyRows, FloatArray, IntArray
-from models.features.align import as_of, column, first_in_grid
+from models.features.align import first_in_grid
 from models.features.days import local_day
+from models.features.pack import BREAK_US, PackRows, pack_rows, plausible, quiet_current_a
 
 #: States of a vehicle; a session is a run of one of them within a local day.
 DRIVE, REST, CHARGE = 0, 1, 2
@@ -20,16 +21,9 @@ KINDS: Final = ("drive", "rest", "charge")
 CONTEXT_US = 12 * 3600 * 1_000_000
 
 _GRID_US = 30_000_000
-_ALIGN_US = 10_000_000
-_BREAK_US = 30 * 60 * 1_000_000
 _REST_US = 10 * 60 * 1_000_000
 _RELAXED_US = 60 * 60 * 1_000_000
 _PAIR_US = 150_000_000
-_CELL_V = (1.5, 4.6)
-#: Current, in parts of the capacity in Ah, below which a cell counts as at rest; never under 3 A (sensor
-#: offset).
-_QUIET_C = 0.035
-_QUIET_A = 3.0
 _FROZEN_A = 8.0
 #: Fewest rested rows of a session: one is enough of a resting car after an hour, a median needs more.
 _LEAST_ROWS = 3
@@ -53,11 +47,6 @@ class CellSessions:
     deviation_mv: FloatArray  #: shape (n_sessions, n_cells), rested, from the pack's median cell
 
 
-def quiet_current_a(capacity_ah: float) -> float:
-    """Return the current below which cells count as at rest, A."""
-    return max(_QUIET_A, _QUIET_C * capacity_ah)
-
-
 def cell_sessions(
     cell: FamilyRows, drive: FamilyRows | None, *, time_zone: str, capacity_ah: float, cell_count: int
 ) -> CellSessions:
@@ -78,11 +67,18 @@ def cell_sessions(
         capacity_ah: Of the pack, Ah.
         cell_count: Cells of the pack; frames of a larger pack are put together by first cell.
     """
-    time_us, voltage, temperature = _assemble(cell, cell_count)
-    kept = first_in_grid(time_us, _GRID_US)
-    time_us, voltage, temperature = time_us[kept], voltage[kept], temperature[kept]
-    voltage = np.where((voltage > _CELL_V[0]) & (voltage < _CELL_V[1]), voltage, np.nan)
-    current, speed, soc, charging = _context(time_us, drive)
+    return sessions_of(
+        pack_rows(cell, drive, cell_count=cell_count), time_zone=time_zone, capacity_ah=capacity_ah
+    )
+
+
+def sessions_of(rows: PackRows, *, time_zone: str, capacity_ah: float) -> CellSessions:
+    """Return the sessions of rows that are put together already; see ``cell_sessions``."""
+    rows = rows.part(first_in_grid(rows.time_us, _GRID_US))
+    time_us, current, soc = rows.time_us, rows.current_a, rows.soc_percent
+    speed, charging, temperature = rows.speed_kmh, rows.charging, rows.probe_degc[:, 0]
+    voltage = plausible(rows.voltage_v)
+    cell_count = voltage.shape[1]
     limit = quiet_current_a(capacity_ah)
     is_quiet = (np.abs(current) <= limit) & ~(speed > 1.0)
     is_low = np.abs(current) <= limit
@@ -99,7 +95,7 @@ def cell_sessions(
     rested = np.column_stack((soc, middle, current, temperature, (voltage - middle[:, None]) * 1000.0))
     start = _session_starts(time_us, state, days)
     stop = np.append(start[1:], len(time_us))[: len(start)]
-    rows: list[tuple[int, ...]] = []
+    found: list[tuple[int, ...]] = []
     medians: list[FloatArray] = []
     for begin, end in zip(start.tolist(), stop.tolist(), strict=True):
         part = slice(begin, end)
@@ -112,8 +108,8 @@ def cell_sessions(
         if count < least:
             continue
         medians.append(_column_median(rested[part][chosen]))
-        rows.append((days[begin], state[begin], time_us[begin], time_us[end - 1], end - begin, count))
-    return _pack(rows, medians, cell_count)
+        found.append((days[begin], state[begin], time_us[begin], time_us[end - 1], end - begin, count))
+    return _pack(found, medians, cell_count)
 
 
 def charge_deficit(
@@ -156,47 +152,6 @@ _SLOPES: dict[str, tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]
 }
 
 
-def _assemble(cell: FamilyRows, cell_count: int) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Put frames of one instant side by side; returns times (n,), volts (n, cell_count), first probe (n,)."""
-    values = np.asarray(cell.columns["cell.voltage"], dtype=np.float64)
-    probe = np.full(len(cell), np.nan)
-    if "cell.temperature" in cell.columns and cell.columns["cell.temperature"].ndim == 2:
-        probe[:] = cell.columns["cell.temperature"][:, 0]
-    time_us, row = np.unique(cell.time_us, return_inverse=True)
-    first = (
-        np.ones(len(cell), dtype=np.int64) if cell.first_cell is None else cell.first_cell.astype(np.int64)
-    )
-    pack = np.ones(len(cell), dtype=np.int64) if cell.sub_pack is None else cell.sub_pack.astype(np.int64)
-    out = np.full((len(time_us), cell_count), np.nan)
-    temperature = np.full(len(time_us), np.nan)
-    for begin in np.unique(first[pack == 1]).tolist():
-        here = (first == begin) & (pack == 1)
-        width = min(values.shape[1], cell_count - (begin - 1))
-        if width > 0:
-            out[row[here], begin - 1 : begin - 1 + width] = values[here, :width]
-        if begin == 1:
-            temperature[row[here]] = probe[here]
-    return time_us, out, temperature
-
-
-def _context(
-    time_us: IntArray, drive: FamilyRows | None
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    if drive is None or not len(drive):
-        missing = np.full(len(time_us), np.nan)
-        return missing, missing, missing, missing
-    count = len(drive)
-    current, speed = (
-        as_of(time_us, drive.time_us, column(drive.columns, alias, count), within_us=_ALIGN_US)
-        for alias in ("pack.current", "speed")
-    )
-    soc, charging = (
-        as_of(time_us, drive.time_us, column(drive.columns, alias, count), within_us=_BREAK_US)
-        for alias in ("soc", "charging")
-    )
-    return current, speed, soc, charging
-
-
 def _frozen(voltage: FloatArray, current: FloatArray) -> BoolArray:
     out = np.zeros(len(voltage), dtype=np.bool_)
     same = (voltage[1:] == voltage[:-1]) | (np.isnan(voltage[1:]) & np.isnan(voltage[:-1]))
@@ -228,7 +183,7 @@ def _states(
 def _session_starts(time_us: IntArray, state: npt.NDArray[np.int64], days: IntArray) -> IntArray:
     if not len(time_us):
         return np.zeros(0, dtype=np.int64)
-    silence = np.diff(time_us) > _BREAK_US
+    silence = np.diff(time_us) > BREAK_US
     both_rest = (state[1:] == REST) & (state[:-1] == REST)
     cut = (state[1:] != state[:-1]) | (days[1:] != days[:-1]) | (silence & ~both_rest)
     return np.concatenate(([0], np.flatnonzero(cut) + 1)).astype(np.int64)
