@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from data.records import Family, FamilyRows, FloatArray, IntArray, VehicleSpec
+from models.features.sensed import SENSORS
 
 
 class Axis(StrEnum):
@@ -17,6 +18,7 @@ class Axis(StrEnum):
     WHEEL = "wheel"
     CELL = "cell"
     PROBE = "probe"
+    SENSOR = "sensor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,4 +91,5 @@ def width(feature: Feature, spec: VehicleSpec) -> int:
         Axis.WHEEL: len(spec.wheels),
         Axis.CELL: spec.cell_count,
         Axis.PROBE: max(1, spec.probe_count),
+        Axis.SENSOR: len(SENSORS),
     }[feature.axis]
