@@ -10,12 +10,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -25,6 +26,9 @@ from rich.text import Text
 
 from data.errors import AnxinError, DatabaseAway, FleetError, SettingsError
 from data.settings import Settings
+
+if TYPE_CHECKING:
+    from alerts.policy import Episode
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -368,7 +372,10 @@ def rejects(
 FileArgument = Annotated[Path, typer.Argument(help="The recording.", show_default=False)]
 Format = Annotated[
     str | None,
-    typer.Option("--format", help="ev-cells-csv, leafspy-csv, gbt32960 or can; sniffed by default."),
+    typer.Option("--format", help="Name of the format; sniffed by default. An unknown one names them all."),
+]
+Unit = Annotated[
+    str | None, typer.Option(help="The vehicle or test, of a file that holds several; all by default.")
 ]
 Dbc = Annotated[Path | None, typer.Option(help="DBC file of a CAN recording.")]
 SignalMap = Annotated[
@@ -382,6 +389,7 @@ Placard = Annotated[float | None, typer.Option(help="Placard pressure of all whe
 def inspect(
     file: FileArgument,
     format_: Format = None,
+    unit: Unit = None,
     dbc: Dbc = None,
     signal_map: SignalMap = None,
     model: Model = None,
@@ -391,59 +399,78 @@ def inspect(
     """Find failures in a recording, offline, with the code and the alert levels of the running system."""
     from alerts.policy import fold
     from data.vehicle_specs import find_spec
-    from ingest.recordings import open_recording
+    from ingest.recordings import Recording, open_recordings
     from models.inspect import inspect_recording
 
     _settings()
-    with console.status(f"reading {escape(file.name)}"):
-        recording = open_recording(
+    read: list[Recording] = []
+    findings: list[dict[str, object]] = []
+    decoded: Counter[str] = Counter()
+    with console.status(f"reading {escape(file.name)}") as status:
+        for recording in open_recordings(
             file,
             format=format_,
+            unit=unit,
             dbc_path=dbc,
             map_path=signal_map,
             spec=find_spec(model) if model else None,
             placard_kpa=placard,
+        ):
+            status.update(f"inspecting {recording.rows:,} rows {escape(recording.unit)}")
+            episodes = fold(inspect_recording(recording.batches, recording.events, recording.spec))
+            _print_episodes(recording.notes if not read else (), recording.unit, episodes)
+            named = {"unit": recording.unit} if recording.unit else {}
+            findings += [named | _finding(episode) for episode in episodes]
+            decoded.update(recording.decoded)
+            read.append(replace(recording, batches=(), events=(), raw_frames=None))
+    if not findings:
+        console.print("nothing found")
+    if as_json:
+        skipped: Counter[str] = Counter()
+        for recording in read:
+            skipped.update(recording.skipped)
+        units = {"units": [recording.unit for recording in read]} if read[0].unit else {}
+        _print_json(
+            {
+                "recording": {
+                    "format": read[0].format,
+                    "rows": sum(recording.rows for recording in read),
+                    "vehicle_days": sum(recording.vehicle_days for recording in read),
+                    "first": min(recording.first for recording in read),
+                    "last": max(recording.last for recording in read),
+                    "skipped": dict(skipped),
+                }
+                | units,
+                "findings": findings,
+                "decoded": {"signals": dict(decoded)},
+            }
         )
-    with console.status(f"inspecting {recording.rows:,} rows"):
-        episodes = fold(inspect_recording(recording.batches, recording.events, recording.spec))
-    for note in recording.notes:
+
+
+def _print_episodes(notes: Sequence[str], unit: str, episodes: Sequence[Episode]) -> None:
+    for note in notes:
         console.print(f"note: {note}")
     for episode in episodes:
         until = f" until {episode.cleared:%Y-%m-%d %H:%M}" if episode.cleared else ""
         console.print(
-            f"{episode.severity} {episode.component}: {episode.failure_mode.replace('_', ' ')},"
+            f"{unit}{': ' if unit else ''}{episode.severity} {episode.component}:"
+            f" {episode.failure_mode.replace('_', ' ')},"
             f" raised {episode.first_raised:%Y-%m-%d %H:%M} UTC{until}"
         )
         for reason in episode.reasons:
             console.print(f"   {reason.text_en}")
-    if not episodes:
-        console.print("nothing found")
-    if as_json:
-        _print_json(
-            {
-                "recording": {
-                    "format": recording.format,
-                    "rows": recording.rows,
-                    "vehicle_days": recording.vehicle_days,
-                    "first": recording.first,
-                    "last": recording.last,
-                    "skipped": dict(recording.skipped),
-                },
-                "findings": [
-                    {
-                        "component": e.component,
-                        "failure_mode": e.failure_mode,
-                        "severity": e.severity,
-                        "first_raised": e.first_raised,
-                        "cleared": e.cleared,
-                        "probability": e.probability,
-                        "reasons": [asdict(r) for r in e.reasons],
-                    }
-                    for e in episodes
-                ],
-                "decoded": {"signals": dict(recording.decoded)},
-            }
-        )
+
+
+def _finding(episode: Episode) -> dict[str, object]:
+    return {
+        "component": episode.component,
+        "failure_mode": episode.failure_mode,
+        "severity": episode.severity,
+        "first_raised": episode.first_raised,
+        "cleared": episode.cleared,
+        "probability": episode.probability,
+        "reasons": [asdict(reason) for reason in episode.reasons],
+    }
 
 
 @app.command()
@@ -451,6 +478,9 @@ def replay(
     file: FileArgument,
     vin: Annotated[str, typer.Option(help="The vehicle it is replayed as; registered when unknown.")],
     format_: Format = None,
+    unit: Annotated[
+        str | None, typer.Option(help="The vehicle or test, of a file that holds several.")
+    ] = None,
     dbc: Dbc = None,
     signal_map: SignalMap = None,
     model: Model = None,
@@ -480,7 +510,12 @@ def replay(
     pace = None if speed == "max" else _parse_speed(speed)
     with console.status(f"reading {escape(file.name)}"):
         recording = open_recording(
-            file, format=format_, dbc_path=dbc, map_path=signal_map, spec=find_spec(model) if model else None
+            file,
+            format=format_,
+            unit=unit,
+            dbc_path=dbc,
+            map_path=signal_map,
+            spec=find_spec(model) if model else None,
         )
     with connect(settings.database_url, name="anxin-replay") as connection:
         known = fetch_model_of(connection, tenant=TENANT, vin=vehicle)

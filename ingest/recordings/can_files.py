@@ -22,11 +22,9 @@ from ingest.recordings.can_messages import (
 )
 from ingest.recordings.can_mf4 import MAGIC, read_mf4
 from ingest.recordings.errors import RecordingError
-from ingest.recordings.recording import CanLog, no_bus
+from ingest.recordings.recording import NO_DATE_US, CanLog, no_bus
 from ingest.recordings.table import first_line, header_of, read_table
 
-#: Where a log has no date its first frame is put here: 2020-01-01 UTC.
-_NO_DATE_US = 1_577_836_800_000_000
 _LATEST_US = 4_102_444_800_000_000  # 2100
 
 
@@ -55,7 +53,7 @@ def read_can_log(content: bytes, path: Path, skipped: Counter[str], notes: list[
     log = log.take(np.argsort(log.time_us, kind="stable"))
     if log.time_us[0] < EARLIEST_US:
         notes.append("the log has no date: its first frame is put at 2020-01-01")
-        log = log.at(log.time_us - log.time_us[0] + _NO_DATE_US)
+        log = log.at(log.time_us - log.time_us[0] + NO_DATE_US)
     return log
 
 

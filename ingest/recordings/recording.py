@@ -14,6 +14,8 @@ import numpy.typing as npt
 from data.records import BoolArray, Family, FamilyRows, FloatArray, IntArray, VehicleEvent, VehicleSpec
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Where a recording has no date it is put here: 2020-01-01 UTC.
+NO_DATE_US = 1_577_836_800_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ class CanLog:
 class Recording:
     """A recording of one vehicle, decoded; ``vehicle_id`` is 0 throughout."""
 
-    format: str  #: ``ev-cells-csv``, ``leafspy-csv``, ``gbt32960`` or ``can``
+    format: str  #: one of ``ingest.recordings.FORMATS``
     rows: int  #: rows or frames in the file, readable or not
     first: datetime  #: timezone-aware, time of the first readable row
     last: datetime
@@ -77,6 +79,7 @@ class Recording:
     decoded: Mapping[str, int]  #: present values by catalogue alias, ``Message.Signal`` or block field
     has_position: bool
     spec: VehicleSpec  #: as given, else inferred from the recording
+    unit: str = ""  #: name of the vehicle or test in a file that holds several
     raw_frames: CanLog | Sequence[bytes] | None = None  #: original frames, for the native topics
     notes: Sequence[str] = field(default_factory=tuple)  #: units and the like that had to be inferred
 

@@ -9,14 +9,16 @@ import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from data.records import FloatArray
+from data.records import FloatArray, IntArray
 from ingest.recordings.errors import RecordingError
+
+_LATEST_S = 4_102_444_800.0  # 2100
 
 
 def read_bytes(path: Path) -> bytes:
@@ -113,3 +115,50 @@ def numbered_columns(table: pd.DataFrame, prefix: str) -> list[str]:
     while f"{prefix}{len(names) + 1}" in table.columns:
         names.append(f"{prefix}{len(names) + 1}")
     return names
+
+
+def ordered_by_time(
+    table: pd.DataFrame, seconds: FloatArray, fault: str, skipped: Counter[str]
+) -> tuple[pd.DataFrame, IntArray]:
+    """Return the rows that have a time, ascending, one an instant, and their times in microseconds.
+
+    Args:
+        table: Rows in any order.
+        seconds: Shape (n,), NaN where a row has no time.
+        fault: What to say when no row has one.
+        skipped: Rows left out are counted here.
+
+    Raises:
+        RecordingError: No row has a time.
+    """
+    is_timed = np.isfinite(seconds) & (np.abs(seconds) < _LATEST_S)
+    if not is_timed.any():
+        raise RecordingError(fault)
+    skipped["row: unreadable time"] += int((~is_timed).sum())
+    time_us, keep = np.unique(np.round(seconds[is_timed] * 1e6).astype(np.int64), return_index=True)
+    skipped["row: duplicate time"] += int(is_timed.sum()) - int(keep.size)
+    return table[is_timed].iloc[keep], time_us
+
+
+def take_units(names: pd.Series, unit: str | None, path: Path, column: str) -> Iterator[tuple[str, IntArray]]:
+    """Yield name and row numbers of each vehicle or test of a table, in the order of their names.
+
+    Args:
+        names: Shape (n,), the unit of each row.
+        unit: Only this one; None: all.
+        path: The file, for messages.
+        column: What the unit is called in the file.
+
+    Raises:
+        RecordingError: There is no such unit; names some that there are.
+    """
+    codes, found = pd.factorize(names, sort=True)
+    units = [str(name) for name in found]
+    if unit is not None and unit not in units:
+        some = ", ".join(units[:5]) + (", …" if len(units) > 5 else "")
+        raise RecordingError(f"{path}: {column} {unit!r}: must be one of {some}")
+    order = np.argsort(codes, kind="stable")
+    ends = np.searchsorted(codes[order], np.arange(len(units) + 1))
+    for k, name in enumerate(units):
+        if unit in (None, name):
+            yield name, order[ends[k] : ends[k + 1]]
