@@ -1,8 +1,20 @@
-"""The set of daily tire features: what the gas did, what the gauge showed, and how far the sensor is heard."""
+"""Daily features of tires: what the gas did, what the gauge showed, how far the sensor is heard."""
 
 from __future__ import annotations
 
-from models.features.sets import Axis, Feature
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.records import Family, FamilyRows, FloatArray, IntArray, VehicleSpec
+from models.features.align import column
+from models.features.days import local_day
+from models.features.sets import Axis, DayFeatures, Feature
+from models.features.tire_samples import MOVING_KM_PER_H, day_values, tire_samples
+
+_HOUR_US = 3_600_000_000
+_LONGEST_STEP_US = 60_000_000
 
 _NO_SAMPLE = "no trusted sample: implausible, held for too long, or not heard"
 
@@ -67,7 +79,7 @@ FEATURES = (
     Feature(
         name="cold_gauge_kpa",
         unit="kPa",
-        window="first 15 min after 3 h and more of standing; the lowest such gauge median of the local day",
+        window="local day, median gauge while standing for 3 h and more and in the first 15 min after it",
         least_evidence="1 trusted sample after the vehicle stood still or was silent for 3 h",
         missing_when="the vehicle was never cold, or " + _NO_SAMPLE,
         axis=Axis.WHEEL,
@@ -75,7 +87,7 @@ FEATURES = (
     Feature(
         name="low_gauge_kpa",
         unit="kPa",
-        window="local day, lowest gauge that two trusted samples in a row are not above",
+        window="local day, lowest level that two trusted samples in a row did not exceed",
         least_evidence="2 trusted samples",
         missing_when=_NO_SAMPLE,
         axis=Axis.WHEEL,
@@ -133,3 +145,68 @@ FEATURES = (
         missing_when="the vehicle tells no altitude",
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class TireDaySet:
+    """Compensated pressure of each wheel and its contrast, gauge readings, and the health of the sensors."""
+
+    name: str = "tire_days"
+    version: int = 2
+    context_us: int = 6 * _HOUR_US
+
+    @property
+    def columns(self) -> Mapping[Family, tuple[str, ...]]:
+        """Tire readings and the surroundings."""
+        return {
+            Family.TIRE: ("tire.pressure", "tire.temperature", "tire.age"),
+            Family.DRIVE: ("speed", "ambient", "barometer", "altitude"),
+        }
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """See ``FEATURES``."""
+        return FEATURES
+
+    def compute(self, rows: Mapping[Family, FamilyRows], spec: VehicleSpec) -> DayFeatures:
+        """Return the features of one vehicle; see the protocol."""
+        tire, drive = rows.get(Family.TIRE), rows.get(Family.DRIVE)
+        if tire is None or not len(tire) or "tire.pressure" not in tire.columns:
+            nothing = np.zeros(0, dtype=np.int64)
+            empty = {f.name: np.zeros((0, len(spec.wheels)) if f.axis is Axis.WHEEL else 0) for f in FEATURES}
+            return DayFeatures(day=nothing, first_us=nothing, last_us=nothing, value=empty)
+        samples = tire_samples(tire, drive)
+        days = local_day(tire.time_us, spec.time_zone)
+        day, start = np.unique(days, return_index=True)
+        stop = np.append(start[1:], len(days))
+        n_wheels = samples.gauge.shape[1]
+        value = {
+            f.name: np.full((len(day), n_wheels) if f.axis is Axis.WHEEL else len(day), np.nan)
+            for f in FEATURES
+        }
+        for row, (begin, end) in enumerate(zip(start.tolist(), stop.tolist(), strict=True)):
+            for name, found in day_values(samples, slice(begin, end)).items():
+                value[name][row] = found
+        value["moving_h"][:] = _moving_h(day, drive, spec.time_zone)
+        return DayFeatures(
+            day=np.asarray(day, dtype=np.int64),
+            first_us=tire.time_us[start],
+            last_us=tire.time_us[stop - 1],
+            value=value,
+        )
+
+
+def _moving_h(day: IntArray, drive: FamilyRows | None, time_zone: str) -> FloatArray:
+    if drive is None or not len(drive):
+        return np.full(len(day), np.nan)
+    speed = column(drive.columns, "speed", len(drive))
+    step = np.diff(drive.time_us, append=drive.time_us[-1:])
+    of_day = local_day(drive.time_us, time_zone)
+    is_last = np.append(of_day[1:] != of_day[:-1], True)
+    # the last row of a day reaches into the next one, which the day must not know of
+    lasts = np.where(is_last | ~(speed > MOVING_KM_PER_H), 0, np.minimum(step, _LONGEST_STEP_US))
+    at = np.searchsorted(day, of_day)
+    is_there = (at < len(day)) & (day[np.minimum(at, len(day) - 1)] == of_day)
+    total = np.bincount(at[is_there], weights=lasts[is_there] / _HOUR_US, minlength=len(day))
+    known = np.bincount(at[is_there], weights=np.isfinite(speed[is_there]), minlength=len(day)) > 0
+    return np.where(known, total, np.nan)

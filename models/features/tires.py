@@ -19,6 +19,7 @@ PAIRED_AGE_S = 4 * 3600.0
 _PLAUSIBLE_KPA = (60.0, 1200.0)
 _CONTEXT_US = 15 * 60 * 1_000_000
 _POSITION_US = 6 * 3600 * 1_000_000
+_ONE_GROUP = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,24 @@ def contrast(values: FloatArray) -> FloatArray:
     return out
 
 
+def axle_contrast(values: FloatArray) -> FloatArray:
+    """Return the contrast within the vehicle, or within each axle group where there are more than two axles.
+
+    Wheels come in order from the front. Up to four are compared with each other; of a truck or a bus the
+    steered axle carries other loads and pressures than the driven ones, so its two wheels are compared with
+    one another and the rest among themselves.
+
+    Args:
+        values: Shape (..., n_wheels); NaN is missing.
+
+    Returns:
+        Same shape; as ``contrast``.
+    """
+    if values.shape[-1] <= _ONE_GROUP:
+        return contrast(values)
+    return np.concatenate((contrast(values[..., :2]), contrast(values[..., 2:])), axis=-1)
+
+
 def gas_amount(tire: FamilyRows, drive: FamilyRows | None) -> tuple[FloatArray, BoolArray]:
     """Return the compensated pressure of each sample and which of them are trusted.
 
@@ -129,7 +148,7 @@ def tire_days(tire: FamilyRows, drive: FamilyRows | None, *, time_zone: str) -> 
     pressure, is_trusted = gas_amount(tire, drive)
     trusted = np.where(is_trusted, pressure, np.nan)
     against = contrast(trusted)
-    altitude = _altitude(tire.time_us, drive)
+    altitude = altitude_m(tire.time_us, drive)
     gauge = np.asarray(tire.columns["tire.pressure"], dtype=np.float64)
     is_equal = np.isfinite(gauge).all(-1) & (np.ptp(gauge, axis=-1) == 0)
     days = local_day(tire.time_us, time_zone)
@@ -163,10 +182,16 @@ def _surroundings(time_us: IntArray, drive: FamilyRows | None) -> tuple[FloatArr
         time_us, drive.time_us, column(drive.columns, "barometer", count), within_us=_CONTEXT_US
     )
     ambient = as_of(time_us, drive.time_us, column(drive.columns, "ambient", count), within_us=_CONTEXT_US)
-    return np.where(np.isfinite(barometer), barometer, atmosphere_kpa(_altitude(time_us, drive))), ambient
+    return np.where(np.isfinite(barometer), barometer, atmosphere_kpa(altitude_m(time_us, drive))), ambient
 
 
-def _altitude(time_us: IntArray, drive: FamilyRows | None) -> FloatArray:
+def outside_degc(time_us: IntArray, drive: FamilyRows | None) -> FloatArray:
+    """Return the temperature of the outside air at each time, at most 15 min old, NaN where not told."""
+    return _surroundings(time_us, drive)[1]
+
+
+def altitude_m(time_us: IntArray, drive: FamilyRows | None) -> FloatArray:
+    """Return the altitude at each time, at most 6 h old, NaN where not told."""
     if drive is None:
         return np.full(len(time_us), np.nan)
     height = column(drive.columns, "altitude", len(drive))
