@@ -7,8 +7,14 @@ from typing import Final
 
 import numpy as np
 
-from data.records import BoolArray, FamilyRows, FloatArray, IntArray
+from data.records import BoolArray, Family, FamilyRows, FloatArray, IntArray
 from models.features.align import as_of, column
+
+#: What sets of the pack read.
+PACK_COLUMNS: Final = {
+    Family.CELL: ("cell.voltage", "cell.temperature"),
+    Family.DRIVE: ("pack.current", "speed", "soc", "charging"),
+}
 
 #: Cells outside of it were not measured: neither chemistry survives there.
 PLAUSIBLE_V: Final = (1.5, 4.6)
