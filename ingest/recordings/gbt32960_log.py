@@ -1,4 +1,7 @@
-"""GB/T 32960 frames in a text file (``gbt32960``): hex, one frame a line, or JSON lines with ``hex``."""
+"""GB/T 32960 frames in a text file (``gbt32960``).
+
+Hex, one frame a line; JSON lines with ``hex``; or one JSON object of names to frames in hex.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,10 @@ _HEX_STARTS = ("2323", "2424")
 
 
 def is_gbt32960(content: bytes) -> bool:
-    """Tell whether the first line is a frame in hex or a JSON object with ``hex``."""
+    """Tell whether the first frame that the content names begins like one."""
     try:
-        return _hex_of(first_line(content)).startswith(_HEX_STARTS)
-    except ValueError:
+        return _hex_of(next(iter(_lines_of(content)), "")).startswith(_HEX_STARTS)
+    except (ValueError, RecursionError):
         return False
 
 
@@ -46,7 +49,7 @@ def read_gbt32960(
     frames: list[GbtFrame] = []
     originals: list[bytes] = []
     first_fault = ""
-    lines = [line for line in content.decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
+    lines = _lines_of(content)
     for line in lines:
         try:
             original = bytes.fromhex(_hex_of(line))
@@ -97,6 +100,19 @@ def read_gbt32960(
         ),
         raw_frames=originals,
     )
+
+
+def _lines_of(content: bytes) -> list[str]:
+    """Return the lines that hold a frame each, or the texts of one JSON object over several lines."""
+    text = content.decode("utf-8-sig", errors="replace")
+    if text.lstrip().startswith("{") and '"hex"' not in first_line(content):
+        try:
+            named = json.loads(text)
+        except (ValueError, RecursionError):
+            named = None
+        if isinstance(named, dict):
+            return [str(frame) for frame in named.values()]
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def _hex_of(line: str) -> str:

@@ -28,6 +28,15 @@ def test_hex_lines_and_json_lines_read_alike(gbt: Any, tmp_path: Path) -> None:
     assert [event.kind for event in first.events] == ["login", "alarm", "alarm"]
 
 
+def test_an_object_of_named_frames_reads_like_lines(gbt: Any, tmp_path: Path) -> None:
+    lines, named = tmp_path / "frames.hex", tmp_path / "frames.json"
+    lines.write_text("\n".join(gbt.VECTORS.values()))
+    for indent in (None, 1):
+        named.write_text(json.dumps(dict(gbt.VECTORS), indent=indent))
+
+        assert open_recording(named).raw_frames == open_recording(lines).raw_frames
+
+
 def test_frames_of_one_instant_merge_and_conflicts_are_counted(gbt: Any, tmp_path: Path) -> None:
     path = tmp_path / "frames.hex"
     path.write_text("\n".join((gbt.hex("full"), gbt.hex("full"), gbt.hex("resupply"))))
