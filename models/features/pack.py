@@ -94,6 +94,21 @@ def pack_rows(cell: FamilyRows, drive: FamilyRows | None, *, cell_count: int) ->
     return PackRows(time_us, voltage, probe, current, speed, soc, charging)
 
 
+def rows_of(rows: FamilyRows, part: slice) -> FamilyRows:
+    """Return a stretch of the rows."""
+    return FamilyRows(
+        family=rows.family,
+        vehicle_id=rows.vehicle_id[part],
+        time_us=rows.time_us[part],
+        sent_us=rows.sent_us[part],
+        received_us=rows.received_us[part],
+        is_hist=rows.is_hist[part],
+        columns={alias: values[part] for alias, values in rows.columns.items()},
+        sub_pack=None if rows.sub_pack is None else rows.sub_pack[part],
+        first_cell=None if rows.first_cell is None else rows.first_cell[part],
+    )
+
+
 def _context(
     time_us: IntArray, drive: FamilyRows | None
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
