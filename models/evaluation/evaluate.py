@@ -1,0 +1,101 @@
+"""Judges predictors and baselines on the same parts by the same events, and sums up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from data.records import FailureMode
+from models.evaluation.detectors import Detector
+from models.evaluation.judge import is_of, judge
+from models.evaluation.part import EvaluationPart, Levels
+from models.evaluation.summary import summarise
+from models.evaluation.tally import FaultOutcome, Outcome, Tally
+from models.evaluation.terms import TERMS
+
+#: Name of the running system among those that are judged; the others are baselines.
+ANXIN = "anxin"
+#: (system, failure mode) -> what it did
+Tallies = dict[tuple[str, FailureMode], Tally]
+#: Baselines say yes or no: they raise at once, and end after a day of silence.
+BASELINE_LEVELS = Levels()
+
+
+def judge_part(
+    part: EvaluationPart,
+    systems: Mapping[str, Sequence[Detector]],
+    levels: Mapping[FailureMode, Levels],
+) -> Tallies:
+    """Return what every system did on a part.
+
+    A detector whose feature set the part does not have is left out. Detectors of one system and mode count
+    together: each has its own components. A fault that none of them names is missed.
+
+    Args:
+        part: Vehicles with truth.
+        systems: Detectors by system, ``ANXIN`` the one with the levels of the alerts.
+        levels: Of the alerts, by mode.
+    """
+    out: Tallies = {}
+    for system, detectors in systems.items():
+        for detector in detectors:
+            mode = detector.failure_mode
+            if detector.feature_set not in part.panels:
+                continue
+            own = levels[mode] if system == ANXIN else BASELINE_LEVELS
+            tally = judge(detector, part, own, TERMS[mode])
+            key = (system, mode)
+            out[key] = out[key].beside(tally) if key in out else tally
+    return {key: _with_unnamed(tally, part) for key, tally in out.items()}
+
+
+def _with_unnamed(tally: Tally, part: EvaluationPart) -> Tally:
+    """Return the tally with the faults that no detector has a name for, as missed."""
+    named = {(f.vehicle, f.component) for f in tally.faults}
+    missed = (
+        FaultOutcome(
+            seed=part.seed,
+            vehicle=truth.vehicle,
+            component=truth.component,
+            magnitude=truth.magnitude,
+            outcome=Outcome.MISSED,
+            is_alerted=False,
+        )
+        for truth in part.truths
+        if is_of(truth, tally.failure_mode) and (truth.vehicle, truth.component) not in named
+    )
+    return replace(tally, faults=(*tally.faults, *missed))
+
+
+def add_up(results: Iterable[Tallies]) -> Tallies:
+    """Return the sum over parts; it does not depend on how the fleet was cut into parts."""
+    out: Tallies = {}
+    for result in results:
+        for key, tally in result.items():
+            out[key] = out[key] + tally if key in out else tally
+    return out
+
+
+def figures(
+    tallies: Tallies, levels: Mapping[FailureMode, Levels], *, level: str, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Return the figures of all modes and baselines, ready for JSON.
+
+    Args:
+        tallies: Of the whole fleet.
+        levels: Of the alerts.
+        level: ``day`` or ``full``: how the fleet was simulated.
+        rng: Chance of the bootstrap.
+    """
+    modes: dict[str, Any] = {}
+    baselines: dict[str, dict[str, Any]] = {}
+    for (system, mode), tally in sorted(tallies.items()):
+        if system == ANXIN:
+            modes[mode.value] = summarise(tally, TERMS[mode], levels[mode], rng)
+        else:
+            found = summarise(tally, TERMS[mode], BASELINE_LEVELS, rng)
+            baselines.setdefault(system, {})[mode.value] = found
+    return {"simulated": True, "level": level, "modes": modes, "baselines": baselines}
