@@ -12,6 +12,8 @@ import numpy as np
 from data.records import Truth, VehicleSpec, Vin
 from data.reference_rows import read_reference
 from data.vehicle_specs import find_spec
+from simulators.day_level.cell_charge import run_cells
+from simulators.day_level.cell_days import cell_features
 from simulators.day_level.chance import Flags, Ints, PartChance, Singles
 from simulators.day_level.plan import choose_kinds, draw_plan, to_truth
 from simulators.day_level.population import draw_population
@@ -101,8 +103,10 @@ class DayFleet:
         scene = Scene(chance=chance, who=who, usage=usage, plan=plan)
         gas = run_gas(scene)
         tires, sensor_courses = tire_features(scene, gas)
+        cells = run_cells(scene)
+        cell_days, cell_sensors = cell_features(scene, cells)
         vins = tuple(build_vin(int(v)) for v in vehicle)
-        courses = [*gas.courses, *sensor_courses]
+        courses = [*gas.courses, *sensor_courses, *cells.courses]
         first_us, last_us = self._spans(chance, usage.is_heard)
         return DayPart(
             spec=who.spec,
@@ -111,7 +115,7 @@ class DayFleet:
             day=np.arange(self.first_day, self.first_day + self.days, dtype=np.int64),
             first_us=first_us,
             last_us=last_us,
-            sets={"tire_days": tires},
+            sets={"tire_days": tires, "cell_days": cell_days, "cell_sensor_days": cell_sensors},
             truths=to_truth(courses, plan, vehicle, vins, self._midnight(0, who.spec)),
             states={},
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,6 +13,7 @@ from simulators.day_level import DayPart, draw_fleet
 from simulators.day_level.plan import DECOYS, FAULTS
 from simulators.errors import FleetError
 
+_EPOCH = date(1970, 1, 1)
 _ZONE = ZoneInfo("Asia/Shanghai")
 
 
@@ -21,7 +22,7 @@ def _only(kind: str, n: int = 80, *, mode: str = "enriched", seed: int = 1001) -
 
 
 def _day_of(part: DayPart, moment: datetime) -> int:
-    local = moment.astimezone(_ZONE).date() - datetime(1970, 1, 1).date()
+    local = moment.astimezone(_ZONE).date() - _EPOCH
     return local.days - int(part.day[0])
 
 
@@ -102,6 +103,4 @@ def test_midnights_are_those_of_the_vehicles_own_zone() -> None:
     moments = [datetime.fromtimestamp(us / 1e6, _ZONE) for us in part.first_us[0] if us]
     assert all(m.hour == 0 for m in moments)
     heard = part.day[part.first_us[0] > 0]
-    assert [(m.date() - datetime(1970, 1, 1).date()) for m in moments] == [
-        timedelta(days=int(d)) for d in heard
-    ]
+    assert [(m.date() - _EPOCH) for m in moments] == [timedelta(days=int(d)) for d in heard]
