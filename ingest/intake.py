@@ -27,6 +27,8 @@ _log = structlog.get_logger("ingest")
 #: The registry is read again at most this often for the sake of an unknown vehicle, and at least this often.
 _SHORTEST_REFRESH_S = 2.0
 _LONGEST_REFRESH_S = 30.0
+#: Unknown vehicles that are remembered: one that the registry, read since, does not know waits its turn.
+_MOST_STRANGERS = 100_000
 
 
 @dataclass(slots=True)
@@ -88,6 +90,7 @@ class Intake:
         self._decoding = threading.RLock()  # decoders remember; the writing thread looks for a culprit
         self._registry: dict[tuple[str, Vin], Vehicle] = {}
         self._refreshed_s = -_LONGEST_REFRESH_S
+        self._strangers: dict[tuple[str, Vin], float] = {}  # unknown vehicles, when first heard of
         self._decoder = Decoder(
             catalogue=load_catalogue(),
             find_vehicle=self._find_vehicle,
@@ -105,6 +108,7 @@ class Intake:
             DatabaseAway: Try again.
         """
         self._registry = fetch_registry(self._pool)
+        self._strangers = {key: s for key, s in self._strangers.items() if key not in self._registry}
         self._refreshed_s = self._clock_s()
         self._decoder.forget()
 
@@ -236,11 +240,16 @@ class Intake:
             store_findings(self._pool, self._watch.take_gathered(), received_us=self._watch.now_us)
 
     def _find_vehicle(self, tenant: str, vin: Vin) -> Vehicle | None:
-        age_s = self._clock_s() - self._refreshed_s
-        found = self._registry.get((tenant, vin))
-        if age_s >= _LONGEST_REFRESH_S or (found is None and age_s >= _SHORTEST_REFRESH_S):
+        key = tenant, vin
+        now_s = self._clock_s()
+        age_s = now_s - self._refreshed_s
+        found = self._registry.get(key)
+        is_new = found is None and self._strangers.get(key, now_s) >= self._refreshed_s
+        if age_s >= _LONGEST_REFRESH_S or (is_new and age_s >= _SHORTEST_REFRESH_S):
             self.refresh()
-            found = self._registry.get((tenant, vin))
+            found = self._registry.get(key)
+        if found is None and len(self._strangers) < _MOST_STRANGERS:
+            self._strangers.setdefault(key, now_s)
         return None if found is None or found.is_retired else found
 
 

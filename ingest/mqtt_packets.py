@@ -15,8 +15,6 @@ from ingest.messages import Delivery
 
 PINGREQ = b"\xc0\x00"
 DISCONNECT = b"\xe0\x00"
-#: Goodbye with a session expiry of 0: the broker forgets the session (MQTT 5 §3.14.2.2.2).
-DISCONNECT_FOR_GOOD = b"\xe0\x07\x00\x05\x11\x00\x00\x00\x00"
 CONNACK, SUBACK, UNSUBACK, PUBACK, PINGRESP, CLOSED = 0x20, 0x90, 0xB0, 0x40, 0xD0, 0xE0
 _PUBLISH, _USER_PROPERTY = 0x30, 0x26
 #: Topics that are kept decoded; vehicles choose how many there are.

@@ -137,8 +137,10 @@ def run(
                 ).run()
             _store_gathered(intake)
             if is_drained.is_set():
-                subscriber.stop(ends_session=True)
-                forget_session(pool, client_id=client_id)
+                if subscriber.stop(ends_session=True):
+                    forget_session(pool, client_id=client_id)
+                else:
+                    _log.error("session not ended: drain again", action="drain", slot=settings.ingest_slot)
                 _log.info("drained", action="drain", slot=settings.ingest_slot, messages=progress.messages)
     finally:
         subscriber.stop()

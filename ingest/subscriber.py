@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import structlog
 
@@ -21,6 +21,7 @@ from ingest.broker_pauses import Pauses
 from ingest.messages import Delivery
 from ingest.mqtt_link import MqttLink
 from ingest.mqtt_packets import Control, MqttError
+from ingest.mqtt_sessions import end_session
 from ingest.mqtt_version import VersionProbe
 from ingest.outbox import Outbox
 from ingest.window import Window
@@ -31,6 +32,7 @@ SESSION_EXPIRY_S = 7 * 86_400
 RETAINED_S = 20.0
 STATUS_FILTER = f"{PREFIX}/+/+/up/{Up.STATUS}"
 _KEEPALIVE_S = 30
+_ENDING_S = 10.0
 _TAKEN_OVER = 0x8E
 _SUBSCRIBE_ID, _UNSUBSCRIBE_ID = 1, 2
 
@@ -71,7 +73,6 @@ class Subscriber:
         self._clock_us = clock_us
         self._filters = tuple(filters)
         self._is_draining = is_draining
-        self._ends_session = False
         self._probe = VersionProbe(
             self._address.host,
             self._address.port,
@@ -93,15 +94,23 @@ class Subscriber:
         """Begin connecting; returns at once."""
         self._thread.start()
 
-    def stop(self, *, ends_session: bool = False) -> None:
-        """Leave the broker; the session stays there, unless it is to end: what it holds is then lost."""
-        self._ends_session = ends_session
+    def stop(self, *, ends_session: bool = False) -> bool:
+        """Leave the broker; the session stays there, unless it is to end: what it holds is then lost.
+
+        Returns:
+            Whether a session that was to end has ended.
+        """
         self._stop.set()
         with self._lock:
             if self._link is not None:
                 self._link.wake()
         if self._thread.is_alive():
             self._thread.join(timeout=10.0)
+        return ends_session and end_session(
+            lambda: self._dial(is_v5=self._probe.speaks_mqtt5()),
+            lambda link: self._connect_packet(link, is_clean=True),
+            within_s=_ENDING_S,
+        )
 
     @property
     def is_connected(self) -> bool:
@@ -157,7 +166,9 @@ class Subscriber:
             try:
                 with self._connected() as link:
                     self._serve(link)
-            except (OSError, MqttError) as error:
+            except Exception as error:
+                if not isinstance(error, OSError | MqttError):  # a fault of ours must not end the listening
+                    _log.exception("connection given up", error=str(error)[:200])
                 was_served = self.connection_count > count
                 if was_served or not is_told:
                     what = "broker connection lost" if was_served else "broker away"
@@ -219,14 +230,7 @@ class Subscriber:
                 unsubscribe_s = float("inf")
                 if self._is_shared(link) and not self._is_draining:
                     link.send(packets.encode_unsubscribe(_UNSUBSCRIBE_ID, [STATUS_FILTER], is_v5=True))
-        if self._ends_session and not link.is_v5:
-            # MQTT 3.1.1 §3.1.2.4: a session ends by a connection that wants none; it takes our place
-            with closing(self._dial(is_v5=False)) as last:
-                last.send(self._connect_packet(last, is_clean=True))
-                last.receive(5.0, self._clock_us)
-                last.send(packets.DISCONNECT)
-            return
-        link.send(packets.DISCONNECT_FOR_GOOD if self._ends_session else packets.DISCONNECT)
+        link.send(packets.DISCONNECT)
 
     def _connect_packet(self, link: MqttLink, *, is_clean: bool) -> bytes:
         return packets.encode_connect(

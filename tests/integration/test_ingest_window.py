@@ -10,9 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
+import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest.messages import Delivery
+from ingest.mqtt_link import MqttLink
+from ingest.mqtt_packets import Control
 from ingest.subscriber import Subscriber
 
 TOPIC = "anxin/v1/window/LANX0000000000001/up/tele"
@@ -99,6 +102,71 @@ def test_no_more_is_published_at_once_than_the_broker_takes() -> None:
             subscriber.stop()
 
     assert seen == [2, 2, 1], "MQTT 5 §3.3.4: receive maximum"
+
+
+def test_a_fault_of_ours_ends_a_connection_and_not_the_listening(
+    broker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([ZeroDivisionError("a fault")])
+    handle = Subscriber._handle
+
+    def faulty(self: Subscriber, link: MqttLink, control: Control) -> bool:
+        for fault in answers:
+            raise fault
+        return handle(self, link, control)
+
+    monkeypatch.setattr(Subscriber, "_handle", faulty)
+    subscriber = Subscriber(
+        broker.url("ingest"), client_id="anxin-ingest-fault", share="fault", window=10, clock_us=lambda: 0
+    )
+    subscriber.start()
+    try:
+        assert subscriber.wait_connected(10.0)
+    finally:
+        assert subscriber.stop(ends_session=True)
+
+
+def test_a_session_that_the_broker_did_not_confirm_the_end_of_is_ended_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        connects: list[bytes] = []
+        threading.Thread(target=hang_up_once, args=(listening, connects), daemon=True).start()
+        subscriber = Subscriber(
+            f"mqtt://127.0.0.1:{listening.getsockname()[1]}",
+            client_id="anxin-ingest-end",
+            share="x",
+            window=10,
+            clock_us=lambda: 0,
+        )
+
+        assert subscriber.stop(ends_session=True)
+
+    assert len(connects) == 2
+    assert all(connect[9] & 2 for connect in connects), "clean start: MQTT 5 §3.1.2.4"
+
+
+def test_a_session_at_a_broker_that_is_away_has_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.subscriber._ENDING_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"mqtt://127.0.0.1:{listening.getsockname()[1]}"
+    subscriber = Subscriber(url, client_id="anxin-ingest-gone", share="x", window=10, clock_us=lambda: 0)
+
+    assert not subscriber.stop(ends_session=True)
+
+
+def hang_up_once(listening: socket.socket, connects: list[bytes]) -> None:
+    """Answer probes; close the first connection of the session itself without a word."""
+    with suppress(OSError):
+        while True:
+            peer, _ = listening.accept()
+            with peer, suppress(ConnectionError):
+                peer.settimeout(1.0)
+                said = peer.recv(4096)
+                if b"-probe" not in said:
+                    connects.append(said)
+                    if len(connects) == 1:
+                        continue
+                peer.sendall(b"\x20\x03\x00\x00\x00")
+                peer.recv(4096)
 
 
 def take_two_at_a_time(listening: socket.socket, seen: list[int]) -> None:

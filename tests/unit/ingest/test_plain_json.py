@@ -26,3 +26,15 @@ def test_what_jsonb_cannot_hold_is_written_so_that_it_can_be_read() -> None:
     said = {"a\0": ["x\0y", float("nan"), b"\x01\xff", True, 7], 5: {"b": "\ud800"}}
 
     assert plain_json(said) == {"a\\0": ["x\\0y", None, "01ff", True, 7], "5": {"b": "?"}}
+
+
+def test_what_is_nested_without_end_is_cut_where_nobody_reads_it() -> None:
+    said: list[object] = []
+    for _ in range(100_000):
+        said = [said]
+
+    text = json.dumps(plain_json({"shallow": 1, "deep": said}))
+
+    assert '"shallow": 1' in text
+    assert text.count("[") == 49
+    assert "nested too deep" in text
