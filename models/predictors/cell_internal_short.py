@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
-from models.features.trend import Trend, day_noise, theil_sen, weighted_median
+from models.features.cell_contrast import windowed_level
+from models.features.trend import Trend, day_noise, theil_sen
 from models.predictors.base import (
     DayPanel,
     Explanation,
     Risk,
-    evidence_time,
     logistic,
     reference_of_others,
-    rounded,
     time_to_threshold,
+)
+from models.predictors.cell_short_reasons import clear_reason, lag_reason, leak_reason, rest_reason
+from models.predictors.cells import (
+    at_reference,
+    capacity_slope,
+    cell_name,
+    component_evidence,
+    measured_charge,
+    mirrored,
+    newest_row,
 )
 
 
@@ -38,7 +48,8 @@ class CellInternalShortPredictor:
 
     Threshold for the time: a deficit of ``limit_percent``, where the pack loses that share of its range.
 
-    Panel: value = deficit (%); extra ``deviation`` = rested deviation from the median cell (mV).
+    What a cell of less capacity falls behind as the pack empties is taken out first, and a change that a
+    neighbour mirrors is a loose sense wire. LFP, flat at rest, is read at the top of its charges.
     """
 
     windows: tuple[int, ...] = (7, 14, 28)
@@ -54,6 +65,8 @@ class CellInternalShortPredictor:
     looks: tuple[tuple[int, int], ...] = ((21, 5), (35, 8), (60, 29))
     far_looks: tuple[tuple[int, int], ...] = ((35, 15), (60, 29))
     settled_days: int = 14
+    mirror_share: float = 0.5
+    mirror_cap: float = 0.4
     peer_share: float = 0.05
     noise_percent: float = 0.1
     prior_noise_percent: float = 0.15
@@ -62,22 +75,38 @@ class CellInternalShortPredictor:
     limit_percent: float = 15.0
     fast_ohm: float = 100.0
     failure_mode: FailureMode = FailureMode.CELL_INTERNAL_SHORT
-    model_version: str = "cell-internal-short-1"
+    model_version: str = "cell-internal-short-2"
     feature_set: str = "cell_days"
     main: str = "deficit_percent"
     horizon_h: float = 720.0
+    blind_spots: tuple[str, ...] = (
+        "a short that comes within hours, by an impact or by plating: the thermal-event rule has seconds",
+        "transient micro-shorts that are over before the next reading",
+        "an LFP pack that is never charged to the top, and a pack that never rests",
+        "a leak that passive balancing (20-100 mA) makes up for while the vehicle is parked",
+        "leaks above about 1 kΩ in 150 Ah: less than they and self-discharge differ between healthy cells",
+    )
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk of every cell as of each day."""
-        level = self._level(panel, as_of, self.recent_days - 1, 0)
-        growth = self._growth(panel, as_of, level, self.looks)
+        slope, _ = capacity_slope(panel, as_of)
+        level, slow, *past = self._levels(
+            panel,
+            as_of,
+            slope,
+            [
+                (self.recent_days - 1, 0, 1),
+                (self.settled_days - 1, 0, 2),
+                *((*look, 3) for look in (*self.looks, *self.far_looks)),
+            ],
+        )
+        growth = _growth(level, past[: len(self.looks)])
         isolation = level - reference_of_others(level, self.peer_share)
         growth_alone = growth - np.maximum(reference_of_others(growth, self.peer_share), 0.0)
         own = np.minimum(growth_alone / self.least_growth_percent, isolation / self.least_isolation_percent)
-        rate_score, rate, rate_error, window = self._rates(panel, as_of, own)
+        rate_score, rate, rate_error, window = self._rates(panel, as_of, own, slope)
         drifting = np.minimum(rate_score, own)
-        slow = self._level(panel, as_of, self.settled_days - 1, 0, least=2)
-        slow_growth = self._growth(panel, as_of, slow, self.far_looks)
+        slow_growth = _growth(slow, past[len(self.looks) :])
         slow_alone = slow_growth - np.maximum(reference_of_others(slow_growth, self.peer_share), 0.0)
         slow_isolation = slow - reference_of_others(slow, self.peer_share)
         far_out = np.minimum(
@@ -85,6 +114,10 @@ class CellInternalShortPredictor:
         )
         stepped = np.minimum(growth_alone, isolation) / self.step_percent
         score = np.maximum.reduce([np.nan_to_num(part, nan=-1.0) for part in (drifting, stepped, far_out)])
+        score = np.asarray(
+            np.where(mirrored(growth) > self.mirror_share, np.minimum(score, self.mirror_cap), score),
+            dtype=np.float64,
+        )
         ttt = time_to_threshold(self.limit_percent - level, np.full_like(level, 0.4), rate, rate_error)
         return Risk(
             as_of=as_of,
@@ -106,26 +139,13 @@ class CellInternalShortPredictor:
         """Return the rested deviation, its growth, the equivalent leak and the time to the threshold."""
         at = (vehicle, position, component)
         last = int(risk.as_of[position])
-        deviation = panel.extra["deviation"][vehicle, : last + 1]
-        recent = deviation[np.isfinite(deviation[:, component])]
-        now_mv = float(recent[-1, component]) if len(recent) else float("nan")
-        low_mv, high_mv = _peer_range(recent[-1], component) if len(recent) else (float("nan"), float("nan"))
+        is_lfp = panel.spec.chemistry == "LFP"
+        shown = "lag_percent" if is_lfp else "deviation_mv"
+        recent = newest_row(panel.extra[shown][vehicle], last, component)
         deficit, growth = float(risk.detail["deficit"][at]), float(risk.detail["growth"][at])
         rate = float(risk.detail["rate"][at])
-        name = component + 1
         reasons = [
-            Reason(
-                feature="rested_deviation_mv",
-                value=round(now_mv, 1),
-                unit="mV",
-                healthy_low=round(low_mv, 1),
-                healthy_high=round(high_mv, 1),
-                peers=0.0,
-                text_en=f"cell {name} rests {-now_mv:.0f} mV below the pack's median cell; "
-                f"90 % of the others lie between {low_mv:+.0f} and {high_mv:+.0f} mV",
-                text_zh=f"静置时 {name} 号电芯比全包中位电芯低 {-now_mv:.0f} mV；"
-                f"其余 90% 的电芯在 {low_mv:+.0f} 至 {high_mv:+.0f} mV 之间",
-            ),
+            lag_reason(recent, component) if is_lfp else rest_reason(recent, component),
             Reason(
                 feature="charge_deficit_growth_percent",
                 value=round(growth, 2),
@@ -139,59 +159,46 @@ class CellInternalShortPredictor:
         ]
         if np.isfinite(rate) and rate > 0.02:
             reasons.append(
-                _leak_reason(
-                    panel.spec, rate, risk.ttt_h[:, vehicle, position, component], self.limit_percent
-                )
+                leak_reason(panel.spec, rate, risk.ttt_h[:, vehicle, position, component], self.limit_percent)
             )
-        rows = slice(max(0, last - 59), last + 1)
-        part = panel.extra["deviation"][vehicle, rows]
-        others = np.delete(part, component, axis=1)
-        evidence = {
-            "time": evidence_time(panel, vehicle, rows),
-            "series": {
-                f"cell {name}": rounded(part[:, component], 1),
-                "peers p5": rounded(_quantile(others, 0.05), 1),
-                "peers p50": rounded(_quantile(others, 0.5), 1),
-                "peers p95": rounded(_quantile(others, 0.95), 1),
-            },
-            "unit": "mV",
-            "title_en": "Rested deviation from the pack's median cell",
-            "title_zh": "静置时与全包中位电芯的电压差",
-            "suspect": f"cell {name}",
-        }
+        reasons.append(clear_reason(self.least_growth_percent))
+        evidence = component_evidence(
+            panel,
+            shown,
+            vehicle=vehicle,
+            last=last,
+            component=component,
+            name=cell_name(component),
+            unit="%" if is_lfp else "mV",
+            titles=("Charge behind the median cell at the top of a charge", "充电末端落后于中位电芯的电量")
+            if is_lfp
+            else ("Rested deviation from the pack's median cell", "静置时与全包中位电芯的电压差"),
+        )
         return Explanation(
             reasons=tuple(reasons), evidence=evidence, window_days=int(risk.detail["window"][at])
         )
 
     def component_name(self, spec: VehicleSpec, component: int) -> str:
         """Return ``cell`` and its number from 1."""
-        return f"cell {component + 1}"
+        return cell_name(component)
 
-    def _level(
-        self, panel: DayPanel, as_of: IntArray, oldest: int, newest: int, least: int = 1
-    ) -> FloatArray:
-        """Return the weighted median deficit of ``oldest`` to ``newest`` days before each as-of day."""
+    def _levels(
+        self, panel: DayPanel, as_of: IntArray, slope: FloatArray, spans: Sequence[tuple[int, int, int]]
+    ) -> list[FloatArray]:
+        """Return the level over each span of oldest and newest day back and fewest days."""
+        _, weight = measured_charge(panel)
         shape = (len(panel.vehicle_id), len(as_of), panel.value.shape[2])
-        out = np.full(shape, np.nan)
-        for position, day in enumerate(as_of.tolist()):
-            rows = slice(max(0, day - oldest), max(0, day - newest + 1))
-            values = np.moveaxis(panel.value[:, rows], 1, -1)
-            weights = np.where(np.isfinite(values), np.moveaxis(panel.weight[:, rows], 1, -1), 0.0)
-            enough = (weights > 0).sum(-1) >= least
-            if values.shape[-1]:
-                out[:, position] = np.where(enough, weighted_median(values, weights), np.nan)
+        out = [np.full(shape, np.nan) for _ in spans]
+        for position in range(len(as_of)):
+            value = at_reference(panel, slope[:, position])
+            for target, (oldest, newest, least) in zip(out, spans, strict=True):
+                target[:, position] = windowed_level(
+                    value, weight, as_of[position : position + 1], oldest=oldest, newest=newest, least=least
+                )[:, 0]
         return out
 
-    def _growth(
-        self, panel: DayPanel, as_of: IntArray, level: FloatArray, looks: tuple[tuple[int, int], ...]
-    ) -> FloatArray:
-        """Return how far the level lies above that of the weeks before, the largest of several looks back."""
-        found = [self._level(panel, as_of, oldest, newest, least=3) for oldest, newest in looks]
-        past = np.minimum.reduce([np.where(np.isfinite(look), look, np.inf) for look in found])
-        return np.asarray(np.where(np.isfinite(past), level - past, np.nan))
-
     def _rates(
-        self, panel: DayPanel, as_of: IntArray, own: FloatArray
+        self, panel: DayPanel, as_of: IntArray, own: FloatArray, slope: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Return rate score, rate, its error and the deciding window.
 
@@ -206,7 +213,9 @@ class CellInternalShortPredictor:
             rows = np.flatnonzero(worst[:, position] >= self.screen_score)
             if not len(rows):
                 continue
-            values, weights, day = panel.value[rows], panel.weight[rows], as_of[position : position + 1]
+            part = _vehicles(panel, rows)
+            values, (_, weights) = at_reference(part, slope[rows, position]), measured_charge(part)
+            day = as_of[position : position + 1]
             noise = day_noise(
                 values, day, window=28, floor=self.noise_percent, prior=self.prior_noise_percent
             )
@@ -246,39 +255,20 @@ class CellInternalShortPredictor:
         return out
 
 
-def _leak_reason(spec: VehicleSpec, rate: float, ttt_h: FloatArray, limit: float) -> Reason:
-    leak_ma = rate / 100 * spec.capacity_ah / 24 * 1000
-    leak_ohm = 3700 / leak_ma
-    days = ttt_h / 24
-    until_en = until_zh = ""
-    if np.isfinite(days).all():
-        until_en = f"; reaches {limit:.0f} % in {days[1]:.0f} days ({days[0]:.0f}–{days[2]:.0f})"
-        until_zh = f"；{days[1]:.0f} 天后（{days[0]:.0f}–{days[2]:.0f}）达到 {limit:.0f}%"
-    return Reason(
-        feature="leak_current_ma",
-        value=round(leak_ma, 1),
-        unit="mA",
-        healthy_low=0.0,
-        healthy_high=2.0,
-        text_en=f"it loses {rate:.2f} % a day more than the median cell, as a leak of {leak_ma:.0f} mA "
-        f"({leak_ohm:.0f} Ω) would{until_en}",
-        text_zh=f"每天比中位电芯多损失 {rate:.2f}%，"
-        f"相当于 {leak_ma:.0f} mA（{leak_ohm:.0f} Ω）的漏电{until_zh}",
+def _vehicles(panel: DayPanel, rows: IntArray) -> DayPanel:
+    """Return the panel of some of its vehicles."""
+    return replace(
+        panel,
+        vehicle_id=panel.vehicle_id[rows],
+        value=panel.value[rows],
+        weight=panel.weight[rows],
+        first_us=panel.first_us[rows],
+        last_us=panel.last_us[rows],
+        extra={name: values[rows] for name, values in panel.extra.items()},
     )
 
 
-def _peer_range(row: FloatArray, component: int) -> tuple[float, float]:
-    others = np.delete(row, component)
-    others = others[np.isfinite(others)]
-    if not len(others):
-        return float("nan"), float("nan")
-    low, high = np.quantile(others, [0.05, 0.95])
-    return float(low), float(high)
-
-
-def _quantile(values: FloatArray, share: float) -> FloatArray:
-    """Return the quantile of each row of what is there."""
-    ranked = np.sort(values, axis=1)
-    count = np.isfinite(ranked).sum(1)
-    index = np.clip(np.round(share * (count - 1)), 0, None).astype(np.int64)
-    return np.asarray(np.where(count > 0, np.take_along_axis(ranked, index[:, None], 1)[:, 0], np.nan))
+def _growth(level: FloatArray, past: Sequence[FloatArray]) -> FloatArray:
+    """Return how far the level lies above that of the weeks before, the largest of several looks back."""
+    lowest = np.minimum.reduce([np.where(np.isfinite(look), look, np.inf) for look in past])
+    return np.asarray(np.where(np.isfinite(lowest), level - lowest, np.nan))

@@ -48,8 +48,19 @@ def make_tire_panel(gas: FloatArray) -> DayPanel:
 
 
 def make_cell_panel(deficit: FloatArray) -> DayPanel:
-    """Deficit of shape (n_vehicles, n_days, n_cells), %."""
-    return make_panel(deficit, {"deviation": -9.0 * deficit}, make_spec(cell_count=deficit.shape[2]))
+    """Deficit of shape (n_vehicles, n_days, n_cells), %; rested at 70 % charge, resistances all equal."""
+    one = np.ones((*deficit.shape[:2], 1))
+    extra = {
+        "deficit_percent": deficit,
+        "deviation_mv": -9.0 * deficit,
+        "weight": one,
+        "rest_soc_percent": 70.0 * one,
+        "rest_spread_mv": 10.0 * one,
+        "lag_percent": np.full_like(deficit, np.nan),
+        "resistance_ratio": np.ones_like(deficit),
+        "resistance_mohm": 0.8 * one,
+    }
+    return make_panel(deficit, extra, make_spec(cell_count=deficit.shape[2]))
 
 
 def make_panel(value: FloatArray, extra: dict[str, FloatArray], spec: VehicleSpec) -> DayPanel:

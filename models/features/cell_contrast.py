@@ -1,0 +1,116 @@
+"""What days of a pack's cells say together: level, growth, and how far the level follows the charge."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from data.records import FloatArray, IntArray
+from models.features.trend import weighted_median
+
+
+def windowed_level(
+    value: FloatArray, weight: FloatArray, as_of: IntArray, *, oldest: int, newest: int, least: int = 1
+) -> FloatArray:
+    """Return the weighted median of ``oldest`` to ``newest`` days before each as-of day.
+
+    Args:
+        value: Shape (n_vehicles, n_days, n_components); NaN is missing.
+        weight: Same shape.
+        as_of: Shape (n_as_of,), indices into the day axis.
+        oldest: Days back to the first one.
+        newest: Days back to the last one; 0 is the as-of day.
+        least: Fewest days with a value.
+
+    Returns:
+        Shape (n_vehicles, n_as_of, n_components).
+    """
+    out = np.full((value.shape[0], len(as_of), value.shape[2]), np.nan)
+    for position, day in enumerate(as_of.tolist()):
+        rows = slice(max(0, day - oldest), max(0, day - newest + 1))
+        values = np.moveaxis(value[:, rows], 1, -1)
+        weights = np.where(np.isfinite(values), np.moveaxis(weight[:, rows], 1, -1), 0.0)
+        if values.shape[-1]:
+            enough = (weights > 0).sum(-1) >= least
+            out[:, position] = np.where(enough, weighted_median(values, weights), np.nan)
+    return out
+
+
+def day_count(value: FloatArray, as_of: IntArray, *, window: int) -> IntArray:
+    """Return on how many of the last ``window`` days each component has a value, (vehicles, as-of, …)."""
+    known = np.concatenate((np.zeros_like(value[:, :1]), np.cumsum(np.isfinite(value), axis=1)), axis=1)
+    return np.asarray(known[:, as_of + 1] - known[:, np.maximum(as_of + 1 - window, 0)], dtype=np.int64)
+
+
+def charge_slope(
+    value: FloatArray,
+    weight: FloatArray,
+    soc_percent: FloatArray,
+    as_of: IntArray,
+    *,
+    window: int,
+    noise: float,
+    spread: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Return how the deficit of each cell changes with the pack's state of charge, and its error.
+
+    A cell of less capacity falls behind as the pack empties: its deficit goes down by its missing part of
+    capacity with every percent of charge. Differences of days next to each other with data know little of a
+    slow drift; they are regressed on the difference of the state of charge and drawn towards 0 by what is
+    known of healthy cells.
+
+    Args:
+        value: Shape (n_vehicles, n_days, n_cells), deficit, %.
+        weight: Same shape, trust 0-1.
+        soc_percent: Shape (n_vehicles, n_days), at rest.
+        as_of: Shape (n_as_of,).
+        window: Days looked back.
+        noise: Standard deviation of a day's deficit, %.
+        spread: Standard deviation of the slope over healthy cells, part.
+
+    Returns:
+        Slope (deficit % per % of charge; a cell of 10 % less capacity has -0.10) and its standard error,
+        shape (n_vehicles, n_as_of, n_cells); 0 and ``spread`` where nothing is known.
+    """
+    shape = (value.shape[0], len(as_of), value.shape[2])
+    slope, error = np.zeros(shape), np.full(shape, spread)
+    prior = (noise / spread) ** 2
+    for position, day in enumerate(as_of.tolist()):
+        rows = slice(max(0, day - window + 1), day + 1)
+        part, trust, soc = value[:, rows], weight[:, rows], soc_percent[:, rows]
+        known = np.isfinite(part) & (trust > 0) & np.isfinite(soc)[..., None]
+        before = _previous(known)
+        step, soc_step, pair = _steps(part, soc, trust, known, before)
+        # the difference of two days has twice the variance of one
+        power = (pair * soc_step**2).sum(1) / 2.0
+        both = (pair * soc_step * step).sum(1) / 2.0
+        slope[:, position] = both / (power + prior)
+        error[:, position] = noise / np.sqrt(power + prior)
+    return slope, error
+
+
+def _previous(known: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> IntArray:
+    """Return for each day the last one before it that is known, -1 where there is none."""
+    index = np.where(known, np.arange(known.shape[1])[None, :, None], -1)
+    latest = np.maximum.accumulate(index, axis=1)
+    out = np.full(known.shape, -1, dtype=np.int64)
+    out[:, 1:] = latest[:, :-1]
+    return out
+
+
+def _steps(
+    part: FloatArray,
+    soc: FloatArray,
+    trust: FloatArray,
+    known: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
+    before: IntArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return differences to the day known before, of value and state of charge, and their weights."""
+    at = np.maximum(before, 0)
+    usable = known & (before >= 0)
+    wide_soc = np.broadcast_to(soc[..., None], part.shape)
+    step = np.where(usable, part - np.take_along_axis(part, at, 1), 0.0)
+    soc_step = np.where(usable, wide_soc - np.take_along_axis(wide_soc, at, 1), 0.0)
+    both = np.minimum(trust, np.take_along_axis(np.broadcast_to(trust, part.shape), at, 1))
+    # a step of the deficit that no capacity explains (a session misread) must not tilt the slope
+    limit = 1.0 + 0.3 * np.abs(soc_step)
+    return np.clip(step, -limit, limit), soc_step, np.where(usable, both, 0.0)
