@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
-from models.features.tires import SEA_LEVEL_KPA
+from models.features.steps import step_over_line
+from models.features.tires import REFERENCE_K, SEA_LEVEL_KPA
 from models.features.trend import Trend, day_noise, theil_sen
 from models.predictors.base import (
     DayPanel,
@@ -18,8 +19,9 @@ from models.predictors.base import (
     rounded,
     time_to_threshold,
 )
+from models.predictors.wheels import carried, median_of_others, wheel_zh
 
-_WHEEL_ZH = {"front-left": "左前", "front-right": "右前", "rear-left": "左后", "rear-right": "右后"}
+_CLEAR_KPA_PER_DAY = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,11 @@ class TireSlowLeakPredictor:
     Theil-Sen slope over 3, 7 and 14 days in parallel is held against thresholds that are the larger of a
     floor and a multiple of the slope's own error (idealised thresholds at 0.05 false episodes per 1,000
     vehicle-days are 3.1, 0.88 and 0.42 kPa/day; field floors here are higher). The loss must also be
-    monotone, add up to more than sensors and rounding make, and show in the wheel's own gas. A step of more
-    than ``refill_kpa`` on most wheels, or of a wheel against the others, starts the history anew. Threshold:
-    25 % under placard (FMVSS 138 S4.2).
-
-    Panel: value = contrast (kPa); extra ``gas`` = absolute pressure at 20 °C (kPa).
+    monotone, add up to more than sensors and rounding make, show in the wheel's own gas, and be better told
+    by a line than by one step: a sensor that jumps, a wheel that is changed for another, leak nothing. A fast
+    leak shows within two days: morning, evening and night each take their part. A step of more than
+    ``refill_kpa`` on most wheels, or of a wheel against the others, starts the history anew. Threshold: 25 %
+    under placard (FMVSS 138 S4.2).
     """
 
     windows: tuple[int, ...] = (3, 7, 14)
@@ -43,20 +45,33 @@ class TireSlowLeakPredictor:
     error_multiple: float = 4.5
     least_drop_kpa: float = 5.0
     least_concordance: float = 0.6
+    least_line: float = 0.85
+    fast_drop_kpa: float = 12.0
+    fast_night_kpa: float = 2.5
+    fast_half_day_kpa: float = 1.0
+    fast_noises: float = 8.0
     refill_kpa: float = 8.0
     top_up_kpa: float = 12.0
     noise_kpa: float = 0.6
     prior_noise_kpa: float = 1.4
     alarm_share: float = 0.75
     failure_mode: FailureMode = FailureMode.TIRE_SLOW_LEAK
-    model_version: str = "tire-slow-leak-1"
+    model_version: str = "tire-slow-leak-2"
     feature_set: str = "tire_days"
     main: str = "contrast_kpa"
     horizon_h: float = 720.0
+    blind_spots: tuple[str, ...] = (
+        "a loss that all wheels share: permeation, or a slow leak of every tire at once",
+        "leaks below about 0.7 kPa/day, and the first three days of those below 8 kPa/day",
+        "a leak that is topped up again within days (see tire_topped_up_leak)",
+        "minutes and hours (see tire_puncture)",
+        "vehicles that stand silent, and wheels whose sensor is not heard",
+        "a sensor that drifts by more than 0.8 kPa/day looks like a leak",
+    )
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk of every wheel as of each day."""
-        gas = panel.extra["gas"]
+        gas = panel.extra["gas_kpa"]
         segment = self._segments(panel.value, gas)
         noise = day_noise(panel.value, as_of, window=28, floor=self.noise_kpa, prior=self.prior_noise_kpa)
         own_scores, trends, own_losses = [], [], []
@@ -79,38 +94,49 @@ class TireSlowLeakPredictor:
                 as_of=as_of,
                 noise=noise,
             )
-            own_scores.append(self._score(trend, own, window, floor))
+            score = self._score(trend, own, window, floor)
+            if window > min(self.windows):
+                line = step_over_line(panel.value, segment, window=window, as_of=as_of, noise=noise)
+                score = np.minimum(score, line / self.least_line)
+            own_scores.append(score)
             trends.append(trend)
             own_losses.append(-own.slope)
         scores = np.stack(own_scores)
         known = np.where(np.isfinite(scores), scores, -np.inf)
         best = known.argmax(0)[None]
         score = np.take_along_axis(known, best, 0)[0]
-        score = np.where(np.isfinite(score), score, np.nan)
+        fast, fast_loss = self._fast(panel, as_of, noise)
+        score = np.fmax(np.where(np.isfinite(score), score, np.nan), fast)
         loss, loss_error = (
             np.take_along_axis(np.stack([getattr(t, name) for t in trends]), best, 0)[0]
             for name in ("slope", "slope_error")
         )
         own_loss = np.take_along_axis(np.stack(own_losses), best, 0)[0]
-        peers = _median_of_others(own_loss)
+        peers = median_of_others(own_loss)
         rate = np.maximum(-loss, 0.0) + np.clip(np.where(np.isfinite(peers), peers, 0.0), 0.0, 0.5)
+        rate = np.where(fast >= 1.0, np.fmax(rate, fast_loss), rate)
         gauge, gauge_error = self._level(panel, as_of)
         placard = np.asarray(panel.spec.placard_kpa, dtype=np.float64)
         alarm = self.alarm_share * placard
         ttt = time_to_threshold(gauge - alarm, gauge_error, rate, loss_error)
+        morning = self._morning(panel, as_of)
+        cold_gauge = (gauge + SEA_LEVEL_KPA) * (morning + 273.15) / REFERENCE_K - SEA_LEVEL_KPA
+        cold_ttt = time_to_threshold(cold_gauge - alarm, gauge_error, rate, loss_error)[1]
         # a young history shows no leak yet; one that has fallen silent is not known to be healthy
         is_young = np.isfinite(gauge) & (self._heard(panel)[:, as_of] < min(self.least_days))
         probability = np.where(np.isfinite(score), logistic(score), np.where(is_young, 0.0, np.nan))
         return Risk(
             as_of=as_of,
             probability=probability,
-            severity=self._severity(rate, gauge, placard, ttt[1]),
+            severity=self._severity(rate, gauge, placard, np.fmin(ttt[1], cold_ttt)),
             ttt_h=ttt,
             detail={
                 "loss": rate,
                 "peers": peers,
                 "gauge": gauge,
                 "alarm": np.broadcast_to(alarm, gauge.shape),
+                "morning": morning,
+                "cold_ttt": cold_ttt,
                 "window": np.asarray(self.windows, dtype=np.float64)[best[0]],
             },
         )
@@ -121,7 +147,7 @@ class TireSlowLeakPredictor:
         """Return the loss against the other wheels, the pressure left and the time to the threshold."""
         at = (vehicle, position, component)
         wheel = panel.spec.wheels[component]
-        wheel_zh = _WHEEL_ZH.get(wheel, wheel)
+        name_zh = wheel_zh(wheel)
         loss, peers = float(risk.detail["loss"][at]), float(risk.detail["peers"][at])
         gauge, alarm = float(risk.detail["gauge"][at]), float(risk.detail["alarm"][at])
         p10, p50, p90 = (float(v) / 24 for v in risk.ttt_h[:, vehicle, position, component])
@@ -141,7 +167,7 @@ class TireSlowLeakPredictor:
                 peers=round(peers, 2) if np.isfinite(peers) else None,
                 text_en=f"{wheel} loses {loss:.1f} kPa/day against {other_loss:.1f} on the other {others}"
                 f"{until_en}",
-                text_zh=f"{wheel_zh}轮每天漏气 {loss:.1f} kPa，"
+                text_zh=f"{name_zh}轮每天漏气 {loss:.1f} kPa，"
                 f"其余 {others} 轮为 {other_loss:.1f} kPa{until_zh}",
             ),
             Reason(
@@ -153,10 +179,20 @@ class TireSlowLeakPredictor:
                 text_en=f"{gauge:.0f} kPa at 20 °C; placard {placard:.0f} kPa, warning limit {alarm:.0f} kPa",
                 text_zh=f"20 °C 时胎压 {gauge:.0f} kPa；标准 {placard:.0f} kPa，报警线 {alarm:.0f} kPa",
             ),
+            *self._cold_reason(risk, at),
+            Reason(
+                feature="clears_below_kpa_per_day",
+                value=_CLEAR_KPA_PER_DAY,
+                unit="kPa/day",
+                text_en=f"clears when the wheel loses less than {_CLEAR_KPA_PER_DAY} kPa/day more than the "
+                "others: a repaired tire within three days, pumping up alone does not",
+                text_zh=f"该轮与其余车轮相比每天漏气低于 {_CLEAR_KPA_PER_DAY} kPa 时解除："
+                "修好后三天内解除，仅补气不会解除",
+            ),
         )
         last = int(risk.as_of[position])
         rows = slice(max(0, last - 29), last + 1)
-        gas = panel.extra["gas"][vehicle, rows] - SEA_LEVEL_KPA
+        gas = panel.extra["gas_kpa"][vehicle, rows] - SEA_LEVEL_KPA
         evidence = {
             "time": evidence_time(panel, vehicle, rows),
             "series": {name: rounded(gas[:, i], 1) for i, name in enumerate(panel.spec.wheels)},
@@ -172,10 +208,60 @@ class TireSlowLeakPredictor:
         """Return ``tire`` and the wheel."""
         return f"tire {spec.wheels[component]}"
 
+    def _cold_reason(self, risk: Risk, at: tuple[int, int, int]) -> tuple[Reason, ...]:
+        morning, days = float(risk.detail["morning"][at]), float(risk.detail["cold_ttt"][at]) / 24
+        if not (np.isfinite(days) and np.isfinite(morning) and morning < 20.0):
+            return ()
+        return (
+            Reason(
+                feature="days_to_limit_in_the_morning",
+                value=round(days, 1),
+                unit="d",
+                text_en=f"on a morning of {morning:.0f} °C the warning limit is reached in {days:.1f} days",
+                text_zh=f"若清晨气温为 {morning:.0f} °C，{days:.1f} 天后即低于报警线",
+            ),
+        )
+
+    def _fast(self, panel: DayPanel, as_of: IntArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the score of a loss of two days in a row, -1 where there is none, and its rate.
+
+        Sun and brakes warm a wheel by day and let it cool by night; a leak takes its part of both.
+        """
+        shape = (len(panel.vehicle_id), len(as_of), panel.value.shape[2])
+        begin, end = panel.extra.get("begin_contrast_kpa"), panel.extra.get("end_contrast_kpa")
+        if begin is None or end is None:
+            return np.full(shape, -1.0), np.zeros(shape)
+        gas, first = panel.extra["gas_kpa"], np.zeros((shape[0], 1, shape[2]))
+        # as known before each day: the last day that the wheel was heard
+        begun, ended, held = (
+            np.concatenate((np.nan * first, carried(values)[:, :-1]), axis=1)[:, as_of]
+            for values in (begin, end, gas)
+        )
+        by_day, by_night, today = begun - ended, ended - begin[:, as_of], begin[:, as_of] - end[:, as_of]
+        parts = (
+            (by_day + by_night + today) / np.maximum(self.fast_drop_kpa, self.fast_noises * noise),
+            by_night / np.maximum(self.fast_night_kpa, 2.0 * noise),
+            today / np.maximum(self.fast_half_day_kpa, noise),
+            1.2 + by_day / self.fast_half_day_kpa,
+            (held - gas[:, as_of]) / (0.3 * self.fast_drop_kpa),
+        )
+        score = np.minimum.reduce(parts)
+        score = np.where(np.isfinite(score), score, -1.0)
+        return score, (by_day + by_night + today) / 1.4
+
+    def _morning(self, panel: DayPanel, as_of: IntArray) -> FloatArray:
+        """Return the lowest temperature of the last three days, °C: what the next morning may bring."""
+        shape = (len(panel.vehicle_id), len(as_of), panel.value.shape[2])
+        told = panel.extra.get("low_temperature_degc")
+        if told is None:
+            return np.full(shape, np.nan)
+        days = np.clip(as_of[:, None] - np.arange(3), 0, None)
+        return np.broadcast_to(np.fmin.reduce(told[:, days], axis=2), shape)
+
     def _segments(self, contrast: FloatArray, gas: FloatArray) -> IntArray:
         """Number the days; the number goes up where a refill or a top-up makes a step."""
-        step_all = np.diff(_carried(gas), axis=1)
-        step_one = np.diff(_carried(contrast), axis=1)
+        step_all = np.diff(carried(gas), axis=1)
+        step_one = np.diff(carried(contrast), axis=1)
         n_wheels = gas.shape[2]
         with np.errstate(invalid="ignore"):
             is_refill = (step_all > self.refill_kpa).sum(2) >= max(2, round(0.75 * n_wheels))
@@ -187,7 +273,7 @@ class TireSlowLeakPredictor:
     def _score(self, trend: Trend, own: Trend, window: int, floor: float) -> FloatArray:
         """Return 1 where every condition is just met; the weakest condition decides."""
         rate = -trend.slope
-        error = np.fmax(trend.slope_error, _median_of_others(trend.slope_error))
+        error = np.fmax(trend.slope_error, median_of_others(trend.slope_error))
         threshold = np.maximum(floor, self.error_multiple * error)
         drop = rate * np.minimum(window - 1, np.maximum(trend.count - 1, 0))
         parts = [
@@ -207,7 +293,7 @@ class TireSlowLeakPredictor:
 
     def _level(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return the newest daily gauge pressure at 20 °C and its standard error."""
-        gauge = _carried(panel.extra["gas"])[:, as_of] - SEA_LEVEL_KPA
+        gauge = carried(panel.extra["gas_kpa"])[:, as_of] - SEA_LEVEL_KPA
         return gauge, np.full_like(gauge, 1.5)
 
     def _severity(
@@ -219,22 +305,3 @@ class TireSlowLeakPredictor:
             out[ttt_h < 48] = 2
             out[(gauge < 0.6 * placard) | (rate > 0.2 * gauge)] = 1
         return out
-
-
-def _carried(values: FloatArray) -> FloatArray:
-    """Return the newest known value up to each day; NaN before the first."""
-    known = np.isfinite(values)
-    rows = np.where(known, np.arange(values.shape[1])[None, :, None], 0)
-    latest = np.maximum.accumulate(rows, axis=1)
-    return np.take_along_axis(values, latest, axis=1)
-
-
-def _median_of_others(values: FloatArray) -> FloatArray:
-    out = np.full(values.shape, np.nan)
-    for i in range(values.shape[-1]):
-        others = np.sort(np.delete(values, i, axis=-1), axis=-1)
-        count = np.isfinite(others).sum(-1)
-        low = np.take_along_axis(others, np.maximum((count - 1) // 2, 0)[..., None], -1)[..., 0]
-        high = np.take_along_axis(others, np.minimum(count // 2, others.shape[-1] - 1)[..., None], -1)[..., 0]
-        out[..., i] = np.where(count > 0, (low + high) / 2, np.nan)
-    return out

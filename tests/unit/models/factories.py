@@ -44,7 +44,7 @@ def make_rows(family: Family, time_us: IntArray, columns: dict[str, FloatArray])
 
 def make_tire_panel(gas: FloatArray) -> DayPanel:
     """Gas of shape (n_vehicles, n_days, 4), kPa absolute at 20 °C."""
-    return make_panel(contrast(gas), {"gas": gas}, make_spec())
+    return make_panel(contrast(gas), {"gas_kpa": gas}, make_spec())
 
 
 def make_cell_panel(deficit: FloatArray) -> DayPanel:

@@ -52,7 +52,7 @@ def test_slow_leak_is_found_on_the_right_wheel_with_its_rate(rate: float) -> Non
 
 def test_a_wheel_that_fell_silent_is_unknown_and_not_healthy() -> None:
     panel = leaking_tires(4.0, n=3)
-    for values in (panel.value, panel.extra["gas"]):
+    for values in (panel.value, panel.extra["gas_kpa"]):
         values[:, 8:, 2] = np.nan
     risk = TIRES.predict(panel, np.arange(20))
 
@@ -64,7 +64,7 @@ def test_a_wheel_that_fell_silent_is_unknown_and_not_healthy() -> None:
 def test_time_until_a_quarter_is_lost_is_inside_its_interval() -> None:
     panel = leaking_tires(4.0)
     risk = TIRES.predict(panel, np.array([19]))
-    gauge = panel.extra["gas"][:, 19, 2] - 101.325
+    gauge = panel.extra["gas_kpa"][:, 19, 2] - 101.325
     truth_h = 24 * (gauge - 180.0) / 4.2
 
     inside = (risk.ttt_h[0, :, 0, 2] <= truth_h) & (truth_h <= risk.ttt_h[2, :, 0, 2])

@@ -1,0 +1,58 @@
+"""Tell a step from a slope: a sensor that jumped from a tire that leaks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from data.records import FloatArray, IntArray
+
+
+def step_over_line(
+    values: FloatArray, segment: IntArray, *, window: int, as_of: IntArray, noise: FloatArray
+) -> FloatArray:
+    """Return how much worse one step explains the last days than a straight line does.
+
+    Sums of squared residuals about the best single step (the mean before and the mean after a split with two
+    days and more on either side) over those about the least-squares line, both with the noise of
+    ``n - 2`` days added: 1 where neither is better, above 1 for a steady fall, below 1 for a level that
+    jumped and stays.
+
+    Args:
+        values: Shape (n_vehicles, n_days, n_channels), one value a day; NaN is missing.
+        segment: Shape (n_vehicles, n_days); days of another segment than the as-of day are left out.
+        window: Days in the window, the as-of day included.
+        as_of: Shape (n_as_of,), indices into the day axis.
+        noise: Shape (n_vehicles, n_as_of, 1 or n_channels), standard deviation of a day's value.
+
+    Returns:
+        Shape (n_vehicles, n_as_of, n_channels); 1 where fewer than four days are left.
+    """
+    out = np.ones((values.shape[0], len(as_of), values.shape[2]))
+    for position, day in enumerate(as_of.tolist()):
+        first = max(0, day - window + 1)
+        part = np.moveaxis(values[:, first : day + 1], 1, -1)
+        same = segment[:, None, first : day + 1] == segment[:, None, day : day + 1]
+        out[:, position] = _ratio(np.where(same, part, np.nan), noise[:, position])
+    return out
+
+
+def _ratio(part: FloatArray, noise: FloatArray) -> FloatArray:
+    known = np.isfinite(part)
+    count = known.sum(-1)
+    time = np.arange(part.shape[-1], dtype=np.float64)
+    least = np.maximum(count, 1)
+    mean = np.where(known, part, 0.0).sum(-1) / least
+    centred = np.where(known, part - mean[..., None], 0.0)
+    apart = np.where(known, time - ((known * time).sum(-1) / least)[..., None], 0.0)
+    total = (centred**2).sum(-1)
+    spread = np.maximum((apart**2).sum(-1), 1e-9)
+    line = np.maximum(total - (centred * apart).sum(-1) ** 2 / spread, 0.0)
+    before = np.cumsum(known, axis=-1)
+    after = count[..., None] - before
+    left = np.cumsum(centred, axis=-1)
+    # what a split takes off the squares about the common mean: both sides' means are left, -left in sum
+    gain = left**2 / np.maximum(before, 1) + left**2 / np.maximum(after, 1)
+    best = np.where((before >= 2) & (after >= 2), gain, 0.0).max(-1)
+    base = np.maximum(count - 2, 1) * noise**2
+    ratio = (np.maximum(total - best, 0.0) + base) / (line + base)
+    return np.asarray(np.where(count >= 4, ratio, 1.0))

@@ -1,0 +1,151 @@
+"""Topped-up leaker: one tire that is pumped up again and again, and so never trips a threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
+from models.features.recent import latest_known
+from models.features.tires import SEA_LEVEL_KPA
+from models.predictors.base import (
+    DayPanel,
+    Explanation,
+    Risk,
+    evidence_time,
+    logistic,
+    rounded,
+    time_to_threshold,
+)
+from models.predictors.wheels import carried, wheel_zh
+
+
+@dataclass(frozen=True, slots=True)
+class TireToppedUpLeakPredictor:
+    """Find the tire that is topped up repeatedly: +8 kPa against the others, twice within 45 days.
+
+    A top-up lifts the wheel's own gas and its contrast, for three days and more. Two of them tell a leak only
+    if the wheel lost what it was given: between them the contrast must fall by ``least_loss_kpa`` beyond what
+    permeation may differ by, which rotation, other wheels and a sensor that jumps do not make. The loss
+    between top-ups gives the rate.
+    """
+
+    top_up_kpa: float = 8.0
+    own_gain_kpa: float = 6.0
+    least_loss_kpa: float = 4.0
+    normal_kpa_per_day: float = 0.25
+    within_days: int = 45
+    alarm_share: float = 0.75
+    history_days: int = 100
+    failure_mode: FailureMode = FailureMode.TIRE_TOPPED_UP_LEAK
+    model_version: str = "tire-topped-up-leak-1"
+    feature_set: str = "tire_days"
+    main: str = "contrast_kpa"
+    horizon_h: float = 1080.0
+    blind_spots: tuple[str, ...] = (
+        "top-ups of less than 8 kPa, and the first top-up of a tire",
+        "a tire that is topped up more often than every fifth day with readings",
+        "leaks that take more than 45 days from one top-up to the next",
+    )
+
+    def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
+        """Return the risk of every wheel as of each day."""
+        level, day = latest_known(panel.value, 5)
+        gas = latest_known(np.where(np.isfinite(panel.value), panel.extra["gas_kpa"], np.nan), 5)[0]
+        # a wheel that was hot for two days is no tire that was filled
+        after, before = level[:3].min(0), level[3:].max(0)
+        own_gain = gas[:3].min(0) - gas[3:].max(0)
+        days = np.arange(panel.value.shape[1])[None, :, None]
+        is_top_up = (day[0] == days) & (after - before > self.top_up_kpa) & (own_gain > self.own_gain_kpa)
+        marks = np.where(is_top_up, 1.0, np.nan)
+        (_, _), (last, first) = latest_known(marks, 2)
+        last, first = last[:, as_of], first[:, as_of]
+        loss = _at(after, first) - _at(before, last)
+        apart = last - first
+        score = np.minimum((loss - self.normal_kpa_per_day * apart) / self.least_loss_kpa, 2.0)
+        is_near = (first >= 0) & (apart <= self.within_days)
+        is_near &= as_of[None, :, None] - last <= self.within_days
+        # heard again since: a wheel that has fallen silent is not known to be healthy
+        heard = np.isfinite(carried(panel.value)[:, as_of])
+        score = np.where(is_near & np.isfinite(loss), score, 0.0)
+        rate = np.where(is_near, loss / np.maximum(apart, 1), 0.0)
+        gauge = carried(panel.extra["gas_kpa"])[:, as_of] - SEA_LEVEL_KPA
+        placard = np.asarray(panel.spec.placard_kpa, dtype=np.float64)
+        margin = gauge - self.alarm_share * placard
+        ttt = time_to_threshold(margin, np.full_like(gauge, 1.5), rate, np.maximum(0.3 * rate, 2.0 / 14.0))
+        return Risk(
+            as_of=as_of,
+            probability=np.where(heard, logistic(score), np.nan),
+            severity=self._severity(gauge, placard, rate, ttt[1]),
+            ttt_h=ttt,
+            detail={
+                "rate": rate,
+                "loss": loss,
+                "apart": apart.astype(np.float64),
+                "last": last.astype(np.float64),
+                "gain": _at(after - before, last),
+            },
+        )
+
+    def explain(
+        self, panel: DayPanel, risk: Risk, vehicle: int, position: int, component: int
+    ) -> Explanation:
+        """Return the top-ups, what was lost between them, and what would clear it."""
+        at = (vehicle, position, component)
+        wheel = panel.spec.wheels[component]
+        gain, loss, apart, rate = (
+            float(np.nan_to_num(risk.detail[n][at])) for n in ("gain", "loss", "apart", "rate")
+        )
+        last = int(risk.as_of[position])
+        rows = slice(max(0, last - 2 * self.within_days), last + 1)
+        gas = panel.extra["gas_kpa"][vehicle, rows] - SEA_LEVEL_KPA
+        reasons = (
+            Reason(
+                feature="lost_between_top_ups_kpa",
+                value=round(loss, 1),
+                unit="kPa",
+                healthy_low=0.0,
+                healthy_high=self.least_loss_kpa,
+                text_en=f"{wheel} was topped up twice in {apart:.0f} days, by {gain:.0f} kPa the last time, "
+                f"and lost {loss:.0f} kPa in between ({rate:.1f} kPa/day)",
+                text_zh=f"{wheel_zh(wheel)}轮 {apart:.0f} 天内补气两次，最近一次补 {gain:.0f} kPa，"
+                f"其间漏掉 {loss:.0f} kPa（每天 {rate:.1f} kPa）",
+            ),
+            Reason(
+                feature="clears_after_days",
+                value=float(self.within_days),
+                unit="d",
+                text_en=f"clears {self.within_days} days after the last top-up, or when the tire is repaired",
+                text_zh=f"最近一次补气后 {self.within_days} 天无异常或轮胎修复后解除",
+            ),
+        )
+        evidence = {
+            "time": evidence_time(panel, vehicle, rows),
+            "series": {name: rounded(gas[:, i], 1) for i, name in enumerate(panel.spec.wheels)},
+            "unit": "kPa",
+            "title_en": "Pressure at 20 °C, daily median",
+            "title_zh": "折算到 20 °C 的胎压，日中位数",
+            "limit": round(self.alarm_share * panel.spec.placard_kpa[component], 1),
+            "suspect": wheel,
+        }
+        return Explanation(reasons=reasons, evidence=evidence, window_days=2 * self.within_days)
+
+    def component_name(self, spec: VehicleSpec, component: int) -> str:
+        """Return ``tire`` and the wheel."""
+        return f"tire {spec.wheels[component]}"
+
+    def _severity(
+        self, gauge: FloatArray, placard: FloatArray, rate: FloatArray, ttt_h: FloatArray
+    ) -> IntArray:
+        out = np.full(gauge.shape, 4, dtype=np.int64)
+        with np.errstate(invalid="ignore"):
+            out[rate > 0] = 3
+            out[ttt_h < 48] = 2
+            out[gauge < 0.6 * placard] = 1
+        return out
+
+
+def _at(values: FloatArray, day: IntArray) -> FloatArray:
+    found = np.take_along_axis(values, np.maximum(day, 0), axis=1)
+    return np.where(day >= 0, found, np.nan)
