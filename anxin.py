@@ -1183,6 +1183,171 @@ def keys_revoke(key: Annotated[str, typer.Argument(help="The key, or its anx_<id
     console.print("the key is revoked")
 
 
+# ------------------------------------------------------------------ evaluation
+
+
+def _alert_levels() -> Any:
+    """Return the levels of the alerts, as the evaluation takes them."""
+    from alerts.rules import load_policy
+    from models.evaluation.part import Levels
+
+    return {
+        mode: Levels(
+            raise_level=rule.raise_level,
+            clear_level=rule.clear_level,
+            raise_dwell_h=rule.raise_dwell_h,
+            clear_dwell_h=rule.clear_dwell_h,
+        )
+        for mode, rule in load_policy().modes.items()
+    }
+
+
+def _drawn_part(fleet: Any, vehicles: Any) -> Any:
+    """Return vehicles of a fleet drawn by the day, as the evaluation takes them."""
+    from models.evaluation.drawn import drawn_panel
+    from models.evaluation.part import EvaluationPart
+    from models.features.registry import feature_sets
+
+    drawn = fleet.part(vehicles)
+    return EvaluationPart(
+        spec=drawn.spec,
+        panels={
+            s.name: drawn_panel(
+                s,
+                drawn.spec,
+                vehicle_id=drawn.vehicle,
+                day=drawn.day,
+                first_us=drawn.first_us,
+                last_us=drawn.last_us,
+                values=drawn.sets[s.name],
+            )
+            for s in feature_sets()
+            if s.name in drawn.sets
+        },
+        truths=drawn.truths,
+        seed=fleet.seed,
+        is_enriched=fleet.mode == "enriched",
+        states=drawn.states,
+    )
+
+
+def _judge_drawn(work: tuple[Any, Any], *, systems: Any, levels: Any) -> Any:
+    from models.evaluation.evaluate import judge_part
+
+    return judge_part(_drawn_part(*work), systems, levels)
+
+
+def _systems(development: list[Any]) -> dict[str, Any]:
+    """Return Anxin and the baselines; the forest is trained on healthy development vehicles."""
+    import numpy as np
+
+    from models.evaluation.baselines import baselines
+    from models.evaluation.detectors import PredictorDetector
+    from models.evaluation.evaluate import ANXIN
+    from models.evaluation.forest import NAME, train_forest
+    from models.evaluation.terms import TERMS
+    from models.predictors import day_predictors
+
+    predictors = day_predictors()
+    rng = np.random.default_rng(1000)
+    forests = (
+        train_forest(
+            predictor,
+            development,
+            budget_per_1000=TERMS[predictor.failure_mode].target.false_per_1000 or 0.05,
+            rng=rng,
+        )
+        for predictor in predictors
+    )
+    return {
+        ANXIN: [PredictorDetector(predictor) for predictor in predictors],
+        **baselines(),
+        NAME: [forest for forest in forests if forest],
+    }
+
+
+@app.command()
+def evaluate(
+    vehicles: Annotated[int, typer.Option(min=10, help="Of each fleet: one of faults, one healthy.")] = 500,
+    days: Annotated[int, typer.Option(min=30, max=730, help="Of the healthy fleet; faults get 180.")] = 180,
+    seeds: Annotated[
+        str, typer.Option(help="Fleets, by comma. 1000 and above are for development.")
+    ] = "1,2,3",
+    faults: Annotated[str, typer.Option(help="all, or failure modes by comma.")] = "all",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a CPU.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page and model cards into this folder.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """How good the predictions are, on simulated fleets that nothing was tuned on, beside baselines."""
+    import numpy as np
+
+    from models.evaluation.evaluate import add_up, figures
+    from models.evaluation.text import table
+    from models.spread import run_partitions
+    from simulators.day_level import draw_fleet
+
+    _settings()
+    asked = "all" if faults == "all" else [name.strip() for name in faults.split(",")]
+    numbers = _parse_seeds(seeds)
+    levels = _alert_levels()
+    fleets = []
+    for seed in numbers:
+        fleets.append(draw_fleet(vehicles, max(days, 180), seed=seed, mode="enriched", faults=asked))
+        fleets.append(draw_fleet(vehicles, days, seed=seed, mode="healthy"))
+    work = [(fleet, block) for fleet in fleets for block in fleet.blocks(_VEHICLES_PER_PART)]
+    started = time.monotonic()
+    with _progress() as progress:
+        task = progress.add_task("training the forest", total=len(work))
+        healthy = draw_fleet(_DEVELOPMENT_VEHICLES, 180, seed=_DEVELOPMENT_SEED, mode="healthy")
+        systems = _systems([_drawn_part(healthy, block) for block in healthy.blocks(_VEHICLES_PER_PART)])
+        progress.update(task, description="parts of fleets")
+        results = []
+        judging = partial(_judge_drawn, systems=systems, levels=levels)
+        for found in run_partitions(judging, work, cluster=cluster, workers=workers):
+            results.append(found)
+            progress.advance(task)
+    result = figures(add_up(results), levels, level="day", rng=np.random.default_rng(0))
+    result["run"] = {
+        "vehicles": vehicles,
+        "days": days,
+        "days_enriched": max(days, 180),
+        "seeds": numbers,
+        "faults": asked,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    for line in table(result):
+        console.print(line)
+    if report:
+        from models.evaluation.cards import cards_of
+        from models.evaluation.report import write_report
+        from models.features.registry import feature_sets
+        from models.predictors import day_predictors
+
+        write_report(report, result, cards_of(day_predictors(), feature_sets()))
+        console.print(f"report: {report / 'index.html'}")
+    if as_json:
+        _print_json(result)
+
+
+_VEHICLES_PER_PART = 100
+_DEVELOPMENT_SEED, _DEVELOPMENT_VEHICLES = 1000, 200
+
+
+def _parse_seeds(text: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise SettingsError(f"--seeds {text!r}: must be whole numbers by comma") from error
+    if len(set(numbers)) < len(numbers) or min(numbers) < 0:
+        raise SettingsError(f"--seeds {text!r}: must be different and not negative")
+    if set(numbers) & {_DEVELOPMENT_SEED}:
+        raise SettingsError(f"--seeds {text!r}: {_DEVELOPMENT_SEED} trains the isolation forest")
+    return numbers
+
+
 # ------------------------------------------------------------------ benchmarks
 
 bench = typer.Typer(no_args_is_help=True, help="Measure: JSON with units and a ratio to a stated baseline.")

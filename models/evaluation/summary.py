@@ -50,6 +50,7 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
             "per_1000_vehicle_days": _per_1000(len(tally.astray), tally.enriched_days),
         },
         "lead_h": _named(f.lead_h for f in found),
+        "lead_h_deciles": _deciles(f.lead_h for f in found),
         "delay_h_p50": _median(f.delay_h for f in found),
         "coverage": _rounded(_share(tally.healthy_days, tally.healthy_calendar_days)),
         "enriched_coverage": _rounded(_share(tally.enriched_days, tally.enriched_calendar_days)),
@@ -70,6 +71,7 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
         "confused_with": _confusion(tally),
         "by_seed": _by_seed(tally, terms),
         "soh": _soh(tally),
+        "target": _target(terms),
         "tail": _tail(tally, levels),
     }
 
@@ -201,6 +203,22 @@ def _tail(tally: Tally, levels: Levels) -> dict[str, Any] | None:
         "crossings_per_1000_vehicle_days": _rounded(tail.beyond * vehicles / tally.healthy_days * 1000),
         "note": "one day above the raise level, before any dwell; generalised Pareto fit to vehicle maxima",
     }
+
+
+def _target(terms: Terms) -> dict[str, Any]:
+    target = terms.target
+    return {
+        "recall": target.recall,
+        "false_per_1000_vehicle_days": target.false_per_1000,
+        "lead_p50_h": target.lead_p50_h,
+        "lead_p50_h_at": [list(pair) for pair in target.lead_at],
+        "precision": target.precision,
+    }
+
+
+def _deciles(values: Iterable[float]) -> list[float | None]:
+    shares = tuple(i / 10 for i in range(11))
+    return [_rounded(v) for v in metrics.quantiles(np.array(list(values), dtype=np.float64), shares) or ()]
 
 
 def _named(values: Iterable[float]) -> dict[str, float | None]:

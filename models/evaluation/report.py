@@ -1,0 +1,270 @@
+"""The report: one page with tables and plots, and a card for each predictor, without any network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from models.errors import EvaluationError
+from models.evaluation import plots
+from models.evaluation.cards import Card
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;color:#1d2733;margin:2rem auto;max-width:72rem;padding:0 1rem}
+h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2.2rem;border-bottom:1px solid #d5dbe1}
+table{border-collapse:collapse;margin:.6rem 0;font-variant-numeric:tabular-nums}
+th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #e4e8ec}
+th:first-child,td:first-child{text-align:left}th{font-weight:600}
+.stamp{display:inline-block;padding:.1rem .6rem;border:2px solid #a33;color:#a33;font-weight:700}
+.yes{color:#17632f;font-weight:600}.no{color:#a33;font-weight:600}.plots{display:flex;flex-wrap:wrap;gap:1rem}
+svg{width:22rem;max-width:100%}svg .t{font:600 13px sans-serif}svg .l{font:11px sans-serif;fill:#556}
+svg .s{font:10px sans-serif;fill:#556}svg .g{stroke:#e4e8ec}svg .b{fill:#4478aa}
+svg .e{stroke:#111;stroke-width:2}
+svg .d{stroke:#999;stroke-dasharray:4}svg .p{fill:#4478aa}svg .c{fill:none;stroke:#4478aa;stroke-width:2}
+pre{white-space:pre-wrap;font:inherit;margin:.4rem 0}
+@media (prefers-color-scheme:dark){body{background:#12161b;color:#dde3ea}th,td{border-color:#2b333c}
+svg text{fill:#dde3ea}svg .g{stroke:#2b333c}svg .e{stroke:#eee}}
+"""
+
+_READING = (
+    "An event is a fault that reaches its limit within the run. It is found by an alert on its component,"
+    " after its onset and early enough to act; later alerts count as misses. False alerts are episodes on healthy"
+    " vehicles, most of which carry a harmless look-alike; the bound is the exact one-sided 95 % one of the"
+    " Poisson rate. Precision is that at field prevalence."
+)
+
+
+def write_report(folder: Path, result: Mapping[str, Any], cards: Sequence[Card]) -> None:
+    """Write ``index.html`` and ``card-<model>.html`` into a folder, which is made where it is not there.
+
+    Raises:
+        EvaluationError: It cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "index.html").write_text(report_page(result, cards), "utf-8")
+        for card in cards:
+            (folder / _file_of(card)).write_text(card_page(card, result), "utf-8")
+    except OSError as error:
+        raise EvaluationError(f"report {str(folder)!r}: cannot be written ({error.strerror})") from error
+
+
+def report_page(result: Mapping[str, Any], cards: Sequence[Card]) -> str:
+    """Return the page of the whole evaluation."""
+    run = result.get("run", {})
+    facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in run.items())
+    parts = [
+        "<h1>How good the predictions are</h1>",
+        f"<p>{_stamp(result)} {escape(facts)}; level {escape(str(result['level']))}</p>",
+        f"<p>{_READING}</p>",
+        _overview(result),
+    ]
+    parts += [_mode_section(mode, found, result) for mode, found in result["modes"].items()]
+    links = (
+        f'<li><a href="{_file_of(c)}">{escape(c.name)}</a>: {escape(_words(c.failure_mode))}</li>'
+        for c in cards
+    )
+    parts.append(f"<h2>Model cards</h2><ul>{''.join(links)}</ul>")
+    return _page("How good the predictions are", parts)
+
+
+def card_page(card: Card, result: Mapping[str, Any]) -> str:
+    """Return the page of one predictor."""
+    found = result["modes"].get(card.failure_mode)
+    spots = "".join(f"<li>{escape(spot)}</li>" for spot in card.blind_spots) or "<li>not stated</li>"
+    features = _table(
+        ("feature", "unit", "one for each", "window", "least evidence", "missing when"),
+        [
+            (f.name, f.unit or "1", f.axis.value, f.window, f.least_evidence, f.missing_when)
+            for f in card.features
+        ],
+    )
+    thresholds = _table(("threshold", "value"), [(n, str(v)) for n, v in card.thresholds.items()])
+    parts = [
+        f"<h1>{escape(card.name)}</h1>",
+        f"<p>Failure mode: {escape(_words(card.failure_mode))}; horizon {card.horizon_h / 24:.3g} days.</p>",
+        f"<h2>What it finds, and how</h2><pre>{escape(card.finds)}</pre>",
+        f"<h2>What it cannot see</h2><ul>{spots}</ul>",
+        f"<h2>What it sees</h2><p>{escape(card.sees)}</p>{features if card.features else ''}",
+        f"<h2>Thresholds</h2>{thresholds}<h2>Training</h2><p>{escape(card.learned)}</p>",
+    ]
+    if found:
+        parts += [f"<h2>Measured {_stamp(result)}</h2>", _figures(found), _plots(found)]
+    return _page(card.name, parts)
+
+
+def _overview(result: Mapping[str, Any]) -> str:
+    rows = []
+    for mode, found in result["modes"].items():
+        rows.append(_overview_row(f"<b>{escape(_words(mode))}</b>", found, is_judged=True))
+        rows += [
+            _overview_row(f"&emsp;{escape(_words(name))}", modes[mode], is_judged=False)
+            for name, modes in result["baselines"].items()
+            if mode in modes
+        ]
+    head = "".join(
+        f"<th>{h}</th>"
+        for h in (
+            "", "events", "recall", "95 %", "target", "false per 1,000 days", "upper bound", "target",
+            "lead P50, days", "target", "delay, days", "precision",
+        )
+    )  # fmt: skip
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def _overview_row(name: str, found: Mapping[str, Any], *, is_judged: bool) -> str:
+    target = found["target"] if is_judged else {}
+    recall, rate, lead = found["recall"], found["false_per_1000_vehicle_days"], found["lead_h"]["p50"]
+    precision = found["precision_in_field"]
+    cells = (
+        name,
+        str(found["events"]),
+        _number(recall),
+        _span(found["recall_ci"]),
+        _against(recall, target.get("recall"), is_floor=True),
+        _number(rate),
+        _number(found["false_upper95"]),
+        _against(rate, target.get("false_per_1000_vehicle_days"), is_floor=False),
+        _number(None if lead is None else lead / 24),
+        _against(lead, target.get("lead_p50_h"), is_floor=True, per=24.0),
+        _number(None if found["delay_h_p50"] is None else found["delay_h_p50"] / 24),
+        f"{_number(precision['low'])} – {_number(precision['high'])}" if precision else "–",
+    )
+    return f"<tr>{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
+
+
+def _against(value: float | None, target: float | None, *, is_floor: bool, per: float = 1.0) -> str:
+    if target is None:
+        return ""
+    sign = "≥" if is_floor else "≤"
+    is_met = value is not None and (value >= target if is_floor else value <= target)
+    return (
+        f'<span class="{"yes" if is_met else "no"}">{sign} {target / per:g} {"✓" if is_met else "✗"}</span>'
+    )
+
+
+def _mode_section(mode: str, found: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    tail = found["tail"]
+    argued = (
+        f"<p><b>Argued, not measured:</b> the tail of the highest scores of {tail['vehicles']:,} healthy"
+        f" vehicles (generalised Pareto, shape {tail['shape']}, {tail['exceedances']} exceedances) extrapolates"
+        f" to {tail['crossings_per_1000_vehicle_days']:.3g} days above the raise level per 1,000 vehicle-days,"
+        " before any dwell.</p>"
+        if tail
+        else ""
+    )
+    return "".join(
+        (
+            f"<h2>{escape(_words(mode))} {_stamp(result)}</h2>",
+            _figures(found),
+            argued,
+            _plots(found),
+            _counts("False alerts by what happened there", found["false_by_decoy"]),
+            _confusions(found["confused_with"]),
+        )
+    )
+
+
+def _figures(found: Mapping[str, Any]) -> str:
+    interval, cost, soh = found["ttt_interval"], found["cost_per_vehicle_year"], found["soh"]
+    rows = [
+        ("events; late; not judged", f"{found['events']}; {found['late']}; {found['unjudged']}"),
+        ("recall, 95 % Wilson, 95 % by vehicle",
+         f"{_number(found['recall'])}, {_span(found['recall_ci'])}, {_span(found['recall_ci_by_vehicle'])}"),
+        ("recall's standard deviation over seeds", _number(found["by_seed"]["recall_sd"])),
+        ("false episodes in vehicle-days", f"{found['false_episodes']} in {found['vehicle_days']:,}"),
+        ("lead P10 / P50 / P90, hours", " / ".join(_number(v) for v in found["lead_h"].values())),
+        ("days with an answer: healthy, faulty",
+         f"{_number(found['coverage'])}, {_number(found['enriched_coverage'])}"),
+        ("Brier, ECE", f"{_number(found['brier'])}, {_number(found['ece'])}"),
+        ("PR-AUC at prevalence", f"{_number(found['pr_auc'])} at {_number(found['prevalence'])}"),
+        ("10–90 % interval holds the limit: at the alert, on later days",
+         f"{_number(interval['at_alert'])}, {_number(interval['days_inside'])} of {interval['days']}"),
+    ]  # fmt: skip
+    if found["least_magnitude"]:
+        below = found["below_scope"]
+        rows.append(
+            (f"smaller than {found['least_magnitude']:g}: events, recall",
+             f"{below['events']}, {_number(below['recall'])}")
+        )  # fmt: skip
+    if cost:
+        rows.append(
+            ("cost a vehicle-year: with, without", f"{_number(cost['with'])}, {_number(cost['without'])}")
+        )
+    if soh:
+        rows.append(
+            ("state of health: RMSE, share within its 95 % interval",
+             f"{_number(soh['rmse_points'])} points, {_number(soh['interval95_holds'])}")
+        )  # fmt: skip
+    return _table(("figure", "value"), rows)
+
+
+def _plots(found: Mapping[str, Any]) -> str:
+    out = []
+    if sizes := found["by_magnitude"]:
+        out.append(
+            plots.bars(
+                "Recall by size of the fault",
+                [f"{s['from']:g}–{s['to']:g}" for s in sizes],
+                [s["recall"] for s in sizes],
+                [tuple(s["recall_ci"]) if s["recall_ci"] else None for s in sizes],
+                x_label="size",
+            )
+        )
+    if leads := found["lead_h_deciles"]:
+        out.append(plots.deciles("Lead before the limit", [v / 24 for v in leads], x_label="days"))
+    if points := found["reliability"]:
+        out.append(
+            plots.reliability("Calibration", [p["said"] for p in points], [p["happened"] for p in points])
+        )
+    return f'<div class="plots">{"".join(out)}</div>' if out else ""
+
+
+def _counts(title: str, counts: Mapping[str, int]) -> str:
+    rows = [(_words(name), str(count)) for name, count in counts.items()]
+    return _table((title, "episodes"), rows) if rows else ""
+
+
+def _confusions(found: Mapping[str, Mapping[str, int]]) -> str:
+    rows = [
+        (_words(kind), str(where.get("same_component", 0)), str(where.get("elsewhere", 0)))
+        for kind, where in found.items()
+    ]
+    heads = ("Another fault alerted under this mode", "on its component", "elsewhere on the vehicle")
+    return _table(heads, rows) if rows else ""
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = "".join(f"<th>{escape(h)}</th>" for h in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _page(title: str, parts: Iterable[str]) -> str:
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
+    )
+
+
+def _stamp(result: Mapping[str, Any]) -> str:
+    return '<span class="stamp">simulated</span>' if result.get("simulated") else ""
+
+
+def _file_of(card: Card) -> str:
+    return f"card-{card.name}.html"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _span(bounds: Sequence[float | None] | None) -> str:
+    return "–" if bounds is None else f"{_number(bounds[0])} – {_number(bounds[1])}"
