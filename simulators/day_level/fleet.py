@@ -12,14 +12,11 @@ import numpy as np
 from data.records import Truth, VehicleSpec, Vin
 from data.reference_rows import read_reference
 from data.vehicle_specs import find_spec
-from simulators.day_level.cell_charge import run_cells
-from simulators.day_level.cell_days import cell_features
 from simulators.day_level.chance import Flags, Ints, PartChance, Singles
 from simulators.day_level.plan import choose_kinds, draw_plan, to_truth
 from simulators.day_level.population import draw_population
 from simulators.day_level.scene import Scene
-from simulators.day_level.tire_days import tire_features
-from simulators.day_level.tire_gas import run_gas
+from simulators.day_level.sets import draw_sets, end_of_use
 from simulators.day_level.usage import draw_usage
 from simulators.day_level.weather import Weather, draw_weather
 from simulators.errors import FleetError
@@ -38,7 +35,7 @@ class DayPart:
     day: Ints  #: (D,) local days since 1970-01-01
     first_us: Ints  #: (F, D) oldest sample of the day; 0: no data
     last_us: Ints  #: (F, D)
-    sets: Mapping[str, Mapping[str, Singles]]  #: by feature set and feature: (F, D) or (F, D, components)
+    sets: Mapping[str, Mapping[str, Singles]]  #: by feature set and feature: (F, D, components)
     truths: Sequence[Truth]
     states: Mapping[str, Singles]  #: what no sensor tells, (F, D): ``soh_percent``
 
@@ -101,13 +98,15 @@ class DayFleet:
         )
         usage = draw_usage(chance, who, self.weather, self.first_day)
         scene = Scene(chance=chance, who=who, usage=usage, plan=plan)
-        gas = run_gas(scene)
-        tires, sensor_courses = tire_features(scene, gas)
-        cells = run_cells(scene)
-        cell_days, cell_sensors = cell_features(scene, cells)
+        sets, courses, health = draw_sets(scene)
         vins = tuple(build_vin(int(v)) for v in vehicle)
-        courses = [*gas.courses, *sensor_courses, *cells.courses]
-        first_us, last_us = self._spans(chance, usage.is_heard)
+        off_road = np.arange(self.days)[None, :] > end_of_use(courses, len(vehicle))[:, None]
+        silent = off_road | ~usage.is_heard
+        for features in sets.values():
+            for name, values in features.items():
+                values[silent] = np.nan
+                features[name] = values if values.ndim == 3 else values[..., None]
+        first_us, last_us = self._spans(chance, ~silent)
         return DayPart(
             spec=who.spec,
             vehicle=vehicle,
@@ -115,9 +114,9 @@ class DayFleet:
             day=np.arange(self.first_day, self.first_day + self.days, dtype=np.int64),
             first_us=first_us,
             last_us=last_us,
-            sets={"tire_days": tires, "cell_days": cell_days, "cell_sensor_days": cell_sensors},
+            sets=sets,
             truths=to_truth(courses, plan, vehicle, vins, self._midnight(0, who.spec)),
-            states={},
+            states={"soh_percent": (100.0 * health).astype(np.float32)},
         )
 
     def _midnight(self, day: int, spec: VehicleSpec) -> datetime:

@@ -32,6 +32,16 @@ FAULTS: tuple[FailureMode, ...] = (
     FailureMode.SENSOR_FAULT,
 )
 
+#: Faults that take months begin in the first third of a run.
+_SLOW = (
+    FailureMode.CELL_WEAK,
+    FailureMode.CELL_RESISTANCE,
+    FailureMode.BATTERY_CAPACITY_FADE,
+    FailureMode.MOTOR_THERMAL,
+    FailureMode.INVERTER_THERMAL,
+    FailureMode.LV_BATTERY,
+)
+
 #: Harmless look-alikes of each of them.
 TIRE_DECOYS = (
     "cold_front", "altitude_trip", "refill", "hot_set_refill", "single_top_up", "rotation", "winter_wheels",
@@ -91,7 +101,7 @@ def draw_plan(
     return Plan(
         kind=kind,
         is_fault=is_in & (mode == "enriched"),
-        onset_day=np.where(is_in, days * (0.1 + 0.7 * u[:, 9]), np.inf),
+        onset_day=np.where(is_in, days * (0.1 + np.where(np.isin(kind, _SLOW), 0.25, 0.7) * u[:, 9]), np.inf),
         u=u[:, :8],
         days=days,
     )
@@ -129,6 +139,27 @@ class Course:
     threshold_day: float = np.inf
     failure_day: float = np.inf
     severity: Severity = Severity.S3
+
+
+def first_day_below(level: Floats, limit: float, onset_day: float) -> float:
+    """Return when a level given at the middle of each day falls below a limit after the onset, in days.
+
+    Past the run it is continued at the mean rate of the last fortnight since the onset; inf: it never does.
+    """
+    clock = np.arange(len(level)) + 0.5
+    below = np.flatnonzero((level < limit) & (clock > onset_day))
+    if len(below):
+        day = int(below[0])
+        if day == 0:
+            return onset_day
+        fall = level[day - 1] - level[day]
+        part = float(np.clip((level[day - 1] - limit) / max(fall, 1e-9), 0.0, 1.0))
+        return max(onset_day, float(clock[day - 1]) + part)
+    first = max(int(np.ceil(onset_day)), len(level) - 15)
+    if first >= len(level) - 1:
+        return float("inf")
+    rate = (level[first] - level[-1]) / (len(level) - 1 - first)
+    return float(clock[-1] + (level[-1] - limit) / rate) if rate > 1e-6 else float("inf")
 
 
 def to_truth(

@@ -31,6 +31,12 @@ class Population:
     consumption_kwh_per_km: Floats
     mass_kg: Floats
     energy_kwh: float  #: of the pack when new
+    has_barometer: Flags  #: or an altitude
+    tells_health: Flags
+    has_rain_sensor: Flags
+    has_pump_signals: Flags
+    has_converter_sensor: Flags
+    has_lv_current: Flags
 
     def __len__(self) -> int:
         return len(self.vehicle)
@@ -42,6 +48,7 @@ def draw_population(chance: PartChance, vehicle: Ints, spec: VehicleSpec) -> Pop
     is_taxi = u[:, 0] < 0.1
     region = np.minimum((u[:, 1] * REGIONS).astype(np.int64), REGIONS - 1)
     altitude = np.select([u[:, 2] < 0.6, u[:, 2] < 0.9], [np.zeros(len(u)), np.full(len(u), 200.0)], 1000.0)
+    fitted = chance.topic("fitted").uniform(6)
     nominal_v = 3.70 if spec.chemistry == "NCM" else 3.25
     return Population(
         vehicle=vehicle,
@@ -60,4 +67,10 @@ def draw_population(chance: PartChance, vehicle: Ints, spec: VehicleSpec) -> Pop
         consumption_kwh_per_km=0.13 + 0.06 * u[:, 12],
         mass_kg=1500.0 + 800.0 * u[:, 13],
         energy_kwh=nominal_v * spec.cell_count * spec.capacity_ah / 1000.0,
+        has_barometer=fitted[:, 0] < 0.9,
+        tells_health=fitted[:, 1] < 0.75,
+        has_rain_sensor=fitted[:, 2] < 0.7,
+        has_pump_signals=fitted[:, 3] < 0.7,
+        has_converter_sensor=fitted[:, 4] < 0.8,
+        has_lv_current=fitted[:, 5] < 0.85,
     )

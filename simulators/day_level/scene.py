@@ -36,7 +36,8 @@ class Scene:
     @property
     def since(self) -> Floats:
         """Return the whole days since the onset day, (F, D): 0 on it, negative before."""
-        return np.arange(float(self.shape[1]))[None, :] - np.floor(self.plan.onset_day)[:, None]
+        begin = np.minimum(np.floor(self.plan.onset_day), 1e6)
+        return np.arange(float(self.shape[1]))[None, :] - begin[:, None]
 
     def has(self, kind: str) -> Flags:
         """Return who has a kind of fault or decoy, (F,)."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from data.records import FailureMode, Severity
 from simulators.day_level.chance import Floats, Ints
-from simulators.day_level.plan import Course, Plan
+from simulators.day_level.plan import Course, Plan, first_day_below
 from simulators.day_level.population import Population
 from simulators.day_level.scene import Scene
 from simulators.day_level.usage import Usage
@@ -68,8 +68,6 @@ def run_gas(scene: Scene) -> Gas:
         courses=[],
     )
     is_leak = (leaks.k_per_kpa_day + leaks.c_per_day).any(1)
-    ends = np.full((n, days + 1, n_wheels), np.nan)
-    ends[:, 0] = amount
     filled = np.ones(n, np.int64)
     for day in range(days):
         morning = amount
@@ -97,8 +95,7 @@ def run_gas(scene: Scene) -> Gas:
         ):
             values[:, day] = np.where(part_done < order, before, morning) + clock * (amount - before)
         out.seat[:, day] = seat
-        ends[:, day + 1] = amount
-    out.courses = _courses(who, plan, leaks, ends, placard)
+    out.courses = _courses(who, plan, leaks, out.amount_kpa, placard)
     return out
 
 
@@ -173,7 +170,7 @@ def _service(
     return np.where(changes[:, None], aim + 6.0 * (plan.u[:, 3:4] - 0.5), after), seat
 
 
-def _courses(who: Population, plan: Plan, leaks: _Leaks, ends: Floats, placard: Floats) -> list[Course]:
+def _courses(who: Population, plan: Plan, leaks: _Leaks, amount: Floats, placard: Floats) -> list[Course]:
     courses = []
     for row in np.flatnonzero((leaks.k_per_kpa_day + leaks.c_per_day).any(1)).tolist():
         wheel = int((leaks.k_per_kpa_day + leaks.c_per_day)[row].argmax())
@@ -181,10 +178,12 @@ def _courses(who: Population, plan: Plan, leaks: _Leaks, ends: Floats, placard: 
         rate = float(
             leaks.k_per_kpa_day[row, wheel] * (inside**2 - AIR_KPA**2) + leaks.c_per_day[row, wheel] * inside
         )
-        gauge = ends[row, :, wheel] - AIR_KPA
+        gauge = amount[row, :, wheel] - AIR_KPA
         is_topped_up = leaks.tops_up_below_kpa[row] > 0
         threshold, failure = (
-            np.inf if is_topped_up else _first_below(gauge, share * placard[wheel], plan.onset_day[row])
+            np.inf
+            if is_topped_up
+            else first_day_below(gauge, share * placard[wheel], float(plan.onset_day[row]))
             for share in (0.75, 0.6)
         )
         urgent = threshold < plan.days + 2.0
@@ -201,20 +200,3 @@ def _courses(who: Population, plan: Plan, leaks: _Leaks, ends: Floats, placard: 
             )
         )
     return courses
-
-
-def _first_below(level: Floats, limit: float, onset_day: float) -> float:
-    """Return the day on which a level at the ends of days falls below a limit for good, with its fraction.
-
-    Past the run it is continued at the mean rate of the last fortnight since the onset.
-    """
-    below = np.flatnonzero((level < limit) & (np.arange(len(level)) > onset_day))
-    if len(below):
-        day = int(below[0])
-        fall = level[day - 1] - level[day]
-        return max(onset_day, day - 1 + float(np.clip((level[day - 1] - limit) / max(fall, 1e-9), 0.0, 1.0)))
-    first = max(int(np.ceil(onset_day)), len(level) - 15)
-    if first >= len(level) - 1:
-        return float("inf")
-    rate = (level[first] - level[-1]) / (len(level) - 1 - first)
-    return len(level) - 1 + float((level[-1] - limit) / rate) if rate > 1e-6 else float("inf")

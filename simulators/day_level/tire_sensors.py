@@ -51,7 +51,7 @@ def misread(scene: Scene, luck: Floats, noise: Floats) -> Misreadings:
     add("garage_to_outdoor", today[..., None], 1.5 * noise)
     add("altitude_trip", today[..., None], np.where(u[:, 4, None, None] < 0.5, 6.0 + 12.0 * size, 0.5))
     # one in ten knows neither barometer nor altitude: on a mountain its gauge reads the thinner air as gas
-    blind = (who.vehicle % 10 == 7)[:, None] & (luck[:, 1, :, 0] < 0.5)
+    blind = ~who.has_barometer[:, None] & (luck[:, 1, :, 0] < 0.5)
     shift += np.where(blind, 0.0114 * usage.climb_m, 0.0)[..., None]
 
     variant = scene.variant(FailureMode.SENSOR_FAULT, SENSOR_VARIANTS)[:, None, None]

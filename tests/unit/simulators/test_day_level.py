@@ -47,6 +47,16 @@ def test_another_seed_draws_another_fleet() -> None:
     assert not np.array_equal(gas[0], gas[1], equal_nan=True)
 
 
+def test_every_vehicle_of_an_enriched_fleet_has_a_fault_and_none_of_a_healthy_one() -> None:
+    n = 4 * len(FAULTS)
+    enriched = [t for part in draw_fleet(n, 60, seed=1001).parts() for t in part.truths]
+    healthy = [t for part in draw_fleet(n, 60, seed=1001, mode="healthy").parts() for t in part.truths]
+
+    assert {t.vehicle for t in enriched if t.is_fault} == set(range(n))
+    assert {t.kind for t in enriched} == set(FAULTS)
+    assert not [t for t in healthy if t.is_fault]
+
+
 def test_there_are_at_least_as_many_kinds_of_decoys_as_of_faults() -> None:
     assert len(set(DECOYS)) >= len(set(FAULTS))
 
@@ -66,7 +76,8 @@ def test_silent_days_have_neither_times_nor_features() -> None:
     assert silent.any()
     assert ((part.first_us == 0) == silent).all()
     assert (part.first_us[~silent] < part.last_us[~silent]).all()
-    assert np.isnan(part.sets["tire_days"]["gas_kpa"][silent]).all()
+    for features in part.sets.values():
+        assert all(np.isnan(values[silent]).all() for values in features.values())
 
 
 def test_a_leaking_tire_loses_what_the_truth_says_against_the_other_wheels() -> None:
