@@ -1,10 +1,12 @@
-"""Tell a step from a slope: a sensor that jumped from a tire that leaks."""
+"""Tell a step from a slope, and coarse readings from quiet ones."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from data.records import FloatArray, IntArray
+
+_LEAST_BENDS = 8
 
 
 def step_over_line(
@@ -33,6 +35,33 @@ def step_over_line(
         part = np.moveaxis(values[:, first : day + 1], 1, -1)
         same = segment[:, None, first : day + 1] == segment[:, None, day : day + 1]
         out[:, position] = _ratio(np.where(same, part, np.nan), noise[:, position])
+    return out
+
+
+def coarse_noise(values: FloatArray, as_of: IntArray, *, window: int, largest: float) -> FloatArray:
+    """Return the standard deviation of a day's value where most days fall on the same step of a coarse grid.
+
+    The median of the second differences is zero there; their mean square is not. Single steps and odd days
+    count as ``largest`` at most.
+
+    Args:
+        values: Shape (n_vehicles, n_days, n_channels), one value a day; NaN is missing.
+        as_of: Shape (n_as_of,), indices into the day axis.
+        window: Days looked back.
+        largest: Second difference that larger ones are taken for.
+
+    Returns:
+        Shape (n_vehicles, n_as_of, 1), pooled over the channels; 0 where fewer than eight differences are
+        known.
+    """
+    out = np.zeros((values.shape[0], len(as_of), 1))
+    bend = np.abs(values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2])
+    square = np.where(np.isfinite(bend), np.minimum(bend, largest) ** 2, 0.0)
+    for position, day in enumerate(as_of.tolist()):
+        part = slice(max(0, day - window + 1), max(0, day - 1))
+        count = np.isfinite(bend[:, part]).sum((1, 2))
+        found = np.sqrt(square[:, part].reshape(len(values), -1).sum(1) / np.maximum(count, 1) / 6.0)
+        out[:, position, 0] = np.where(count >= _LEAST_BENDS, found, 0.0)
     return out
 
 

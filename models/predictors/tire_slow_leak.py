@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
-from models.features.steps import step_over_line
+from models.features.steps import coarse_noise, step_over_line
 from models.features.tires import REFERENCE_K, SEA_LEVEL_KPA
 from models.features.trend import Trend, day_noise, theil_sen
 from models.predictors.base import (
@@ -54,6 +54,7 @@ class TireSlowLeakPredictor:
     top_up_kpa: float = 12.0
     noise_kpa: float = 0.6
     prior_noise_kpa: float = 1.4
+    largest_bend_kpa: float = 10.0
     alarm_share: float = 0.75
     failure_mode: FailureMode = FailureMode.TIRE_SLOW_LEAK
     model_version: str = "tire-slow-leak-2"
@@ -74,6 +75,7 @@ class TireSlowLeakPredictor:
         gas = panel.extra["gas_kpa"]
         segment = self._segments(panel.value, gas)
         noise = day_noise(panel.value, as_of, window=28, floor=self.noise_kpa, prior=self.prior_noise_kpa)
+        noise = np.maximum(noise, coarse_noise(panel.value, as_of, window=28, largest=self.largest_bend_kpa))
         own_scores, trends, own_losses = [], [], []
         for window, least, floor in zip(self.windows, self.least_days, self.floors_kpa_per_day, strict=True):
             trend = theil_sen(
@@ -223,14 +225,14 @@ class TireSlowLeakPredictor:
         )
 
     def _fast(self, panel: DayPanel, as_of: IntArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the score of a loss of two days in a row, -1 where there is none, and its rate.
+        """Return the score of a loss of two days in a row, NaN where it is not known, and its rate.
 
         Sun and brakes warm a wheel by day and let it cool by night; a leak takes its part of both.
         """
         shape = (len(panel.vehicle_id), len(as_of), panel.value.shape[2])
         begin, end = panel.extra.get("begin_contrast_kpa"), panel.extra.get("end_contrast_kpa")
         if begin is None or end is None:
-            return np.full(shape, -1.0), np.zeros(shape)
+            return np.full(shape, np.nan), np.zeros(shape)
         gas, first = panel.extra["gas_kpa"], np.zeros((shape[0], 1, shape[2]))
         # as known before each day: the last day that the wheel was heard
         begun, ended, held = (
