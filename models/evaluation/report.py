@@ -30,8 +30,8 @@ svg text{fill:#dde3ea}svg .g{stroke:#2b333c}svg .e{stroke:#eee}}
 
 _READING = (
     "An event is a fault that reaches its limit within the run. It is found by an alert on its component,"
-    " after its onset and early enough to act; later alerts count as misses. False alerts are episodes on healthy"
-    " vehicles, most of which carry a harmless look-alike; the bound is the exact one-sided 95 % one of the"
+    " after its onset and early enough to act; later alerts count as misses. False alerts are episodes on"
+    " healthy vehicles, most of which carry a harmless look-alike; the bound is the exact one-sided 95 % one of the"
     " Poisson rate. Precision is that at field prevalence."
 )
 
@@ -149,9 +149,9 @@ def _mode_section(mode: str, found: Mapping[str, Any], result: Mapping[str, Any]
     tail = found["tail"]
     argued = (
         f"<p><b>Argued, not measured:</b> the tail of the highest scores of {tail['vehicles']:,} healthy"
-        f" vehicles (generalised Pareto, shape {tail['shape']}, {tail['exceedances']} exceedances) extrapolates"
-        f" to {tail['crossings_per_1000_vehicle_days']:.3g} days above the raise level per 1,000 vehicle-days,"
-        " before any dwell.</p>"
+        f" vehicles (generalised Pareto, shape {tail['shape']}, {tail['exceedances']} exceedances) gives"
+        f" {tail['crossings_per_1000_vehicle_days']:.3g} days above the raise level per 1,000"
+        " vehicle-days, before any dwell.</p>"
         if tail
         else ""
     )
