@@ -316,50 +316,41 @@ CREATE INDEX rejects_retryable ON rejects (tenant, vin) WHERE is_retryable;
 
 -- ============================================================ models
 
--- What a local day says of the tires; wheels in the model's order, NaN elements: not known.
-CREATE TABLE tire_days (
-    vehicle_id          int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
-    day                 date NOT NULL,                  -- local to the vehicle
-    gas_kpa             double precision[] NOT NULL,    -- absolute, at 20 °C, median of trusted samples
-    contrast_kpa        double precision[] NOT NULL,    -- against the median of the other wheels
-    spread_kpa          double precision[] NOT NULL,
-    sample_count        int[] NOT NULL,                 -- trusted
-    altitude_low_m      double precision,
-    altitude_high_m     double precision,
-    has_equal_wheels    boolean NOT NULL,
-    first_time          timestamptz NOT NULL,
-    last_time           timestamptz NOT NULL,
-    PRIMARY KEY (vehicle_id, day)
-);
-
--- A run of driving, resting or charging within a local day that has rested cell readings.
-CREATE TABLE cell_sessions (
-    vehicle_id          int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
-    started_at          timestamptz NOT NULL,
-    ended_at            timestamptz NOT NULL,
-    day                 date NOT NULL,                  -- local to the vehicle
-    kind                text NOT NULL CHECK (kind IN ('drive', 'rest', 'charge')),
-    row_count           int NOT NULL,
-    rested_count        int NOT NULL,
-    soc_percent         double precision,
-    voltage_v           double precision NOT NULL,      -- of the pack's median cell
-    current_a           double precision,               -- positive into the battery
-    temperature_degc    double precision,
-    spread_mv           double precision,
-    deviation_mv        double precision[] NOT NULL,    -- rested, from the pack's median cell; NaN: not known
-    PRIMARY KEY (vehicle_id, started_at)
-);
-CREATE INDEX cell_sessions_of_day ON cell_sessions (vehicle_id, day);
+-- What a local day says of a vehicle, one row a set of features. A plain table: today's row is written anew with every
+-- scoring and any day's with its late rows, and readers want one vehicle's last weeks, which the primary key finds.
+CREATE TABLE day_features (
+    vehicle_id      int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
+    feature_set     text NOT NULL,
+    day             date NOT NULL,                  -- local to the vehicle
+    version         int NOT NULL,                   -- of the set; 0: to be computed again
+    first_time      timestamptz,                    -- oldest and newest sample; NULL: the day has nothing for this set
+    last_time       timestamptz,
+    value           double precision[] NOT NULL,    -- every feature of the set, component by component; NaN: missing
+    PRIMARY KEY (vehicle_id, feature_set, day)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+CREATE INDEX day_features_of_day ON day_features (day);     -- for deleting what is older than wanted
 
 CREATE TABLE vehicle_scores (
     vehicle_id      int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
     failure_mode    text NOT NULL,
     scored_at       timestamptz NOT NULL,
     data_time       timestamptz NOT NULL,   -- newest sample used
-    probability     real NOT NULL,          -- of the worst component
-    component       text NOT NULL,
+    probability     real,                   -- of the worst component; NULL: nothing is known
+    component       text,
     model_version   text NOT NULL,
-    PRIMARY KEY (vehicle_id, failure_mode)
+    PRIMARY KEY (vehicle_id, failure_mode, model_version)
+);
+
+-- Feature sets and predictors that raised on a vehicle, and vehicles that could not be scored at all; a row goes away
+-- when it works again.
+CREATE TABLE scoring_failures (
+    vehicle_id      int NOT NULL REFERENCES vehicles ON DELETE CASCADE,
+    part            text NOT NULL,          -- feature set or model version; '*': the vehicle as a whole
+    error           text NOT NULL,
+    first_at        timestamptz NOT NULL,
+    last_at         timestamptz NOT NULL,
+    count           int NOT NULL DEFAULT 1,
+    PRIMARY KEY (vehicle_id, part)
 );
 
 CREATE TABLE predictions (
@@ -623,6 +614,7 @@ CREATE INDEX repair_orders_waiting ON repair_orders (updated_at) WHERE waiting_r
 CREATE INDEX repair_orders_of_predictor ON repair_orders (failure_mode, model_version, opened_at);
 CREATE INDEX repair_orders_of_trip ON repair_orders (trip_id) WHERE trip_id IS NOT NULL;
 CREATE INDEX repair_orders_of_station ON repair_orders (station_id, state);
+CREATE INDEX repair_orders_of_vehicle ON repair_orders (vehicle_id);
 
 CREATE TABLE order_lines (
     order_id    bigint NOT NULL REFERENCES repair_orders ON DELETE CASCADE,

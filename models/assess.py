@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from models.predictors.base import RAISE_LEVEL, DayPanel, Predictor, Risk, to_qu
 
 #: Components from this probability up are written besides the worst one.
 TELL_LEVEL = 0.2
+#: A component that stays healthy is told of this often.
+_HEALTHY_EVERY = timedelta(days=1)
 _SEVERITIES = tuple(Severity)
 
 
@@ -24,6 +26,39 @@ class Told:
 
     prediction: Prediction
     evidence: Mapping[str, Any]
+
+
+class Earlier(Protocol):
+    """What was last told of a component."""
+
+    @property
+    def probability(self) -> float:
+        """Of the newest prediction."""
+        ...
+
+    @property
+    def data_time(self) -> datetime:
+        """Newest sample behind it."""
+        ...
+
+    @property
+    def is_fresh(self) -> bool:
+        """It was backed by a live sample."""
+        ...
+
+
+def is_news(probability: float, data_time: datetime, last: Earlier | None, *, is_fresh: bool) -> bool:
+    """Tell whether a component is worth a prediction: one that was healthy and still is, once a day.
+
+    Args:
+        probability: As of now.
+        data_time: Newest sample behind it.
+        last: What was last told of the component; None: nothing.
+        is_fresh: A live sample is behind it.
+    """
+    if last is None or probability >= TELL_LEVEL or last.probability >= TELL_LEVEL:
+        return True
+    return is_fresh != last.is_fresh or data_time - last.data_time >= _HEALTHY_EVERY
 
 
 def has_data(panel: DayPanel, as_of: IntArray) -> BoolArray:
@@ -123,24 +158,26 @@ def replay_days(
     """
     as_of = np.flatnonzero(panel.last_us[0] > 0).astype(np.int64)
     risk = predictor.predict(panel, as_of)
-    starts = run_starts(risk.probability[0], np.ones(len(as_of), dtype=np.bool_))
+    probability = risk.probability[0]
+    starts = run_starts(probability, np.ones(len(as_of), dtype=np.bool_))
     times = panel.last_us[0, as_of]
     out: list[Told] = []
-    earlier: list[int] = []
+    # a component that was likely once is told of from then on: its alert ends by what is told
+    earlier: set[int] = set()
     for position in range(len(as_of)):
-        chosen = choose(risk.probability[0, position], earlier)
-        earlier = [i for i in {*chosen, *earlier} if not risk.probability[0, position, i] < TELL_LEVEL]
-        out.extend(
-            tell(
-                predictor,
-                panel,
-                risk,
-                (0, position, component),
-                since_us=int(times[starts[position, component]]),
-                now=clock(int(times[position])),
-                origin=origin,
-                is_fresh=True,
+        for component in choose(probability[position], earlier):
+            is_high = probability[position, component] >= RAISE_LEVEL
+            out.append(
+                tell(
+                    predictor,
+                    panel,
+                    risk,
+                    (0, position, component),
+                    since_us=int(times[starts[position, component] if is_high else position]),
+                    now=clock(int(times[position])),
+                    origin=origin,
+                    is_fresh=True,
+                )
             )
-            for component in chosen
-        )
+        earlier |= set(np.flatnonzero(np.nan_to_num(probability[position]) >= TELL_LEVEL).tolist())
     return out

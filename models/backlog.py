@@ -11,8 +11,8 @@ from data.records import Family, VehicleSpec
 from models.features.days import local_day
 from models.partitions import partition_of
 
-_TIRE_FAMILIES = frozenset({Family.TIRE.value, Family.DRIVE.value})
-_CELL_FAMILIES = frozenset({Family.CELL.value, Family.DRIVE.value})
+#: Families that features are made of.
+_FAMILIES = frozenset({Family.DRIVE.value, Family.TIRE.value, Family.CELL.value})
 
 
 @dataclass(slots=True)
@@ -22,10 +22,14 @@ class Touched:
     first_batch: int  #: oldest batch not yet scored
     since_s: float  #: clock of the oldest and the newest touch
     latest_s: float
-    tire_days: set[int] = field(default_factory=set)
-    cell_days: set[int] = field(default_factory=set)
+    days: dict[str, set[int]] = field(default_factory=dict)  #: by family, local days with new rows
     data_us: int = 0  #: newest sample
     has_live: bool = False  #: some of it was sent live
+
+    @property
+    def all_days(self) -> set[int]:
+        """Return the days with new rows of any family."""
+        return set().union(*self.days.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +74,14 @@ class Backlog:
         """
         for vehicle, family, from_us, to_us, is_live in entries:
             spec = specs.get(vehicle)
-            if spec is None or family not in _TIRE_FAMILIES | _CELL_FAMILIES:
+            if spec is None or family not in _FAMILIES:
                 continue
             entry = self.touched.setdefault(vehicle, Touched(batch_id, now_s, now_s))
             entry.latest_s = now_s
             entry.data_us = max(entry.data_us, to_us)
             entry.has_live |= is_live
             first, last = local_day(np.array([from_us, to_us], dtype=np.int64), spec.time_zone).tolist()
-            days = range(first, last + 1)
-            if family in _TIRE_FAMILIES:
-                entry.tire_days.update(days)
-            if family in _CELL_FAMILIES:
-                entry.cell_days.update(days)
+            entry.days.setdefault(family, set()).update(range(first, last + 1))
 
     def due(self, now_s: float, limit: int) -> list[int]:
         """Return the vehicles whose turn it is, longest waiting first."""
@@ -98,7 +98,7 @@ class Backlog:
         for vehicle in vehicles:
             entry = self.touched.pop(vehicle, None)
             if entry is not None:
-                self.scored[vehicle] = Scored(now_s, max(entry.tire_days | entry.cell_days), entry.has_live)
+                self.scored[vehicle] = Scored(now_s, max(entry.all_days), entry.has_live)
 
     def reach(self, partition: int, read_to: int, but: Collection[int]) -> int:
         """Return the batch up to which a partition is scored once the vehicles ``but`` are."""
@@ -113,5 +113,5 @@ class Backlog:
         last = self.scored.get(vehicle)
         if last is None:
             return True
-        is_news = entry.has_live != last.was_live or {last.newest_day} != entry.tire_days | entry.cell_days
+        is_news = entry.has_live != last.was_live or {last.newest_day} != entry.all_days
         return now_s - last.at_s >= (min(self.news_pause_s, self.pause_s) if is_news else self.pause_s)

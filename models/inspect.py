@@ -8,12 +8,12 @@ import numpy as np
 
 from data.records import Family, FamilyRows, Origin, Prediction, VehicleEvent, VehicleSpec
 from models.assess import replay_days
-from models.features.cells import cell_sessions
 from models.features.days import to_datetime
 from models.features.deflation import deflation, empty_state, push
-from models.features.rows import joined
-from models.features.tires import gas_amount, tire_days
-from models.panels import cell_panel, tire_panel
+from models.features.registry import feature_sets, pair
+from models.features.rows import joined, thinned
+from models.features.tires import gas_amount
+from models.panels import feature_panel, with_main
 from models.predictors import day_predictors
 from models.predictors.tire_puncture import TirePunctureRule
 
@@ -32,34 +32,34 @@ def inspect_recording(
         spec: The vehicle model.
     """
     del events
-    drive = joined(batches, Family.DRIVE)
-    tire = joined(batches, Family.TIRE)
-    cell = joined(batches, Family.CELL)
+    rows = {
+        family: thinned(found)
+        for family in (Family.DRIVE, Family.TIRE, Family.CELL)
+        if (found := joined(batches, family)) is not None
+    }
     out: list[Prediction] = []
-    slow_leak, internal_short = day_predictors()
-    if tire is not None and "tire.pressure" in tire.columns:
-        days = tire_days(tire, drive, time_zone=spec.time_zone)
-        if len(days.day):
-            panel = tire_panel(spec, [0], [days], int(days.day[0]), int(days.day[-1]))
-            out += [
-                told.prediction
-                for told in replay_days(slow_leak, panel, clock=to_datetime, origin=Origin.REAL)
-            ]
-        out += _deflations(tire, drive, spec)
-    if cell is not None and "cell.voltage" in cell.columns:
-        sessions = cell_sessions(
-            cell,
-            drive,
-            time_zone=spec.time_zone,
-            capacity_ah=spec.capacity_ah,
-            cell_count=spec.cell_count,
+    for one, predictors in pair(feature_sets(), day_predictors()):
+        found_days = one.compute({family: rows[family] for family in one.columns if family in rows}, spec)
+        if not len(found_days.day) or not predictors:
+            continue
+        panel = feature_panel(
+            spec,
+            [0],
+            [found_days],
+            features=one.features,
+            main=predictors[0].main,
+            first_day=int(found_days.day[0]),
+            last_day=int(found_days.day[-1]),
         )
-        if len(sessions.day):
-            panel = cell_panel(spec, [0], [sessions], int(sessions.day.min()), int(sessions.day.max()))
+        for predictor in predictors:
+            mine = with_main(panel, predictor.main)
             out += [
                 told.prediction
-                for told in replay_days(internal_short, panel, clock=to_datetime, origin=Origin.REAL)
+                for told in replay_days(predictor, mine, clock=to_datetime, origin=Origin.REAL)
             ]
+    tire = rows.get(Family.TIRE)
+    if tire is not None and "tire.pressure" in tire.columns:
+        out += _deflations(tire, rows.get(Family.DRIVE), spec)
     return sorted(out, key=lambda p: p.predicted_at)
 
 

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data.records import FloatArray, VehicleSpec
-from models.features.cells import REST, CellSessions, charge_deficit
+from data.records import FloatArray, IntArray, VehicleSpec
+from models.features.days import local_day
 from models.features.sets import DayFeatures, Feature, width
-from models.features.tires import TireDays
-from models.features.trend import weighted_median
-from models.predictors.base import DayPanel
+from models.predictors.base import DayPanel, Predictor
 
-#: Fewest trusted samples a day that count fully.
-_FULL_COUNT = 8.0
-_LEAST_COUNT = 2
+#: The day of a repair that never was.
+NEVER = int(np.iinfo(np.int64).min)
+#: Vehicles whose newest days lie farther apart share no panel.
+_LONGEST_GAP_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetDays:
+    """Days of several vehicles of one model, by vehicle and day."""
+
+    vehicle_id: IntArray  #: shape (n,)
+    day: IntArray  #: shape (n,)
+    first_us: IntArray  #: shape (n,)
+    last_us: IntArray  #: shape (n,)
+    value: FloatArray  #: shape (n, n_values), every feature of the set, component by component
 
 
 def feature_panel(
@@ -41,114 +52,201 @@ def feature_panel(
         first_day: First day of the grid, days since 1970-01-01.
         last_day: Last day of the grid, included.
     """
+    counts = [len(one.day) for one in found]
+    return scattered_panel(
+        spec,
+        vehicle_ids,
+        row=np.repeat(np.arange(len(found)), counts),
+        day=_joined([one.day for one in found]),
+        first_us=_joined([one.first_us for one in found]),
+        last_us=_joined([one.last_us for one in found]),
+        value={
+            f.name: np.concatenate(
+                [
+                    np.zeros((0, width(f, spec))),
+                    *(one.value[f.name].reshape(len(one.day), width(f, spec)) for one in found),
+                ]
+            )
+            for f in features
+        },
+        main=main,
+        first_day=first_day,
+        last_day=last_day,
+    )
+
+
+def scattered_panel(
+    spec: VehicleSpec,
+    vehicle_ids: Sequence[int],
+    *,
+    row: IntArray,
+    day: IntArray,
+    first_us: IntArray,
+    last_us: IntArray,
+    value: Mapping[str, FloatArray],
+    main: str,
+    first_day: int,
+    last_day: int,
+) -> DayPanel:
+    """Return the panel of days of many vehicles in one piece; what lies off the grid is left out.
+
+    Args:
+        spec: The vehicle model that all of them share.
+        vehicle_ids: One a row of the panel.
+        row: Shape (n,), row of the panel of each day.
+        day: Shape (n,).
+        first_us: Shape (n,), oldest sample of each day.
+        last_us: Shape (n,), newest.
+        value: By feature, shape (n, n_components).
+        main: As in ``feature_panel``, as are the days of the grid.
+        first_day: First day of the grid.
+        last_day: Last day of the grid, included.
+    """
     grid = (len(vehicle_ids), last_day - first_day + 1)
-    first_us, last_us = np.zeros(grid, dtype=np.int64), np.zeros(grid, dtype=np.int64)
-    extra = {f.name: np.full((*grid, width(f, spec)), np.nan) for f in features}
-    for row, one in enumerate(found):
-        inside = (one.day >= first_day) & (one.day <= last_day)
-        at = one.day[inside] - first_day
-        first_us[row, at] = one.first_us[inside]
-        last_us[row, at] = one.last_us[inside]
-        for name, values in extra.items():
-            values[row, at] = one.value[name][inside].reshape(len(at), values.shape[2])
+    inside = (day >= first_day) & (day <= last_day)
+    at = (row[inside], day[inside] - first_day)
+    first, last = np.zeros(grid, dtype=np.int64), np.zeros(grid, dtype=np.int64)
+    first[at], last[at] = first_us[inside], last_us[inside]
+    extra = {}
+    for name, values in value.items():
+        extra[name] = np.full((*grid, values.shape[1]), np.nan)
+        extra[name][at] = values[inside]
     return DayPanel(
         spec=spec,
         vehicle_id=np.asarray(vehicle_ids, dtype=np.int64),
         day=np.arange(first_day, last_day + 1, dtype=np.int64),
         value=extra[main],
         weight=_weight(extra, main),
-        first_us=first_us,
-        last_us=last_us,
+        first_us=first,
+        last_us=last,
         extra=extra,
     )
 
 
-def _weight(extra: Mapping[str, FloatArray], main: str) -> FloatArray:
-    is_known = np.isfinite(extra[main])
-    trust = np.nan_to_num(extra["weight"]) if "weight" in extra else np.ones((1, 1, 1))
-    return np.asarray(np.where(is_known, trust, 0.0))
+def panels_of(days: FleetDays, features: Sequence[Feature], spec: VehicleSpec) -> list[DayPanel]:
+    """Return the panels of stored days; the first feature is their value, ``with_main`` gives another.
+
+    Vehicles whose newest days lie more than 30 days apart get panels of their own: a vehicle that fell silent
+    last year does not make the grid of the others a year long.
+    """
+    vehicles, start = np.unique(days.vehicle_id, return_index=True)
+    if not len(vehicles):
+        return []
+    newest = days.day[np.append(start[1:], len(days.day)) - 1]
+    order = np.argsort(newest, kind="stable")
+    edges = np.cumsum([0, *(width(f, spec) for f in features)]).tolist()
+    out = []
+    for members in np.split(order, np.flatnonzero(np.diff(newest[order]) > _LONGEST_GAP_DAYS) + 1):
+        row = np.full(len(vehicles), -1, dtype=np.int64)
+        row[np.sort(members)] = np.arange(len(members))
+        of_day = row[np.searchsorted(vehicles, days.vehicle_id)]
+        mine = of_day >= 0
+        value = days.value[mine]
+        out.append(
+            scattered_panel(
+                spec,
+                vehicles[np.sort(members)].tolist(),
+                row=of_day[mine],
+                day=days.day[mine],
+                first_us=days.first_us[mine],
+                last_us=days.last_us[mine],
+                value={
+                    f.name: value[:, low:high]
+                    for f, low, high in zip(features, edges[:-1], edges[1:], strict=True)
+                },
+                main=features[0].name,
+                first_day=int(days.day[mine].min()),
+                last_day=int(days.day[mine].max()),
+            )
+        )
+    return out
 
 
-def tire_panel(
-    spec: VehicleSpec, vehicle_ids: Sequence[int], features: Sequence[TireDays], first_day: int, last_day: int
-) -> DayPanel:
-    """Return the panel of the slow-leak predictor.
+def newest_days(panel: DayPanel) -> IntArray:
+    """Return the index of each vehicle's newest day with data, shape (n_vehicles,)."""
+    has_day = panel.last_us > 0
+    return np.asarray(has_day.shape[1] - 1 - np.argmax(has_day[:, ::-1], axis=1), dtype=np.int64)
+
+
+def with_main(panel: DayPanel, main: str) -> DayPanel:
+    """Return the panel of another predictor on the same features; arrays are shared."""
+    return replace(panel, value=panel.extra[main], weight=_weight(panel.extra, main))
+
+
+def rows_of(panel: DayPanel, rows: Sequence[int]) -> DayPanel:
+    """Return some vehicles of a panel."""
+    if list(rows) == list(range(len(panel.vehicle_id))):
+        return panel
+    at = np.asarray(rows, dtype=np.int64)
+    return replace(
+        panel,
+        vehicle_id=panel.vehicle_id[at],
+        value=panel.value[at],
+        weight=panel.weight[at],
+        first_us=panel.first_us[at],
+        last_us=panel.last_us[at],
+        extra={name: values[at] for name, values in panel.extra.items()},
+    )
+
+
+def repaired_days(
+    panel: DayPanel,
+    predictor: Predictor,
+    repairs: Mapping[int, Mapping[str, int]],
+    specs: Mapping[int, VehicleSpec],
+) -> IntArray:
+    """Return the local day of the last repair of each component, as ``since_repair`` takes it.
 
     Args:
-        spec: The vehicle model that all of them share.
-        vehicle_ids: One a vehicle.
-        features: Daily features, one a vehicle.
-        first_day: First day of the grid, days since 1970-01-01.
-        last_day: Last day of the grid, included.
+        panel: Of the predictor.
+        predictor: Names the components.
+        repairs: By vehicle and component, microseconds since 1970.
+        specs: By vehicle, for the time zone.
     """
-    n_wheels = len(spec.wheels)
-    shape = (len(vehicle_ids), last_day - first_day + 1, n_wheels)
-    value, gas = np.full(shape, np.nan), np.full(shape, np.nan)
-    weight = np.zeros(shape)
-    first_us, last_us = np.zeros(shape[:2], dtype=np.int64), np.zeros(shape[:2], dtype=np.int64)
-    for row, found in enumerate(features):
-        inside = (found.day >= first_day) & (found.day <= last_day)
-        at = found.day[inside] - first_day
-        enough = found.count[inside] >= _LEAST_COUNT
-        value[row, at] = np.where(enough, found.contrast_kpa[inside], np.nan)
-        gas[row, at] = np.where(enough, found.gas_kpa[inside], np.nan)
-        weight[row, at] = np.where(enough, np.minimum(found.count[inside] / _FULL_COUNT, 1.0), 0.0)
-        first_us[row, at] = found.first_us[inside]
-        last_us[row, at] = found.last_us[inside]
-    return DayPanel(
-        spec=spec,
-        vehicle_id=np.asarray(vehicle_ids, dtype=np.int64),
-        day=np.arange(first_day, last_day + 1, dtype=np.int64),
-        value=value,
-        weight=weight,
-        first_us=first_us,
-        last_us=last_us,
-        extra={"gas": gas},
+    out = np.full((len(panel.vehicle_id), panel.value.shape[2]), NEVER, dtype=np.int64)
+    for row, vehicle in enumerate(panel.vehicle_id.tolist()):
+        mine = repairs.get(vehicle)
+        if not mine:
+            continue
+        for i in range(panel.value.shape[2]):
+            at_us = mine.get(predictor.component_name(panel.spec, i))
+            if at_us is not None:
+                out[row, i] = local_day(np.array([at_us], dtype=np.int64), specs[vehicle].time_zone)[0]
+    return out
+
+
+def since_repair(panel: DayPanel, repaired_day: IntArray) -> DayPanel:
+    """Return a panel in which a repaired component has no past: what it did as the old part is not evidence.
+
+    The day of the repair is part of the past: it holds samples from before.
+
+    Args:
+        panel: Of one predictor.
+        repaired_day: Shape (n_vehicles, n_components), local day of the last repair; ``NEVER``: none. Of a
+            predictor with one component every feature is cut, else those by the same components.
+    """
+    gone = panel.day[None, :, None] <= repaired_day[:, None, :]
+    if not gone.any():
+        return panel
+    n_components = panel.value.shape[2]
+    return replace(
+        panel,
+        value=np.where(gone, np.nan, panel.value),
+        weight=np.where(gone, 0.0, panel.weight),
+        extra={
+            name: np.where(gone, np.nan, values) if n_components in {1, values.shape[2]} else values
+            for name, values in panel.extra.items()
+        },
     )
 
 
-def cell_panel(
-    spec: VehicleSpec,
-    vehicle_ids: Sequence[int],
-    features: Sequence[CellSessions],
-    first_day: int,
-    last_day: int,
-) -> DayPanel:
-    """Return the panel of the internal-short predictor, one deficit a day and cell.
-
-    It is the weighted median of the sessions of the day.
-
-    Arguments as for ``tire_panel``.
-    """
-    shape = (len(vehicle_ids), last_day - first_day + 1, spec.cell_count)
-    value, deviation = np.full(shape, np.nan), np.full(shape, np.nan)
-    weight = np.zeros((*shape[:2], 1))
-    first_us, last_us = np.zeros(shape[:2], dtype=np.int64), np.zeros(shape[:2], dtype=np.int64)
-    for row, found in enumerate(features):
-        deficit, trust = charge_deficit(found.deviation_mv, found.voltage_v, spec.chemistry)
-        session_weight = _session_weight(found, trust)
-        for day in np.unique(found.day[(found.day >= first_day) & (found.day <= last_day)]).tolist():
-            here = found.day == day
-            at = day - first_day
-            weights = session_weight[here]
-            value[row, at] = weighted_median(deficit[here].T, weights[None, :])
-            deviation[row, at] = weighted_median(found.deviation_mv[here].T, weights[None, :])
-            weight[row, at] = trust[here][weights > 0].max() if (weights > 0).any() else 0.0
-            first_us[row, at] = found.started_us[here].min()
-            last_us[row, at] = found.ended_us[here].max()
-    return DayPanel(
-        spec=spec,
-        vehicle_id=np.asarray(vehicle_ids, dtype=np.int64),
-        day=np.arange(first_day, last_day + 1, dtype=np.int64),
-        value=value,
-        weight=np.broadcast_to(weight, shape),
-        first_us=first_us,
-        last_us=last_us,
-        extra={"deviation": deviation},
-    )
+def _joined(parts: Sequence[IntArray]) -> IntArray:
+    return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
 
 
-def _session_weight(found: CellSessions, trust: FloatArray) -> FloatArray:
-    """Return the weight of each session: trust in its voltage, its rested rows, twice for a resting car."""
-    rows = np.minimum(found.rested_count, 20) * np.where(found.kind == REST, 2.0, 1.0)
-    return np.asarray(trust * rows)
+def _weight(extra: Mapping[str, FloatArray], main: str) -> FloatArray:
+    value = extra[main]
+    trust = np.ones((1, 1, 1))
+    if "weight" in extra and extra["weight"].shape[2] in {1, value.shape[2]}:
+        trust = np.nan_to_num(extra["weight"])
+    return np.asarray(np.where(np.isfinite(value), trust, 0.0))

@@ -32,50 +32,27 @@ SELECT v.vehicle_id,
                  ORDER BY array_position(ARRAY['simulated', 'replayed', 'real'], s.origin) LIMIT 1), 'real') AS origin
 FROM vehicles v WHERE v.vehicle_id = ANY (%(vehicle_ids)s);
 
--- copy_drive_rows --
+-- copy_rows --
 COPY (
-    SELECT time, coalesce(speed, 'NaN'), coalesce(pack_current, 'NaN'),
-           coalesce(soc, 'NaN'), coalesce(charging::real, 'NaN'), coalesce(ambient, 'NaN'),
-           coalesce(barometer, 'NaN'), coalesce(altitude, 'NaN')
-    FROM drive_readings
+    SELECT {columns} FROM {table}
     WHERE vehicle_id = %(vehicle_id)s AND time >= %(begin)s AND time < %(end)s
     ORDER BY time
 ) TO STDOUT (FORMAT binary);
 
--- copy_tire_rows --
--- Every row has as many elements as the model has wheels, so that all rows have one length.
-COPY (
-    SELECT time,
-           array_replace(pressure, NULL, 'NaN'::real),
-           CASE WHEN cardinality(temperature) = %(width)s THEN array_replace(temperature, NULL, 'NaN'::real)
-                ELSE array_fill('NaN'::real, ARRAY[%(width)s]) END,
-           CASE WHEN cardinality(age) = %(width)s THEN array_replace(age, NULL, 'NaN'::real)
-                ELSE array_fill('NaN'::real, ARRAY[%(width)s]) END
-    FROM tire_readings
-    WHERE vehicle_id = %(vehicle_id)s AND time >= %(begin)s AND time < %(end)s
-      AND cardinality(pressure) = %(width)s
-    ORDER BY time
-) TO STDOUT (FORMAT binary);
-
--- fetch_cell_frames --
--- Frames that a pack is put together from, and their lengths.
-SELECT DISTINCT first_cell, cardinality(voltage_mv)
-FROM cell_readings
-WHERE vehicle_id = %(vehicle_id)s AND time >= %(begin)s AND time < %(end)s AND sub_pack = 1
-  AND voltage_mv IS NOT NULL AND cardinality(voltage_mv) > 0
-ORDER BY 1, 2;
+-- fetch_longest_frame --
+SELECT max(cardinality(voltage_mv)) FROM cell_readings
+WHERE vehicle_id = %(vehicle_id)s AND time >= %(begin)s AND time < %(end)s AND sub_pack = 1;
 
 -- copy_cell_rows --
--- The first row of each 30 s, as the features take them.
+-- The first row of each frame and 10 s, as rows.thinned takes them.
 COPY (
-    SELECT DISTINCT ON (date_bin('30 seconds', time, '1970-01-01Z'))
-           time,
-           array_replace(voltage_mv, NULL, (-1)::smallint),
-           coalesce(temperature_ddegc[1], (-32768)::smallint)
-    FROM cell_readings
-    WHERE vehicle_id = %(vehicle_id)s AND time >= %(begin)s AND time < %(end)s AND sub_pack = 1
-      AND first_cell = %(first_cell)s AND cardinality(voltage_mv) = %(width)s
-    ORDER BY date_bin('30 seconds', time, '1970-01-01Z'), time
+    SELECT {columns} FROM (
+        SELECT DISTINCT ON (date_bin('10 seconds', time, '1970-01-01Z'), first_cell) *
+        FROM cell_readings
+        WHERE vehicle_id = %(vehicle_id)s AND time >= %(begin)s AND time < %(end)s AND sub_pack = 1
+          AND first_cell > 0
+        ORDER BY date_bin('10 seconds', time, '1970-01-01Z'), first_cell, time) AS thinned
+    ORDER BY time, first_cell
 ) TO STDOUT (FORMAT binary);
 
 -- copy_recent_tires --
@@ -102,31 +79,87 @@ COPY (
     ORDER BY vehicle_id, time
 ) TO STDOUT (FORMAT binary);
 
--- delete_tire_days --
-DELETE FROM tire_days WHERE vehicle_id = %(vehicle_id)s AND day = ANY (%(days)s);
+-- upsert_day --
+INSERT INTO day_features (vehicle_id, feature_set, day, version, first_time, last_time, value)
+VALUES (%(vehicle_id)s, %(feature_set)s, %(day)s, %(version)s, %(first_time)s, %(last_time)s, %(value)s)
+ON CONFLICT (vehicle_id, feature_set, day) DO UPDATE
+SET version = excluded.version, first_time = excluded.first_time, last_time = excluded.last_time,
+    value = excluded.value
+WHERE (day_features.version, day_features.first_time, day_features.last_time, day_features.value)
+      IS DISTINCT FROM (excluded.version, excluded.first_time, excluded.last_time, excluded.value);
 
--- delete_cell_sessions --
--- In another time zone the same session may have counted to a neighbouring day.
-DELETE FROM cell_sessions
-WHERE vehicle_id = %(vehicle_id)s AND (day = ANY (%(days)s) OR started_at = ANY (%(started_at)s::timestamptz[]));
+-- fetch_known_days --
+-- Which of some days of some vehicles have something of which set, parallel arrays.
+SELECT d.vehicle_id, d.feature_set, d.day - date '1970-01-01'
+FROM unnest(%(vehicle_ids)s::int[], %(days)s::int[]) AS w (vehicle_id, day)
+JOIN day_features d ON d.vehicle_id = w.vehicle_id AND d.day = date '1970-01-01' + w.day;
 
--- fetch_day_families --
--- Which of some days of some vehicles have features, parallel arrays.
-SELECT w.vehicle_id, w.day, EXISTS (SELECT FROM tire_days t WHERE t.vehicle_id = w.vehicle_id AND t.day = w.day),
-       EXISTS (SELECT FROM cell_sessions c WHERE c.vehicle_id = w.vehicle_id AND c.day = w.day)
-FROM unnest(%(vehicle_ids)s::int[], %(days)s::date[]) AS w (vehicle_id, day);
+-- fetch_stale_days --
+-- Days of a vehicle that some set has not been computed for in its present version, newest first. Every set has a row
+-- for each day that any of them has been computed for.
+SELECT d.day, array_agg(s.name ORDER BY s.name)
+FROM (SELECT day - date '1970-01-01' AS day, max(day - date '1970-01-01') OVER () AS newest
+      FROM day_features WHERE vehicle_id = %(vehicle_id)s GROUP BY day) d
+CROSS JOIN unnest(%(names)s::text[], %(versions)s::int[], %(histories)s::int[]) AS s (name, version, history)
+LEFT JOIN day_features f ON f.vehicle_id = %(vehicle_id)s AND f.feature_set = s.name
+      AND f.day = date '1970-01-01' + d.day
+WHERE d.day > d.newest - s.history AND f.version IS DISTINCT FROM s.version
+GROUP BY d.day ORDER BY d.day DESC LIMIT %(limit)s;
 
--- fetch_tire_days --
-SELECT vehicle_id, day, gas_kpa, contrast_kpa, spread_kpa, sample_count, altitude_low_m, altitude_high_m,
-       has_equal_wheels, first_time, last_time
-FROM tire_days WHERE vehicle_id = ANY (%(vehicle_ids)s) AND day >= %(first_day)s
-ORDER BY vehicle_id, day;
+-- copy_days --
+-- Each vehicle's last days that have something, counted from its newest.
+COPY (
+    SELECT v.vehicle_id, d.day - date '1970-01-01', d.first_time, d.last_time, d.value
+    FROM unnest(%(vehicle_ids)s::int[]) AS v (vehicle_id)
+    CROSS JOIN LATERAL (SELECT day FROM day_features n
+        WHERE n.vehicle_id = v.vehicle_id AND n.feature_set = %(feature_set)s AND n.version = %(version)s
+          AND cardinality(n.value) = %(width)s
+        ORDER BY day DESC LIMIT 1) AS newest
+    JOIN day_features d ON d.vehicle_id = v.vehicle_id AND d.feature_set = %(feature_set)s
+        AND d.day > newest.day - %(history)s
+    WHERE d.version = %(version)s AND cardinality(d.value) = %(width)s
+    ORDER BY v.vehicle_id, d.day
+) TO STDOUT (FORMAT binary);
 
--- fetch_cell_sessions --
-SELECT vehicle_id, day, kind, started_at, ended_at, row_count, rested_count, soc_percent, voltage_v, current_a,
-       temperature_degc, spread_mv, deviation_mv
-FROM cell_sessions WHERE vehicle_id = ANY (%(vehicle_ids)s) AND day >= %(first_day)s
-ORDER BY vehicle_id, started_at;
+-- fetch_off --
+-- Predictors that are switched off for some vehicles' owners; version '*': all that are not named themselves.
+SELECT v.vehicle_id, p.failure_mode, p.model_version, p.mode
+FROM vehicles v JOIN (
+    SELECT DISTINCT ON (tenant_id, failure_mode, model_version) tenant_id, failure_mode, model_version, mode
+    FROM predictor_modes ORDER BY tenant_id, failure_mode, model_version, mode_id DESC) p USING (tenant_id)
+WHERE v.vehicle_id = ANY (%(vehicle_ids)s);
+
+-- fetch_repairs --
+-- When which component was last repaired: that of the order, and those whose alerts joined it.
+SELECT o.vehicle_id, c.component, max(o.repaired_at)
+FROM repair_orders o
+CROSS JOIN LATERAL (SELECT o.component UNION SELECT a.component FROM alerts a WHERE a.order_id = o.order_id) c
+WHERE o.vehicle_id = ANY (%(vehicle_ids)s) AND o.repaired_at IS NOT NULL
+GROUP BY 1, 2;
+
+-- fetch_open_alerts --
+-- Components that are told of until their alert has ended.
+SELECT vehicle_id, failure_mode, component FROM alerts
+WHERE vehicle_id = ANY (%(vehicle_ids)s) AND state <> 'cleared';
+
+-- fetch_newest_predictions --
+SELECT DISTINCT ON (vehicle_id, failure_mode, model_version, component)
+       vehicle_id, model_version, component, probability, data_time, is_fresh
+FROM predictions WHERE vehicle_id = ANY (%(vehicle_ids)s) AND model_version = ANY (%(versions)s)
+ORDER BY vehicle_id, failure_mode, model_version, component, data_time DESC, prediction_id DESC;
+
+-- upsert_failure --
+INSERT INTO scoring_failures (vehicle_id, part, error, first_at, last_at)
+VALUES (%(vehicle_id)s, %(part)s, %(error)s, %(now)s, %(now)s)
+ON CONFLICT (vehicle_id, part) DO UPDATE
+SET error = excluded.error, last_at = excluded.last_at, count = scoring_failures.count + 1;
+
+-- delete_failures --
+-- Of vehicles that were scored, what did not fail this time.
+DELETE FROM scoring_failures f
+WHERE vehicle_id = ANY (%(vehicle_ids)s)
+  AND NOT EXISTS (SELECT FROM unnest(%(failed_ids)s::int[], %(parts)s::text[]) AS n (vehicle_id, part)
+                  WHERE n.vehicle_id = f.vehicle_id AND n.part = f.part);
 
 -- fetch_likely_components --
 -- Components whose newest prediction of a failure mode was likely: they are told of until they no longer are.
@@ -163,10 +196,17 @@ WHERE (predictions.probability, predictions.since, predictions.is_fresh, predict
       IS DISTINCT FROM (excluded.probability, excluded.since, excluded.is_fresh, excluded.severity)
 RETURNING prediction_id;
 
--- upsert_score --
+-- upsert_scores --
+-- Parallel arrays; NaN: nothing is known.
 INSERT INTO vehicle_scores (vehicle_id, failure_mode, scored_at, data_time, probability, component, model_version)
-VALUES (%(vehicle_id)s, %(failure_mode)s, %(scored_at)s, %(data_time)s, %(probability)s, %(component)s,
-        %(model_version)s)
-ON CONFLICT (vehicle_id, failure_mode) DO UPDATE
+SELECT vehicle_id, failure_mode, %(scored_at)s, data_time, nullif(probability, 'NaN'), component, model_version
+FROM unnest(%(vehicle_ids)s::int[], %(failure_modes)s::text[], %(data_times)s::timestamptz[],
+            %(probabilities)s::real[], %(components)s::text[], %(versions)s::text[])
+    AS s (vehicle_id, failure_mode, data_time, probability, component, model_version)
+ON CONFLICT (vehicle_id, failure_mode, model_version) DO UPDATE
 SET scored_at = excluded.scored_at, data_time = greatest(vehicle_scores.data_time, excluded.data_time),
-    probability = excluded.probability, component = excluded.component, model_version = excluded.model_version;
+    probability = excluded.probability, component = excluded.component;
+
+-- delete_old_scores --
+-- Of model versions that nobody runs any more.
+DELETE FROM vehicle_scores WHERE vehicle_id = ANY (%(vehicle_ids)s) AND model_version <> ALL (%(versions)s);

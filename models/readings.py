@@ -2,78 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, LiteralString
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from psycopg import sql
 
-from data.catalogue import load_catalogue
+from data.catalogue import TABLES, Signal, load_catalogue
 from data.db import Connection, load_queries
-from data.records import Family, FamilyRows, FloatArray, IntArray
+from data.records import Family, FamilyRows, FloatArray, IntArray, VehicleSpec
 from models.binary import arrays, parse_rows, row_type, scalars, times, whole
+from models.errors import RegistryError
 from models.features.days import to_datetime
 
 _SQL = load_queries("models")
-_NONE_MV = -1
-_NONE_DDEGC = -32768
-_DRIVE_ALIASES = ("speed", "pack.current", "soc", "charging", "ambient", "barometer", "altitude")
+#: What stands for a missing element of an integer array.
+_NONE = -32768
 _WHEEL_ALIASES = ("tire.pressure", "tire.temperature", "tire.age")
 _AIR_ALIASES = ("ambient", "barometer", "altitude")
 
 
-def fetch_drive_rows(connection: Connection, vehicle_id: int, begin_us: int, end_us: int) -> FamilyRows:
-    """Return what features need of the drive rows of one vehicle, ascending in time."""
-    layout = row_type([("time", "timestamptz", 0), *((alias, "real", 0) for alias in _DRIVE_ALIASES)])
-    rows = _copy(connection, _SQL["copy_drive_rows"], _span(vehicle_id, begin_us, end_us), layout)
-    columns = {alias: scalars(rows, alias) for alias in _DRIVE_ALIASES}
-    return _family_rows(Family.DRIVE, vehicle_id, times(rows, "time"), columns)
-
-
-def fetch_tire_rows(
-    connection: Connection, vehicle_id: int, begin_us: int, end_us: int, n_wheels: int
+def fetch_rows(
+    connection: Connection,
+    vehicle_id: int,
+    family: Family,
+    aliases: Sequence[str],
+    *,
+    begin_us: int,
+    end_us: int,
+    spec: VehicleSpec,
 ) -> FamilyRows:
-    """Return the tire rows of one vehicle, ascending in time."""
-    layout = row_type([("time", "timestamptz", 0), *((alias, "real", n_wheels) for alias in _WHEEL_ALIASES)])
-    params = {**_span(vehicle_id, begin_us, end_us), "width": n_wheels}
-    rows = _copy(connection, _SQL["copy_tire_rows"], params, layout)
-    columns = {alias: arrays(rows, alias) for alias in _WHEEL_ALIASES}
-    return _family_rows(Family.TIRE, vehicle_id, times(rows, "time"), columns)
+    """Return stored rows of one vehicle and family, ascending in time.
 
+    Arrays by wheel have one element a wheel of the model; other lengths cannot be told apart and count as
+    missing. Probes are cut or filled up to the model's number. Cells come frame by frame, as they were sent;
+    those that follow each other faster than ``CELL_GRID_US`` are thinned as ``features.rows.thinned`` does.
 
-def fetch_cell_rows(
-    connection: Connection, vehicle_id: int, begin_us: int, end_us: int, cell_count: int
-) -> FamilyRows:
-    """Return the cell rows of one vehicle on the features' grid: V, and °C of the first probe."""
-    catalogue = load_catalogue().signals
-    span = _span(vehicle_id, begin_us, end_us)
-    moments: list[IntArray] = []
-    volts: list[FloatArray] = []
-    probes: list[FloatArray] = []
-    firsts: list[IntArray] = []
-    for first, width in connection.execute(_SQL["fetch_cell_frames"], span).fetchall():
-        layout = row_type([("time", "timestamptz", 0), ("voltage", "int2", width), ("probe", "int2", 0)])
-        params = {**span, "first_cell": first, "width": width}
-        rows = _copy(connection, _SQL["copy_cell_rows"], params, layout)
-        raw = arrays(rows, "voltage")[:, :cell_count]
-        wide = np.full((len(rows), cell_count), np.nan)
-        wide[:, : raw.shape[1]] = np.where(raw == _NONE_MV, np.nan, raw / catalogue["cell.voltage"].scale)
-        probe = scalars(rows, "probe")
-        moments.append(times(rows, "time"))
-        volts.append(wide)
-        probes.append(
-            np.where(probe == _NONE_DDEGC, np.nan, probe / catalogue["cell.temperature"].scale)[:, None]
-        )
-        firsts.append(np.full(len(rows), first, dtype=np.int64))
-    if not moments:
-        moments, volts = [np.zeros(0, dtype=np.int64)], [np.zeros((0, cell_count))]
-        probes, firsts = [np.zeros((0, 1))], [np.zeros(0, dtype=np.int64)]
-    order = np.argsort(np.concatenate(moments), kind="stable")
-    columns = {
-        "cell.voltage": np.concatenate(volts)[order],
-        "cell.temperature": np.concatenate(probes)[order],
+    Args:
+        connection: To read from.
+        vehicle_id: Whose rows.
+        family: Drive, tire or cell.
+        aliases: Of the catalogue; a query names no other column.
+        begin_us: First sample time, microseconds since 1970.
+        end_us: The one after the last.
+        spec: For the lengths of arrays.
+
+    Raises:
+        RegistryError: The catalogue has no such signal in this family.
+    """
+    signals = _signals(family, aliases)
+    span: dict[str, object] = {
+        "vehicle_id": vehicle_id,
+        "begin": to_datetime(begin_us),
+        "end": to_datetime(end_us),
     }
-    time_us, first_cell = np.concatenate(moments)[order], np.concatenate(firsts)[order]
-    return _family_rows(Family.CELL, vehicle_id, time_us, columns, first_cell)
+    if family is Family.CELL:
+        return _fetch_cells(connection, vehicle_id, signals, span, spec)
+    n_wheels = len(spec.wheels)
+    layout = row_type([("time", "timestamptz", 0), *(_field(s, n_wheels) for s in signals)])
+    query = sql.SQL(_SQL["copy_rows"]).format(
+        columns=sql.SQL(", ").join([sql.Identifier("time"), *(_expression(s, n_wheels) for s in signals)]),
+        table=sql.Identifier(TABLES[family]),
+    )
+    rows = _copy(connection, query, span, layout)
+    columns = {s.alias: _values(rows, s) for s in signals}
+    return _family_rows(family, vehicle_id, times(rows, "time"), columns)
+
+
+def _fetch_cells(
+    connection: Connection,
+    vehicle_id: int,
+    signals: Sequence[Signal],
+    span: Mapping[str, object],
+    spec: VehicleSpec,
+) -> FamilyRows:
+    found = connection.execute(_SQL["fetch_longest_frame"], span).fetchone()
+    longest = int(found[0]) if found and found[0] else 0
+    n_cells = max(1, min(longest, spec.cell_count))
+    lengths = {s.alias: n_cells if s.shape == "cell" else max(1, spec.probe_count) for s in signals}
+    layout = row_type(
+        [
+            ("time", "timestamptz", 0),
+            ("first", "int2", 0),
+            *(_field(s, lengths[s.alias]) for s in signals),
+        ]
+    )
+    expressions = [_expression(s, lengths[s.alias]) for s in signals]
+    query = sql.SQL(_SQL["copy_cell_rows"]).format(
+        columns=sql.SQL(", ").join([sql.Identifier("time"), sql.Identifier("first_cell"), *expressions])
+    )
+    rows = _copy(connection, query, span, layout)
+    columns = {s.alias: _values(rows, s) for s in signals}
+    return _family_rows(Family.CELL, vehicle_id, times(rows, "time"), columns, whole(rows, "first"))
 
 
 def fetch_recent_rows(
@@ -88,9 +108,9 @@ def fetch_recent_rows(
     }
     key = [("vehicle", "int4", 0), ("time", "timestamptz", 0)]
     layout = row_type([*key, *((alias, "real", n_wheels) for alias in _WHEEL_ALIASES)])
-    tire = _copy(connection, _SQL["copy_recent_tires"], params, layout)
+    tire = _copy(connection, sql.SQL(_SQL["copy_recent_tires"]), params, layout)
     layout = row_type([*key, *((alias, "real", 0) for alias in _AIR_ALIASES)])
-    drive = _copy(connection, _SQL["copy_recent_surroundings"], params, layout)
+    drive = _copy(connection, sql.SQL(_SQL["copy_recent_surroundings"]), params, layout)
     return (
         _family_rows(
             Family.TIRE,
@@ -107,16 +127,54 @@ def fetch_recent_rows(
     )
 
 
+def _signals(family: Family, aliases: Sequence[str]) -> list[Signal]:
+    catalogue = load_catalogue().signals
+    for alias in aliases:
+        if alias not in catalogue or catalogue[alias].family is not family:
+            raise RegistryError(f"columns of family {family}: {alias!r}: the catalogue has no such signal")
+    return [catalogue[alias] for alias in aliases]
+
+
+def _field(signal: Signal, length: int) -> tuple[str, str, int]:
+    """Return name, type and length as ``_expression`` yields them."""
+    kind = {"real": "real", "double precision": "float8", "smallint": "int2"}[signal.sql_type]
+    if signal.is_array:
+        return signal.alias, kind, length
+    return signal.alias, "real" if kind == "int2" else kind, 0
+
+
+def _expression(signal: Signal, length: int) -> sql.Composable:
+    """Return a column without NULL, each array as long as all others."""
+    column = sql.Identifier(signal.column)
+    if not signal.is_array:
+        cast = sql.SQL("::real" if signal.sql_type == "smallint" else "")
+        return sql.SQL("coalesce({}{}, 'NaN')").format(column, cast)
+    # quoted: a bare -32768::smallint is the negative of a number that is out of range
+    kind, none = ("smallint", str(_NONE)) if signal.sql_type == "smallint" else ("real", "NaN")
+    missing = sql.SQL("{}::{}").format(sql.Literal(none), sql.SQL(kind))
+    filled = sql.SQL("array_replace({}, NULL, {})").format(column, missing)
+    nothing = sql.SQL("array_fill({}, ARRAY[{}])").format(missing, length)
+    is_whole = sql.SQL("cardinality({}) = {}").format(column, length)
+    if signal.shape == "wheel":
+        return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(is_whole, filled, nothing)
+    return sql.SQL("CASE WHEN {} THEN {} ELSE ({} || {})[1:{}] END").format(
+        is_whole, filled, filled, nothing, length
+    )
+
+
+def _values(rows: np.ndarray[Any, np.dtype[Any]], signal: Signal) -> FloatArray:
+    values = arrays(rows, signal.alias) if signal.is_array else scalars(rows, signal.alias)
+    if signal.is_array and signal.sql_type == "smallint":
+        return np.where(values == _NONE, np.nan, values / signal.scale)
+    return values if signal.scale == 1 else values / signal.scale
+
+
 def _copy(
-    connection: Connection, query: LiteralString, params: Mapping[str, object], layout: np.dtype[Any]
+    connection: Connection, query: sql.SQL | sql.Composed, params: Mapping[str, object], layout: np.dtype[Any]
 ) -> np.ndarray[Any, np.dtype[Any]]:
     with connection.cursor().copy(query, params) as copy:
         data = b"".join(bytes(block) for block in copy)
     return parse_rows(data, layout)
-
-
-def _span(vehicle_id: int, begin_us: int, end_us: int) -> dict[str, object]:
-    return {"vehicle_id": vehicle_id, "begin": to_datetime(begin_us), "end": to_datetime(end_us)}
 
 
 def _family_rows(

@@ -3,41 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
+import psycopg
+import structlog
 
 from data.db import Connection
-from data.records import BoolArray, FamilyRows, FloatArray, IntArray, VehicleSpec
-from models import readings, store
-from models.assess import TELL_LEVEL, Told, choose, run_starts, tell
+from data.errors import DatabaseError
+from data.records import FloatArray, IntArray, VehicleSpec
+from models import store, store_features
+from models.assess import TELL_LEVEL, Told, choose, is_news, run_starts, tell
 from models.backlog import Touched
-from models.features.cells import CONTEXT_US, cell_sessions
-from models.features.days import day_bounds_us, to_datetime
-from models.features.tires import tire_days
-from models.panels import cell_panel, tire_panel
+from models.features.days import to_datetime
+from models.features.registry import feature_sets, pair
+from models.features.sets import FeatureSet
+from models.panels import newest_days, panels_of, repaired_days, rows_of, since_repair, with_main
 from models.predictors import day_predictors
-from models.predictors.base import DayPanel, Predictor
+from models.predictors.base import HISTORY_DAYS, RAISE_LEVEL, DayPanel, Predictor, history_days
+from models.recompute import following_days, recompute_days, touched_days
 
-#: Days of features that predictors look at.
-HISTORY_DAYS = 60
-#: Days whose rows are held in memory at once: a clock that was wrong for a moment may touch years.
-_LONGEST_RUN_DAYS = 16
+_LOG = structlog.get_logger("models")
+#: Days of another version that are brought up to date along with one scoring of their vehicle.
+_STALE_DAYS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What one scoring knows of its vehicles."""
+
+    connection: Connection
+    touched: Mapping[int, Touched]
+    specs: Mapping[int, VehicleSpec]
+    states: Mapping[int, store.VehicleState]
+    repairs: Mapping[int, Mapping[str, int]]
+    alerts: Mapping[tuple[int, str], set[str]]
+    is_off: Mapping[tuple[int, str, str], bool]
+    now: datetime
+    failures: dict[tuple[int, str], str] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
+    scores: list[store.Score] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Scorer:
-    """Scores vehicles; remembers the probabilities of past days, which late data alone can change."""
+    """Scores vehicles; remembers what late data, a repair or its own predictions alone can change."""
 
     fresh: timedelta
-    #: (failure mode, vehicle) -> day -> probability of each component
+    sets: Sequence[FeatureSet] = field(default_factory=feature_sets)
+    predictors: Sequence[Predictor] = field(default_factory=day_predictors)
+    #: (model version, vehicle) -> day -> probability of each component, of vehicles that are likely to fail
     _past: dict[tuple[str, int], dict[int, FloatArray]] = field(default_factory=dict)
+    #: (vehicle, model version) -> component -> its newest prediction
+    _last: dict[tuple[int, str], dict[str, store.LastTold]] = field(default_factory=dict)
+    _repairs: dict[int, Mapping[str, int]] = field(default_factory=dict)
+    #: vehicles all of whose days are of the present versions
+    _current: set[int] = field(default_factory=set)
 
     def forget(self, vehicles: Sequence[int]) -> None:
         """Drop what is remembered, after a failed transaction or a lost partition."""
-        for key in [k for k in self._past if k[1] in set(vehicles)]:
+        gone = set(vehicles)
+        for key in [k for k in self._past if k[1] in gone]:
             del self._past[key]
+        for last in [k for k in self._last if k[0] in gone]:
+            del self._last[last]
+        for vehicle in gone:
+            self._repairs.pop(vehicle, None)
+        self._current -= gone
 
     def score(
         self,
@@ -51,220 +84,227 @@ class Scorer:
 
         All in the caller's transaction.
         """
-        states = store.fetch_states(connection, touched.keys())
-        touched = _with_following_days(connection, touched)
-        for vehicle, entry in touched.items():
-            self._recompute(connection, vehicle, entry, specs[vehicle])
+        if not touched:
+            return 0
+        vehicles = sorted(touched)
+        paired = pair(self.sets, self.predictors)
+        context = _Context(
+            connection,
+            touched,
+            specs,
+            store.fetch_states(connection, vehicles),
+            store.fetch_repairs(connection, vehicles),
+            store.fetch_open_alerts(connection, vehicles),
+            store.fetch_off(connection, vehicles),
+            now,
+        )
+        changed = self._recompute(context)
+        self._remember(context)
         groups: dict[tuple[object, ...], list[int]] = {}
-        for vehicle in sorted(touched):
+        for vehicle in vehicles:
             spec = specs[vehicle]
-            groups.setdefault((spec.model_id, spec.cell_count, spec.wheels, spec.placard_kpa), []).append(
-                vehicle
+            key = (spec.model_id, spec.cell_count, spec.probe_count, spec.wheels, spec.placard_kpa)
+            groups.setdefault(key, []).append(vehicle)
+        for members in groups.values():
+            for one, predictors in paired:
+                mine = [v for v in members if one.name in changed[v]]
+                if mine and predictors:
+                    self._predict_set(context, one, predictors, mine)
+        written = store.insert_predictions(connection, context.told)
+        store.upsert_scores(connection, context.scores, scored_at=now)
+        store.delete_old_scores(connection, vehicles, [p.model_version for p in self.predictors])
+        store.write_failures(connection, vehicles, context.failures, now=now)
+        return written
+
+    def _recompute(self, context: _Context) -> dict[int, set[str]]:
+        """Bring days up to date; return the sets of each vehicle that have something to say."""
+        days = {v: touched_days(self.sets, entry.days) for v, entry in context.touched.items()}
+        later = {v: following_days(self.sets, of_sets) for v, of_sets in days.items()}
+        known = store_features.fetch_known_days(
+            context.connection,
+            {(v, d) for v, of_sets in later.items() for d in set().union(*of_sets.values())},
+        )
+        changed: dict[int, set[str]] = {}
+        for vehicle in sorted(days):
+            wanted = days[vehicle]
+            touched = set().union(*wanted.values())
+            for one in self.sets:
+                # every set has a row for each day that any has one for
+                wanted[one.name] |= {d for d in later[vehicle][one.name] if (vehicle, one.name, d) in known}
+            for past in [k for k in self._past if k[1] == vehicle]:
+                self._past[past] = {d: p for d, p in self._past[past].items() if d < min(touched)}
+            for day, names in self._stale(context.connection, vehicle):
+                for name in names:
+                    wanted[name].add(day)
+            failed = recompute_days(context.connection, vehicle, wanted, context.specs[vehicle], self.sets)
+            context.failures.update({(vehicle, name): error for name, error in failed.items()})
+            changed[vehicle] = {name for name, of_set in wanted.items() if of_set}
+        return changed
+
+    def _stale(self, connection: Connection, vehicle: int) -> list[tuple[int, tuple[str, ...]]]:
+        """Return some days that a new version of a set, or a new set, has to be worked out for."""
+        if vehicle in self._current:
+            return []
+        histories = {
+            one.name: max(
+                (history_days(p) for p in self.predictors if p.feature_set == one.name), default=HISTORY_DAYS
             )
-        written = 0
-        for vehicles in groups.values():
-            spec = specs[vehicles[0]]
-            for predictor, panel in self._panels(connection, spec, vehicles, touched):
-                written += self._predict(
-                    connection, predictor, panel, touched=touched, states=states, now=now
-                )
-        return written
+            for one in self.sets
+        }
+        found = store_features.fetch_stale_days(connection, vehicle, self.sets, histories, limit=_STALE_DAYS)
+        if len(found) < _STALE_DAYS:
+            self._current.add(vehicle)
+        if found:
+            self._past = {k: p for k, p in self._past.items() if k[1] != vehicle}
+        return found
 
-    def _recompute(self, connection: Connection, vehicle: int, entry: Touched, spec: VehicleSpec) -> None:
-        for first, last in _runs(entry.tire_days | entry.cell_days):
-            begin_us = day_bounds_us(first, spec.time_zone)[0] - CONTEXT_US
-            end_us = day_bounds_us(last, spec.time_zone)[1]
-            drive = readings.fetch_drive_rows(connection, vehicle, begin_us, end_us)
-            days = set(range(first, last + 1))
-            self._recompute_tires(connection, vehicle, days & entry.tire_days, spec, drive)
-            self._recompute_cells(connection, vehicle, days & entry.cell_days, spec, drive)
+    def _remember(self, context: _Context) -> None:
+        """Read what was last told of vehicles that are met for the first time; mind new repairs."""
+        versions = [p.model_version for p in self.predictors]
+        new = [v for v in context.touched if (v, versions[0]) not in self._last] if versions else []
+        if new:
+            self._last.update(store.fetch_newest_predictions(context.connection, new, versions))
+        for vehicle in context.touched:
+            repairs = context.repairs.get(vehicle, {})
+            if self._repairs.get(vehicle, {}) != repairs:
+                self._repairs[vehicle] = repairs
+                self._past = {k: p for k, p in self._past.items() if k[1] != vehicle}
 
-    def _recompute_tires(
-        self, connection: Connection, vehicle: int, days: set[int], spec: VehicleSpec, drive: FamilyRows
+    def _predict_set(
+        self, context: _Context, one: FeatureSet, predictors: Sequence[Predictor], vehicles: Sequence[int]
     ) -> None:
-        if not days:
-            return
-        begin_us = day_bounds_us(min(days), spec.time_zone)[0]
-        end_us = day_bounds_us(max(days), spec.time_zone)[1]
-        rows = readings.fetch_tire_rows(connection, vehicle, begin_us, end_us, len(spec.wheels))
-        store.replace_tire_days(connection, vehicle, days, tire_days(rows, drive, time_zone=spec.time_zone))
-
-    def _recompute_cells(
-        self, connection: Connection, vehicle: int, days: set[int], spec: VehicleSpec, drive: FamilyRows
-    ) -> None:
-        if not days:
-            return
-        begin_us = day_bounds_us(min(days), spec.time_zone)[0] - CONTEXT_US
-        end_us = day_bounds_us(max(days), spec.time_zone)[1]
-        rows = readings.fetch_cell_rows(connection, vehicle, begin_us, end_us, spec.cell_count)
-        found = cell_sessions(
-            rows,
-            drive,
-            time_zone=spec.time_zone,
-            capacity_ah=spec.capacity_ah,
-            cell_count=spec.cell_count,
+        spec = context.specs[vehicles[0]]
+        days = store_features.fetch_days(
+            context.connection, vehicles, one, spec, history_days=max(map(history_days, predictors))
         )
-        store.replace_cell_sessions(connection, vehicle, days, found)
+        for panel in panels_of(days, one.features, spec):
+            for predictor in predictors:
+                self._predict(context, predictor, panel)
+        for vehicle in set(vehicles) - set(days.vehicle_id.tolist()):
+            for predictor in predictors:
+                context.scores.append(_score(context, predictor, vehicle, float("nan"), None))
 
-    def _panels(
-        self,
-        connection: Connection,
-        spec: VehicleSpec,
-        vehicles: list[int],
-        touched: Mapping[int, Touched],
-    ) -> list[tuple[Predictor, DayPanel]]:
-        days = [max(touched[v].tire_days | touched[v].cell_days) for v in vehicles]
-        first_day = min(days) - HISTORY_DAYS + 1
-        slow_leak, internal_short = day_predictors()
-        tires = store.fetch_tire_days(connection, vehicles, first_day, len(spec.wheels))
-        sessions = store.fetch_cell_sessions(connection, vehicles, first_day, spec.cell_count)
-        out: list[tuple[Predictor, DayPanel]] = []
-        known = [f.day for f in tires]
-        last = max([max(days), *(int(d[-1]) for d in known if len(d))])
-        out.append((slow_leak, tire_panel(spec, vehicles, tires, _first_day(known, last), last)))
-        known = [f.day for f in sessions]
-        last = max([max(days), *(int(d[-1]) for d in known if len(d))])
-        out.append((internal_short, cell_panel(spec, vehicles, sessions, _first_day(known, last), last)))
-        return out
+    def _predict(self, context: _Context, predictor: Predictor, panel: DayPanel) -> None:
+        mode, version = predictor.failure_mode.value, predictor.model_version
+        rows = [
+            row
+            for row, vehicle in enumerate(panel.vehicle_id.tolist())
+            if not _is_off(context.is_off, vehicle, mode, version)
+        ]
+        if not rows:
+            return
+        part = with_main(rows_of(panel, rows), predictor.main)
+        part = since_repair(part, repaired_days(part, predictor, context.repairs, context.specs))
+        newest = newest_days(part)
+        for day in np.unique(newest).tolist():
+            some = rows_of(part, np.flatnonzero(newest == day).tolist())
+            self._predict_day(context, predictor, some, day)
 
-    def _predict(
-        self,
-        connection: Connection,
-        predictor: Predictor,
-        panel: DayPanel,
-        *,
-        touched: Mapping[int, Touched],
-        states: Mapping[int, store.VehicleState],
-        now: datetime,
-    ) -> int:
-        mode = predictor.failure_mode.value
-        vehicles = [int(v) for v in panel.vehicle_id]
-        has_day = panel.last_us > 0
-        needed = [self._needed(mode, v, panel, has_day[row], touched[v]) for row, v in enumerate(vehicles)]
-        likely = store.fetch_likely_components(connection, vehicles, [mode], TELL_LEVEL)
+    def _predict_day(self, context: _Context, predictor: Predictor, panel: DayPanel, day: int) -> None:
+        """Predict vehicles as of one day, their newest; where one of them cannot be, each alone."""
+        try:
+            self._tell(context, predictor, panel, day)
+        except (DatabaseError, psycopg.Error):
+            raise
+        except Exception as error:
+            if len(panel.vehicle_id) > 1:
+                for row in range(len(panel.vehicle_id)):
+                    self._predict_day(context, predictor, rows_of(panel, [row]), day)
+                return
+            vehicle = int(panel.vehicle_id[0])
+            context.failures[vehicle, predictor.model_version] = f"{type(error).__name__}: {error}"
+            _LOG.exception("prediction left out", vehicle_id=vehicle, model_version=predictor.model_version)
+
+    def _tell(self, context: _Context, predictor: Predictor, panel: DayPanel, day: int) -> None:
+        mode, version = predictor.failure_mode.value, predictor.model_version
+        risk = predictor.predict(panel, np.array([day], dtype=np.int64))
+        names = [predictor.component_name(panel.spec, i) for i in range(panel.value.shape[2])]
         told: list[Told] = []
-        scores: list[dict[str, object]] = []
-        # vehicles that need the same days share one call; most need the last day only
-        for wanted in sorted({tuple(n) for n in needed}):
-            rows = [row for row, days in enumerate(needed) if tuple(days) == wanted]
-            part = _part(panel, rows)
-            as_of = np.array(wanted, dtype=np.int64)
-            risk = predictor.predict(part, as_of)
-            for row in range(len(rows)):
-                vehicle = int(part.vehicle_id[row])
-                past = self._past.setdefault((mode, vehicle), {})
-                past.update({int(part.day[d]): risk.probability[row, i] for i, d in enumerate(wanted)})
-                component, probability = 0, 0.0
-                if wanted:
-                    current = np.nan_to_num(risk.probability[row, -1])
-                    component, probability = int(np.argmax(current)), float(current.max())
-                    names = {predictor.component_name(part.spec, i): i for i in range(part.value.shape[2])}
-                    earlier = [names[n] for n in likely.get((vehicle, mode), ()) if n in names]
-                    since = self._since(mode, vehicle, part, row)
-                    state = states[vehicle]
-                    told += [
-                        tell(
-                            predictor,
-                            part,
-                            risk,
-                            (row, len(wanted) - 1, i),
-                            since_us=since[i],
-                            now=now,
-                            origin=state.origin,
-                            is_fresh=self._is_fresh(state, now),
-                        )
-                        for i in choose(risk.probability[row, -1], earlier)
-                    ]
-                scores.append(
-                    {
-                        "vehicle_id": vehicle,
-                        "failure_mode": mode,
-                        "scored_at": now,
-                        "data_time": to_datetime(touched[vehicle].data_us),
-                        "probability": probability,
-                        "component": predictor.component_name(part.spec, component),
-                        "model_version": predictor.model_version,
-                    }
+        scores: list[store.Score] = []
+        for row, vehicle in enumerate(panel.vehicle_id.tolist()):
+            probability = risk.probability[row, 0]
+            known = np.where(np.isfinite(probability), probability, -1.0)
+            worst = int(np.argmax(known))
+            is_known = bool(known[worst] >= 0)
+            worst_probability = float(known[worst]) if is_known else float("nan")
+            scores.append(
+                _score(context, predictor, vehicle, worst_probability, names[worst] if is_known else None)
+            )
+            last = self._last[vehicle, version]
+            alerts = context.alerts.get((vehicle, mode), ())
+            earlier = [
+                i
+                for i, name in enumerate(names)
+                if name in alerts or (name in last and last[name].probability >= TELL_LEVEL)
+            ]
+            state = context.states[vehicle]
+            is_fresh = state.live_time is not None and context.now - state.live_time <= self.fresh
+            data_time = to_datetime(int(panel.last_us[row, day]))
+            since: IntArray | None = None
+            for i in choose(probability, earlier):
+                if not is_news(float(probability[i]), data_time, last.get(names[i]), is_fresh=is_fresh):
+                    continue
+                if since is None:
+                    since = self._since(predictor, panel, row, day, probability)
+                told.append(
+                    tell(
+                        predictor,
+                        panel,
+                        risk,
+                        (row, 0, i),
+                        since_us=int(since[i]),
+                        now=context.now,
+                        origin=state.origin,
+                        is_fresh=is_fresh,
+                    )
                 )
-        written = store.insert_predictions(connection, told)
-        store.upsert_scores(connection, scores)
-        return written
+        context.told.extend(told)
+        context.scores.extend(scores)
+        for one in told:
+            p = one.prediction
+            self._last[p.vehicle_id, version][p.component] = store.LastTold(
+                p.probability, p.data_time, p.is_fresh
+            )
 
-    def _needed(
-        self, mode: str, vehicle: int, panel: DayPanel, has_day: BoolArray, entry: Touched
-    ) -> list[int]:
-        """Return indices of days to predict: from the first touched on, unknown, the last."""
-        past = self._past.setdefault((mode, vehicle), {})
-        first_touched = min(entry.tire_days | entry.cell_days)
-        for day in [d for d in past if d >= first_touched or d < int(panel.day[0])]:
-            del past[day]
-        indices = np.flatnonzero(has_day).tolist()
-        return [i for i in indices if int(panel.day[i]) not in past or i == indices[-1]]
+    def _since(
+        self, predictor: Predictor, panel: DayPanel, row: int, day: int, probability: FloatArray
+    ) -> IntArray:
+        """Return the event time from which each component has been likely to fail; else of the newest sample.
 
-    def _since(self, mode: str, vehicle: int, panel: DayPanel, row: int) -> list[int]:
-        """Return the event time from which each component has been on its side of the raise level."""
-        past = self._past[mode, vehicle]
-        indices = [i for i in np.flatnonzero(panel.last_us[row] > 0).tolist() if int(panel.day[i]) in past]
-        probability = np.stack([past[int(panel.day[i])] for i in indices])
-        starts = run_starts(probability, np.ones(len(indices), dtype=np.bool_))[-1]
-        times = panel.last_us[row, indices]
-        return [int(times[s]) for s in starts]
+        Earlier days are predicted only where a component is likely to fail on the last one.
+        """
+        vehicle = int(panel.vehicle_id[row])
+        out = np.full(len(probability), panel.last_us[row, day], dtype=np.int64)
+        key = (predictor.model_version, vehicle)
+        if not (np.nan_to_num(probability) >= RAISE_LEVEL).any():
+            self._past.pop(key, None)
+            return out
+        past = self._past.setdefault(key, {})
+        for gone in [d for d in past if d < int(panel.day[0]) or d >= int(panel.day[day])]:
+            del past[gone]
+        indices = np.flatnonzero(panel.last_us[row, : day + 1] > 0)
+        unknown = np.array([i for i in indices[:-1] if int(panel.day[i]) not in past], dtype=np.int64)
+        if len(unknown):
+            risk = predictor.predict(rows_of(panel, [row]), unknown)
+            past.update({int(panel.day[d]): risk.probability[0, i] for i, d in enumerate(unknown)})
+        series = np.stack([*(past[int(panel.day[i])] for i in indices[:-1]), probability])
+        starts = run_starts(series, np.ones(len(indices), dtype=np.bool_))[-1]
+        is_high = series[-1] >= RAISE_LEVEL
+        return np.where(is_high, panel.last_us[row, indices[starts]], out)
 
-    def _is_fresh(self, state: store.VehicleState, now: datetime) -> bool:
-        return state.live_time is not None and now - state.live_time <= self.fresh
+
+def _is_off(off: Mapping[tuple[int, str, str], bool], vehicle: int, mode: str, version: str) -> bool:
+    return off.get((vehicle, mode, version), off.get((vehicle, mode, "*"), False))
 
 
-def _part(panel: DayPanel, rows: list[int]) -> DayPanel:
-    return DayPanel(
-        spec=panel.spec,
-        vehicle_id=panel.vehicle_id[rows],
-        day=panel.day,
-        value=panel.value[rows],
-        weight=panel.weight[rows],
-        first_us=panel.first_us[rows],
-        last_us=panel.last_us[rows],
-        extra={name: values[rows] for name, values in panel.extra.items()},
+def _score(
+    context: _Context, predictor: Predictor, vehicle: int, probability: float, component: str | None
+) -> store.Score:
+    return store.Score(
+        vehicle,
+        predictor.failure_mode.value,
+        to_datetime(context.touched[vehicle].data_us),
+        probability,
+        component,
+        predictor.model_version,
     )
-
-
-def _with_following_days(connection: Connection, touched: Mapping[int, Touched]) -> dict[int, Touched]:
-    """Add the days after the touched ones that have features: a day looks back over midnight."""
-    following = {
-        (vehicle, day + 1)
-        for vehicle, entry in touched.items()
-        for day in entry.tire_days | entry.cell_days
-        if day + 1 not in entry.tire_days & entry.cell_days
-    }
-    out = dict(touched)
-    for vehicle, day, has_tires, has_cells in store.fetch_day_families(connection, sorted(following)):
-        entry = out[vehicle]
-        out[vehicle] = replace(
-            entry,
-            tire_days=entry.tire_days | ({day} if has_tires else set()),
-            cell_days=entry.cell_days | ({day} if has_cells else set()),
-        )
-    return out
-
-
-def _first_day(known: Sequence[IntArray], last: int) -> int:
-    """Return the first day of a panel: of the history of the vehicle that has been silent the longest.
-
-    Args:
-        known: Days with features of each vehicle, ascending.
-        last: Returned where there is none.
-    """
-    ends = [(int(days[0]), int(days[-1])) for days in known if len(days)]
-    if not ends:
-        return last
-    return max(min(first for first, _ in ends), min(newest for _, newest in ends) - HISTORY_DAYS + 1)
-
-
-def _runs(days: set[int]) -> list[tuple[int, int]]:
-    """Return runs of consecutive days as first and last, none longer than ``_LONGEST_RUN_DAYS``."""
-    out: list[tuple[int, int]] = []
-    for day in sorted(days):
-        if out and day == out[-1][1] + 1 and day - out[-1][0] < _LONGEST_RUN_DAYS:
-            out[-1] = (out[-1][0], day)
-        else:
-            out.append((day, day))
-    return out

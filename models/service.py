@@ -178,6 +178,9 @@ def _score_due(follower: _Follower, backlog: Backlog, scorer: Scorer, due: list[
         scorer.forget(due)
         if len(due) == 1:
             _LOG.exception("vehicle left out until it sends more", vehicle_id=due[0], error=str(error)[:300])
+            failure = {(due[0], "*"): f"{type(error).__name__}: {error}"}
+            with transaction(follower.pool) as connection:
+                store.write_failures(connection, due, failure, now=datetime.now(UTC))
             backlog.done(due, time.monotonic())
             return
         for vehicle in due:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from models.errors import SpreadError
 
@@ -73,11 +74,11 @@ def _on_cluster(
     function: Callable[[Part], Found], partitions: Iterable[Part], cluster: str
 ) -> Iterator[Found]:
     try:
-        from distributed import Client
+        distributed: Any = importlib.import_module("distributed")
     except ImportError as error:
         raise SpreadError("cluster: needs the extra 'cluster' (pip install 'anxin[cluster]')") from error
     try:
-        client = Client(cluster, timeout=_CONNECT_S, set_as_default=False)
+        client = distributed.Client(cluster, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise SpreadError(f"cluster {cluster}: {error}") from error
     with client:

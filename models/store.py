@@ -1,21 +1,18 @@
-"""The SQL of models: features in, features, predictions and cursors out."""
+"""The SQL of models but features: cursors and the commit log, vehicles, predictions and scores."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 from psycopg.types.json import Jsonb
 
 from data.db import CHANNEL_LIVE, CHANNEL_PREDICTIONS, Connection, load_queries, notify
-from data.records import FloatArray, IntArray, Origin, VehicleSpec
+from data.records import Origin, VehicleSpec
 from models.assess import TELL_LEVEL, Told
-from models.features.cells import KINDS, CellSessions
-from models.features.days import from_date, to_date, to_datetime, to_us
-from models.features.tires import TireDays
+from models.features.days import to_us
 
 _SQL = load_queries("models")
 
@@ -39,6 +36,27 @@ class VehicleState:
     live_time: datetime | None  #: newest sample that came live
     tire_live_time: datetime | None  #: newest tire reading that came live
     origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a predictor says of a vehicle as a whole."""
+
+    vehicle_id: int
+    failure_mode: str
+    data_time: datetime  #: newest sample used
+    probability: float  #: of the worst component; NaN: nothing is known
+    component: str | None
+    model_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class LastTold:
+    """The newest prediction of one component."""
+
+    probability: float
+    data_time: datetime
+    is_fresh: bool
 
 
 def fetch_cursor(connection: Connection, service: str, partition: int) -> int:
@@ -97,140 +115,6 @@ def fetch_states(connection: Connection, vehicle_ids: Collection[int]) -> dict[i
     return {row[0]: VehicleState(row[1], row[2], Origin(row[3])) for row in rows}
 
 
-def replace_tire_days(
-    connection: Connection, vehicle_id: int, days: Collection[int], found: TireDays
-) -> None:
-    """Put the features of some days in the place of what was there."""
-    connection.execute(
-        _SQL["delete_tire_days"], {"vehicle_id": vehicle_id, "days": [to_date(d) for d in days]}
-    )
-    columns = (
-        "vehicle_id, day, gas_kpa, contrast_kpa, spread_kpa, sample_count, altitude_low_m, altitude_high_m,"
-        " has_equal_wheels, first_time, last_time"
-    )
-    wanted = [i for i in range(len(found.day)) if int(found.day[i]) in days]
-    with connection.cursor().copy(f"COPY tire_days ({columns}) FROM STDIN") as copy:
-        for i in wanted:
-            copy.write_row(
-                (
-                    vehicle_id,
-                    to_date(int(found.day[i])),
-                    _literal(found.gas_kpa[i]),
-                    _literal(found.contrast_kpa[i]),
-                    _literal(found.spread_kpa[i]),
-                    _literal(found.count[i]),
-                    _number(found.altitude_low_m[i]),
-                    _number(found.altitude_high_m[i]),
-                    bool(found.has_equal_wheels[i]),
-                    to_datetime(int(found.first_us[i])),
-                    to_datetime(int(found.last_us[i])),
-                )
-            )
-
-
-def replace_cell_sessions(
-    connection: Connection, vehicle_id: int, days: Collection[int], found: CellSessions
-) -> None:
-    """Put the sessions of some days in the place of what was there."""
-    wanted = [i for i in range(len(found.day)) if int(found.day[i]) in days]
-    connection.execute(
-        _SQL["delete_cell_sessions"],
-        {
-            "vehicle_id": vehicle_id,
-            "days": [to_date(d) for d in days],
-            "started_at": [to_datetime(int(found.started_us[i])) for i in wanted],
-        },
-    )
-    columns = (
-        "vehicle_id, day, kind, started_at, ended_at, row_count, rested_count, soc_percent, voltage_v,"
-        " current_a, temperature_degc, spread_mv, deviation_mv"
-    )
-    with connection.cursor().copy(f"COPY cell_sessions ({columns}) FROM STDIN") as copy:
-        for i in wanted:
-            copy.write_row(
-                (
-                    vehicle_id,
-                    to_date(int(found.day[i])),
-                    KINDS[int(found.kind[i])],
-                    to_datetime(int(found.started_us[i])),
-                    to_datetime(int(found.ended_us[i])),
-                    int(found.row_count[i]),
-                    int(found.rested_count[i]),
-                    _number(found.soc_percent[i]),
-                    float(found.voltage_v[i]),
-                    _number(found.current_a[i]),
-                    _number(found.temperature_degc[i]),
-                    _number(found.spread_mv[i]),
-                    _literal(found.deviation_mv[i]),
-                )
-            )
-
-
-def fetch_day_families(
-    connection: Connection, wanted: Collection[tuple[int, int]]
-) -> list[tuple[int, int, bool, bool]]:
-    """Return vehicle, day, has tire features, has cell features, of each (vehicle, day) wanted."""
-    params = {"vehicle_ids": [v for v, _ in wanted], "days": [to_date(d) for _, d in wanted]}
-    return [
-        (row[0], from_date(row[1]), row[2], row[3])
-        for row in connection.execute(_SQL["fetch_day_families"], params)
-    ]
-
-
-def fetch_tire_days(
-    connection: Connection, vehicle_ids: Sequence[int], first_day: int, n_wheels: int
-) -> list[TireDays]:
-    """Return the daily features of each vehicle from a day on, in the order of ``vehicle_ids``."""
-    grouped: dict[int, list[tuple[Any, ...]]] = {v: [] for v in vehicle_ids}
-    params = {"vehicle_ids": list(vehicle_ids), "first_day": to_date(first_day)}
-    for row in connection.execute(_SQL["fetch_tire_days"], params):
-        if len(row[2]) == n_wheels:
-            grouped[row[0]].append(row)
-    return [
-        TireDays(
-            day=np.array([from_date(r[1]) for r in rows], dtype=np.int64),
-            gas_kpa=_matrix([r[2] for r in rows], n_wheels),
-            contrast_kpa=_matrix([r[3] for r in rows], n_wheels),
-            spread_kpa=_matrix([r[4] for r in rows], n_wheels),
-            count=_matrix([r[5] for r in rows], n_wheels).astype(np.int64),
-            altitude_low_m=_vector([r[6] for r in rows]),
-            altitude_high_m=_vector([r[7] for r in rows]),
-            has_equal_wheels=np.array([r[8] for r in rows], dtype=np.bool_),
-            first_us=np.array([to_us(r[9]) for r in rows], dtype=np.int64),
-            last_us=np.array([to_us(r[10]) for r in rows], dtype=np.int64),
-        )
-        for rows in grouped.values()
-    ]
-
-
-def fetch_cell_sessions(
-    connection: Connection, vehicle_ids: Sequence[int], first_day: int, cell_count: int
-) -> list[CellSessions]:
-    """Return the sessions of each vehicle from a day on, in the order of ``vehicle_ids``."""
-    grouped: dict[int, list[tuple[Any, ...]]] = {v: [] for v in vehicle_ids}
-    params = {"vehicle_ids": list(vehicle_ids), "first_day": to_date(first_day)}
-    for row in connection.execute(_SQL["fetch_cell_sessions"], params):
-        if len(row[12]) == cell_count:
-            grouped[row[0]].append(row)
-    return [
-        CellSessions(
-            day=np.array([from_date(r[1]) for r in rows], dtype=np.int64),
-            kind=np.array([KINDS.index(r[2]) for r in rows], dtype=np.int64),
-            started_us=np.array([to_us(r[3]) for r in rows], dtype=np.int64),
-            ended_us=np.array([to_us(r[4]) for r in rows], dtype=np.int64),
-            row_count=np.array([r[5] for r in rows], dtype=np.int64),
-            rested_count=np.array([r[6] for r in rows], dtype=np.int64),
-            soc_percent=_vector([r[7] for r in rows]),
-            voltage_v=_vector([r[8] for r in rows]),
-            current_a=_vector([r[9] for r in rows]),
-            temperature_degc=_vector([r[10] for r in rows]),
-            spread_mv=_vector([r[11] for r in rows]),
-            deviation_mv=_matrix([r[12] for r in rows], cell_count),
-        )
-        for rows in grouped.values()
-    ]
-
-
 def fetch_likely_components(
     connection: Connection, vehicle_ids: Collection[int], failure_modes: Collection[str], level: float
 ) -> dict[tuple[int, str], set[str]]:
@@ -240,6 +124,76 @@ def fetch_likely_components(
     for vehicle, mode, component in connection.execute(_SQL["fetch_likely_components"], params):
         out.setdefault((vehicle, mode), set()).add(component)
     return out
+
+
+def fetch_newest_predictions(
+    connection: Connection, vehicle_ids: Collection[int], versions: Collection[str]
+) -> dict[tuple[int, str], dict[str, LastTold]]:
+    """Return the newest prediction of each component, by vehicle and model version."""
+    out: dict[tuple[int, str], dict[str, LastTold]] = {(v, m): {} for v in vehicle_ids for m in versions}
+    params = {"vehicle_ids": list(vehicle_ids), "versions": list(versions)}
+    for row in connection.execute(_SQL["fetch_newest_predictions"], params):
+        out[row[0], row[1]][row[2]] = LastTold(row[3], row[4], row[5])
+    return out
+
+
+def fetch_open_alerts(
+    connection: Connection, vehicle_ids: Collection[int]
+) -> dict[tuple[int, str], set[str]]:
+    """Return the components with an alert that has not ended, by vehicle and failure mode."""
+    out: dict[tuple[int, str], set[str]] = {}
+    for vehicle, mode, component in connection.execute(
+        _SQL["fetch_open_alerts"], {"vehicle_ids": list(vehicle_ids)}
+    ):
+        out.setdefault((vehicle, mode), set()).add(component)
+    return out
+
+
+def fetch_repairs(connection: Connection, vehicle_ids: Collection[int]) -> dict[int, dict[str, int]]:
+    """Return when each component was last repaired, microseconds, by vehicle."""
+    out: dict[int, dict[str, int]] = {}
+    for vehicle, component, at in connection.execute(
+        _SQL["fetch_repairs"], {"vehicle_ids": list(vehicle_ids)}
+    ):
+        out.setdefault(vehicle, {})[component] = to_us(at)
+    return out
+
+
+def fetch_off(connection: Connection, vehicle_ids: Collection[int]) -> dict[tuple[int, str, str], bool]:
+    """Return whether predictors are off, by vehicle, failure mode and model version (``*``: all others)."""
+    rows = connection.execute(_SQL["fetch_off"], {"vehicle_ids": list(vehicle_ids)})
+    return {(row[0], row[1], row[2]): row[3] == "off" for row in rows}
+
+
+def write_failures(
+    connection: Connection,
+    vehicle_ids: Collection[int],
+    failures: Mapping[tuple[int, str], str],
+    *,
+    now: datetime,
+) -> None:
+    """Note what failed on some vehicles, and forget what failed before and works again.
+
+    Args:
+        connection: In the caller's transaction.
+        vehicle_ids: All that were looked at.
+        failures: (vehicle, feature set or model version) -> error.
+        now: Wall clock.
+    """
+    failed = sorted(failures)
+    connection.execute(
+        _SQL["delete_failures"],
+        {
+            "vehicle_ids": list(vehicle_ids),
+            "failed_ids": [v for v, _ in failed],
+            "parts": [part for _, part in failed],
+        },
+    )
+    for vehicle, part in failed:
+        connection.execute(
+            _SQL["upsert_failure"],
+            {"vehicle_id": vehicle, "part": part, "error": failures[vehicle, part][:1000], "now": now},
+        )
 
 
 def insert_predictions(connection: Connection, told: Iterable[Told]) -> int:
@@ -255,10 +209,31 @@ def insert_predictions(connection: Connection, told: Iterable[Told]) -> int:
     return count
 
 
-def upsert_scores(connection: Connection, scores: Iterable[Mapping[str, object]]) -> None:
-    """Write the worst component of each vehicle and failure mode."""
-    with connection.cursor() as cursor:
-        cursor.executemany(_SQL["upsert_score"], list(scores))
+def upsert_scores(connection: Connection, scores: Sequence[Score], *, scored_at: datetime) -> None:
+    """Write the worst component of each vehicle and predictor."""
+    if not scores:
+        return
+    connection.execute(
+        _SQL["upsert_scores"],
+        {
+            "scored_at": scored_at,
+            "vehicle_ids": [s.vehicle_id for s in scores],
+            "failure_modes": [s.failure_mode for s in scores],
+            "data_times": [s.data_time for s in scores],
+            "probabilities": [s.probability for s in scores],
+            "components": [s.component for s in scores],
+            "versions": [s.model_version for s in scores],
+        },
+    )
+
+
+def delete_old_scores(
+    connection: Connection, vehicle_ids: Collection[int], versions: Collection[str]
+) -> None:
+    """Drop the scores of model versions other than those that run."""
+    connection.execute(
+        _SQL["delete_old_scores"], {"vehicle_ids": list(vehicle_ids), "versions": list(versions)}
+    )
 
 
 def _prediction_params(told: Told) -> dict[str, object]:
@@ -292,20 +267,3 @@ def _prediction_params(told: Told) -> dict[str, object]:
 def _plain(values: Mapping[str, object]) -> dict[str, object]:
     """Return values that JSON has: no NaN."""
     return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()}
-
-
-def _literal(values: FloatArray | IntArray) -> str:
-    """Return an array as PostgreSQL reads it; many times faster than the driver's own way."""
-    return "{" + ",".join(map(repr, values.tolist())) + "}"
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _vector(values: Sequence[float | None]) -> FloatArray:
-    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-
-
-def _matrix(rows: Sequence[Sequence[float]], width: int) -> FloatArray:
-    return np.array(rows, dtype=np.float64).reshape(len(rows), width)

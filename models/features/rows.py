@@ -8,6 +8,9 @@ import numpy as np
 
 from data.records import Family, FamilyRows
 
+#: Features of days take one frame of cells in this time: what is faster is the live watch's.
+CELL_GRID_US = 10_000_000
+
 
 def joined(batches: Sequence[FamilyRows], family: Family) -> FamilyRows | None:
     """Return all rows of one family, ascending in time; None where there are none.
@@ -35,6 +38,33 @@ def joined(batches: Sequence[FamilyRows], family: Family) -> FamilyRows | None:
         columns=columns,
         sub_pack=np.concatenate([_ones(p, p.sub_pack) for p in parts])[order] if has_cells else None,
         first_cell=np.concatenate([_ones(p, p.first_cell) for p in parts])[order] if has_cells else None,
+    )
+
+
+def thinned(rows: FamilyRows) -> FamilyRows:
+    """Return the rows that features of days take: of cells the first of each frame and ``CELL_GRID_US``.
+
+    Args:
+        rows: Of one vehicle, ascending in time; of another family they are returned as they are.
+    """
+    if rows.family is not Family.CELL or not len(rows):
+        return rows
+    pack, first = _ones(rows, rows.sub_pack), _ones(rows, rows.first_cell)
+    is_first_pack = pack == 1
+    key = np.stack((rows.time_us // CELL_GRID_US, first.astype(np.int64)))[:, is_first_pack]
+    _, at = np.unique(key, axis=1, return_index=True)
+    kept = np.flatnonzero(is_first_pack)[np.sort(at)]
+    kept = kept[np.lexsort((first[kept], rows.time_us[kept]))]
+    return FamilyRows(
+        family=rows.family,
+        vehicle_id=rows.vehicle_id[kept],
+        time_us=rows.time_us[kept],
+        sent_us=rows.sent_us[kept],
+        received_us=rows.received_us[kept],
+        is_hist=rows.is_hist[kept],
+        columns={alias: values[kept] for alias, values in rows.columns.items()},
+        sub_pack=pack[kept],
+        first_cell=first[kept],
     )
 
 

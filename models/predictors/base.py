@@ -13,6 +13,8 @@ from models.errors import PanelError
 
 #: Probability from which a component counts as failing; ``Prediction.since`` dates from it.
 RAISE_LEVEL = 0.5
+#: Days that a predictor looks back where it does not say ``history_days``.
+HISTORY_DAYS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,11 @@ class Predictor(Protocol):
     def component_name(self, spec: VehicleSpec, component: int) -> str:
         """Return the name of a component: ``tire front-left``, ``cell 82``."""
         ...
+
+
+def history_days(predictor: Predictor) -> int:
+    """Return how many days up to an as-of day a predictor looks at: ``history_days`` where it has that."""
+    return int(getattr(predictor, "history_days", HISTORY_DAYS))
 
 
 def logistic(score: FloatArray, steepness: float = 5.0) -> FloatArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -14,9 +14,12 @@ import psycopg
 import pytest
 
 from data.db import Connection, Pool
-from data.records import Family, FamilyRows
+from data.records import Family, FamilyRows, VehicleSpec
 from data.settings import Settings
 from models import readings
+from models.features.sets import DayFeatures
+from models.features.tire_days import TireDaySet
+from models.predictors import day_predictors
 from models.service import run_score, run_watch
 from tests.integration import models_seed as seed
 
@@ -90,7 +93,8 @@ def now_us() -> int:
     return int(datetime.now(UTC).timestamp() * 1e6)
 
 
-ALL_SCORED = "SELECT count(*) = %s FROM vehicle_scores"
+#: Each of so many vehicles has a word of every predictor.
+ALL_SCORED = f"SELECT count(*) = %s * {len(day_predictors())} FROM vehicle_scores"  # noqa: S608 - a number
 CURSOR_DONE = (
     "SELECT min(batch_id) = (SELECT max(batch_id) FROM ingest_batches) AND count(*) = 8"
     " FROM service_cursors WHERE service = 'score'"
@@ -102,8 +106,7 @@ def dump(pool: Pool) -> list[Any]:
         return [
             connection.execute(query).fetchall()
             for query in (
-                "SELECT * FROM tire_days ORDER BY 1, 2",
-                "SELECT * FROM cell_sessions ORDER BY 1, 2",
+                "SELECT t::text FROM day_features t ORDER BY 1",
                 "SELECT vehicle_id, component, data_time, since, probability FROM predictions ORDER BY 1, 2",
             )
         ]
@@ -129,7 +132,7 @@ def test_backfilled_faults_are_predicted_and_the_healthy_vehicle_is_left_alone(
 ) -> None:
     _, leaking, shorted = three
     with running(run_score, database_url):
-        wait_for(pool, ALL_SCORED, (6,))
+        wait_for(pool, ALL_SCORED, (3,))
         wait_for(pool, CURSOR_DONE)
 
     with pool.connection() as connection:
@@ -166,30 +169,64 @@ def test_scoring_everything_again_from_the_beginning_changes_nothing(
     assert offered == (0,)
 
 
-@pytest.mark.parametrize("error", [ValueError, psycopg.errors.UniqueViolation])
-def test_vehicle_that_cannot_be_scored_holds_up_nobody(
-    pool: Pool,
-    database_url: str,
-    three: tuple[int, int, int],
-    monkeypatch: pytest.MonkeyPatch,
-    error: type[Exception],
+def test_vehicle_that_cannot_be_scored_holds_up_nobody_and_is_noted(
+    pool: Pool, database_url: str, three: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken, leaking, shorted = three
-    fetch = readings.fetch_tire_rows
+    fetch = readings.fetch_rows
 
-    def fetch_or_fail(connection: Connection, vehicle_id: int, *span: int) -> FamilyRows:
+    def fetch_or_fail(connection: Connection, vehicle_id: int, *args: Any, **kwargs: Any) -> FamilyRows:
         if vehicle_id == broken:
-            raise error("rows that no feature expects")
-        return fetch(connection, vehicle_id, *span)
+            raise psycopg.errors.UniqueViolation("rows that no table expects")
+        return fetch(connection, vehicle_id, *args, **kwargs)
 
-    monkeypatch.setattr(readings, "fetch_tire_rows", fetch_or_fail)
+    monkeypatch.setattr(readings, "fetch_rows", fetch_or_fail)
     with running(run_score, database_url):
-        wait_for(pool, ALL_SCORED, (4,))
+        wait_for(pool, ALL_SCORED, (2,))
         wait_for(pool, CURSOR_DONE)
 
     with pool.connection() as connection:
         scored = connection.execute("SELECT DISTINCT vehicle_id FROM vehicle_scores ORDER BY 1").fetchall()
+        failed = connection.execute("SELECT vehicle_id, part, error FROM scoring_failures").fetchall()
     assert [(leaking,), (shorted,)] == scored
+    assert [(broken, "*", "UniqueViolation: rows that no table expects")] == failed
+
+
+def test_feature_set_that_fails_on_a_vehicle_stops_no_other_and_is_noted_until_it_works(
+    pool: Pool, database_url: str, three: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute = TireDaySet.compute
+    broken = 240.0
+
+    def compute_or_fail(
+        self: TireDaySet, rows: Mapping[Family, FamilyRows], spec: VehicleSpec
+    ) -> DayFeatures:
+        if (rows[Family.TIRE].vehicle_id == three[0]).any() and broken:
+            raise ValueError("rows that no feature expects")
+        return compute(self, rows, spec)
+
+    monkeypatch.setattr(TireDaySet, "compute", compute_or_fail)
+    with running(run_score, database_url):
+        wait_for(pool, ALL_SCORED, (3,))
+        wait_for(pool, CURSOR_DONE)
+        with pool.connection() as connection:
+            failed = connection.execute("SELECT vehicle_id, part, error FROM scoring_failures").fetchall()
+            sets = connection.execute(
+                "SELECT DISTINCT feature_set FROM day_features WHERE vehicle_id = %s", (three[0],)
+            ).fetchall()
+            scored = connection.execute(
+                "SELECT bool_or(probability IS NULL), bool_or(probability IS NOT NULL) FROM vehicle_scores"
+                " WHERE vehicle_id = %s",
+                (three[0],),
+            ).fetchall()
+        broken = 0.0
+        seed.store_rows(pool, fortnight(three[0], now_us())[:1])
+        wait_for(pool, "SELECT count(*) = 0 FROM scoring_failures")
+
+    assert [(three[0], "tire_days", "ValueError: rows that no feature expects")] == failed
+    assert ("tire_days",) not in sets
+    assert ("cell_days",) in sets
+    assert scored == [(True, True)]
 
 
 def test_late_rows_reopen_their_day(pool: Pool, database_url: str) -> None:
@@ -201,13 +238,17 @@ def test_late_rows_reopen_their_day(pool: Pool, database_url: str) -> None:
         rows_of(vehicle, Family.TIRE, tire.time_us[m], {k: v[m] for k, v in tire.columns.items()})
         for m in (odd, ~odd)
     ]
-    count = "SELECT count(*) > 12 AND min(sample_count[1]) FILTER (WHERE day > current_date - 10 AND day <"
-    count += " current_date - 2) = %s FROM tire_days"
+    count = (
+        "SELECT count(*) > 12 AND min(last_time - first_time) FILTER (WHERE day > current_date - 10 AND day <"
+    )
+    count += (
+        " current_date - 2) = make_interval(mins => %s) FROM day_features WHERE feature_set = 'tire_days'"
+    )
     seed.store_rows(pool, halves[:1])
     with running(run_score, database_url):
-        wait_for(pool, count, (24,))
+        wait_for(pool, count, (1380,))
         seed.store_rows(pool, halves[1:])
-        wait_for(pool, count, (48,))
+        wait_for(pool, count, (1410,))
 
 
 def test_late_rows_before_midnight_reopen_the_next_day_as_well(pool: Pool, database_url: str) -> None:
@@ -227,14 +268,14 @@ def test_late_rows_before_midnight_reopen_the_next_day_as_well(pool: Pool, datab
     seed.store_rows(pool, late)
     with running(run_score, database_url):
         wait_for(pool, CURSOR_DONE)
-    sessions = dump(pool)[1]
+    stored = dump(pool)[0]
     with pool.connection() as connection:
         connection.execute("DELETE FROM service_cursors")
-        connection.execute("DELETE FROM cell_sessions")
+        connection.execute("DELETE FROM day_features")
     with running(run_score, database_url):
         wait_for(pool, CURSOR_DONE)
 
-    assert sessions == dump(pool)[1]
+    assert stored == dump(pool)[0]
 
 
 def test_a_vehicle_that_moved_to_another_time_zone_is_scored_on(pool: Pool, database_url: str) -> None:
@@ -259,10 +300,8 @@ def test_a_vehicle_that_moved_to_another_time_zone_is_scored_on(pool: Pool, data
         wait_for(pool, CURSOR_DONE, seconds=10)
 
     with pool.connection() as connection:
-        doubled = connection.execute(
-            "SELECT count(*) - count(DISTINCT started_at) FROM cell_sessions"
-        ).fetchone()
-    assert doubled == (0,)
+        failed = connection.execute("SELECT * FROM scoring_failures").fetchall()
+    assert failed == []
 
 
 def test_two_processes_share_the_work_and_agree(
@@ -351,7 +390,7 @@ def test_vehicle_that_lacks_a_family_is_scored_on_what_it_has(
     seed.store_rows(pool, [r for r in rows if r.family is not left_out], is_live=True)
 
     with running(run_score, database_url):
-        wait_for(pool, ALL_SCORED, (2,))
+        wait_for(pool, ALL_SCORED, (1,))
         wait_for(pool, CURSOR_DONE)
 
     with pool.connection() as connection:

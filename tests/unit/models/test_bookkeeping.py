@@ -12,7 +12,7 @@ from models.errors import ModelError, PanelError
 from models.features.days import from_date, to_datetime
 from models.inspect import inspect_recording
 from models.partitions import COUNT, partition_of
-from models.score import HISTORY_DAYS, _first_day, _runs
+from models.recompute import runs
 from tests.unit.models import factories as make
 
 KNOWN = np.ones(5, dtype=np.bool_)
@@ -43,19 +43,11 @@ def test_nothing_is_told_of_a_component_that_nothing_is_known_of() -> None:
 
 
 def test_days_far_apart_are_recomputed_piece_by_piece() -> None:
-    runs = _runs({3, *range(100, 5100), 9000})
+    found = runs({3, *range(100, 5100), 9000})
 
-    assert [runs[0], runs[1][0], runs[-1]] == [(3, 3), 100, (9000, 9000)]
-    assert max(last - first for first, last in runs) < 31
-    assert sum(last - first + 1 for first, last in runs) == 5002
-
-
-def test_one_day_of_long_ago_does_not_widen_the_panel() -> None:
-    lately = np.arange(20_000, 20_030)
-
-    assert _first_day([lately, np.array([20_010, 20_020])], 20_029) == 20_000
-    assert _first_day([np.r_[14_000, lately], lately], 20_029) == 20_029 - HISTORY_DAYS + 1
-    assert _first_day([np.zeros(0, dtype=np.int64)], 7) == 7
+    assert [found[0], found[1][0], found[-1]] == [(3, 3), 100, (9000, 9000)]
+    assert max(last - first for first, last in found) < 31
+    assert sum(last - first + 1 for first, last in found) == 5002
 
 
 SPECS = {8: make.make_spec(), 9: make.make_spec()}
@@ -124,13 +116,13 @@ def test_cursor_waits_for_the_oldest_batch_not_yet_scored() -> None:
     assert partition != partition_of(9) < COUNT
 
 
-def test_drive_rows_touch_tires_and_cells_events_touch_nothing() -> None:
+def test_rows_touch_the_days_of_their_family_and_events_touch_nothing() -> None:
     backlog = Backlog(pause_s=0.0)
     backlog.add(1, [entry(8, "drive"), entry(9, "event"), entry(77)], SPECS, now_s=0.0)
     day = from_date(to_datetime(make.START_US).date())
 
     assert list(backlog.touched) == [8]
-    assert ({day}, {day}) == (backlog.touched[8].tire_days, backlog.touched[8].cell_days)
+    assert backlog.touched[8].days == {"drive": {day}}
 
 
 def test_binary_rows_are_read_as_they_were_sent() -> None:

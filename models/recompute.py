@@ -1,0 +1,111 @@
+"""Touched days to stored features: each family of a vehicle's rows is read once for all sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import psycopg
+import structlog
+
+from data.db import Connection
+from data.errors import DatabaseError
+from data.records import Family, FamilyRows, VehicleSpec
+from models import readings, store_features
+from models.features.days import DAY_US, day_bounds_us
+from models.features.sets import FeatureSet
+
+_LOG = structlog.get_logger("models")
+#: Days whose rows are held in memory at once: a clock that was wrong for a moment may touch years.
+LONGEST_RUN_DAYS = 16
+#: (family, aliases, first microsecond, the one after the last) -> rows
+Fetch = Callable[[Family, Sequence[str], int, int], FamilyRows]
+
+
+def touched_days(sets: Sequence[FeatureSet], days: Mapping[str, Collection[int]]) -> dict[str, set[int]]:
+    """Return the days of each set that new rows touch.
+
+    Args:
+        sets: All that are worked out.
+        days: By family, days with new rows.
+    """
+    return {one.name: {day for family in one.columns for day in days.get(family.value, ())} for one in sets}
+
+
+def following_days(sets: Sequence[FeatureSet], days: Mapping[str, set[int]]) -> dict[str, set[int]]:
+    """Return the days after the touched ones that look back at them, by set."""
+    return {
+        one.name: {
+            day + later
+            for day in days[one.name]
+            for later in range(1, -(-one.context_us // DAY_US) + 1)
+            if day + later not in days[one.name]
+        }
+        for one in sets
+    }
+
+
+def recompute_days(
+    connection: Connection,
+    vehicle_id: int,
+    days: Mapping[str, set[int]],
+    spec: VehicleSpec,
+    sets: Sequence[FeatureSet],
+) -> dict[str, str]:
+    """Work out days of one vehicle from its stored rows and store them.
+
+    Args:
+        connection: In the caller's transaction.
+        vehicle_id: Whose days.
+        days: By name of the set.
+        spec: The vehicle model.
+        sets: All that are worked out.
+
+    Returns:
+        The error of each set that raised; its days stay as they were, other sets go on.
+    """
+    failures: dict[str, str] = {}
+
+    def fetch(family: Family, aliases: Sequence[str], begin_us: int, end_us: int) -> FamilyRows:
+        return readings.fetch_rows(
+            connection, vehicle_id, family, aliases, begin_us=begin_us, end_us=end_us, spec=spec
+        )
+
+    for first, last in runs(set().union(*days.values())):
+        wanted = {s.name: {d for d in days[s.name] if first <= d <= last} for s in sets}
+        busy = [s for s in sets if wanted[s.name] and s.name not in failures]
+        rows = fetch_run(busy, first, last, spec, fetch)
+        for one in busy:
+            try:
+                found = one.compute(rows, spec)
+                store_features.replace_days(connection, vehicle_id, one, wanted[one.name], found, spec=spec)
+            except (DatabaseError, psycopg.Error):
+                raise
+            except Exception as error:
+                failures[one.name] = f"{type(error).__name__}: {error}"
+                _LOG.exception("features left out", vehicle_id=vehicle_id, feature_set=one.name)
+    return failures
+
+
+def fetch_run(
+    sets: Sequence[FeatureSet], first: int, last: int, spec: VehicleSpec, fetch: Fetch
+) -> dict[Family, FamilyRows]:
+    """Return the rows that some sets need for a run of days: of each family only columns that one reads."""
+    begin_us, end_us = day_bounds_us(first, spec.time_zone)[0], day_bounds_us(last, spec.time_zone)[1]
+    rows = {}
+    for family in sorted({family for one in sets for family in one.columns}):
+        readers = [one for one in sets if family in one.columns]
+        aliases = sorted({alias for one in readers for alias in one.columns[family]})
+        context_us = max(one.context_us for one in readers)
+        rows[family] = fetch(family, aliases, begin_us - context_us, end_us)
+    return rows
+
+
+def runs(days: Collection[int]) -> list[tuple[int, int]]:
+    """Return runs of consecutive days as first and last, none longer than ``LONGEST_RUN_DAYS``."""
+    out: list[tuple[int, int]] = []
+    for day in sorted(days):
+        if out and day == out[-1][1] + 1 and day - out[-1][0] < LONGEST_RUN_DAYS:
+            out[-1] = (out[-1][0], day)
+        else:
+            out.append((day, day))
+    return out
