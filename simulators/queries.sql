@@ -24,7 +24,7 @@ SELECT v.vin
 FROM vehicle_scores s JOIN vehicles v USING (vehicle_id)
 WHERE s.data_time >= %(data_until)s AND s.failure_mode = ANY (%(failure_modes)s)
 GROUP BY v.vin
-HAVING count(*) = cardinality(%(failure_modes)s);
+HAVING count(DISTINCT s.failure_mode) = cardinality(%(failure_modes)s);
 
 -- delivered_warnings --
 -- What has arrived of the orders' warnings: accepted by the push service, confirmed by the vehicle.

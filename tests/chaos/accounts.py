@@ -27,8 +27,8 @@ from tests.chaos.live_vehicles import BOOT, LiveVehicles
 from tests.chaos.simulated_fleet import Sent, expected_values
 
 Rows = list[tuple[Any, ...]]
-_FEATURES = ("SELECT t::text FROM tire_days t ORDER BY 1", "SELECT t::text FROM cell_sessions t ORDER BY 1")
-_SCORES = "SELECT vehicle_id, failure_mode, probability, component FROM vehicle_scores ORDER BY 1, 2"
+_FEATURES = ("SELECT t::text FROM day_features t ORDER BY 1",)
+_SCORES = "SELECT vehicle_id, failure_mode, probability, component FROM vehicle_scores ORDER BY 1, 2, model_version"
 #: Of the injected faults; one of them may still be young.
 _LEAST_FAILING = 4
 
@@ -250,7 +250,8 @@ def _everything(connection: psycopg.Connection[Any], ids: Collection[int]) -> di
         ).fetchall()
         days = {from_date(day) for day, _ in rows}
         newest = max(to_us(time) for _, time in rows)
-        touched[vehicle] = Touched(0, 0.0, 0.0, tire_days=set(days), cell_days=set(days), data_us=newest)
+        families = {family.value: set(days) for family in TABLES}
+        touched[vehicle] = Touched(0, 0.0, 0.0, days=families, data_us=newest)
     return touched
 
 
