@@ -1,0 +1,81 @@
+"""Changes in the heat balance of motor and inverter that load, weather and sensors do not explain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from data.records import FloatArray, IntArray
+from models.features.change import Course, find_change
+from models.predictors.base import DayPanel
+from models.predictors.part import daily
+
+#: What a day's mean of a 1 °C sensor on a drive of minutes is good for, K.
+_NOISE_K = 0.4
+#: A soak offset of a 1 °C pair of sensors, K; it counts as moved from so many errors on.
+_SOAK_NOISE_K = 0.5
+_SOAK_STRENGTH = 2.0
+#: Of an offset that is taken away, so much may be left: gains differ from cold to warm.
+_OFFSET_LEFT = 0.25
+#: What both parts show is taken away so many times: they do not see the coolant's flow alike.
+_SHARED = 1.5
+
+_CAUSES = {
+    "motor": ("torque_square_n2m2", "speed_square_krpm2", "speed_krpm", "motor_warming_k_per_h"),
+    "inverter": ("torque_nm", "torque_square_n2m2", "inverter_warming_k_per_h"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HeatChange:
+    """What changed in a part's rise over the coolant; shape (n_vehicles, n_as_of)."""
+
+    level_k: FloatArray  #: by the as-of day, without what the sensors at rest show too
+    share: FloatArray  #: the same as a share of what is expected
+    error_k: FloatArray
+    rate_k: FloatArray  #: a day
+    rate_error_k: FloatArray
+    strength: FloatArray
+    usual_k: FloatArray
+    age: FloatArray
+
+
+def heat_change(panel: DayPanel, as_of: IntArray, part: str, course: Course) -> HeatChange:
+    """Return the change of ``motor`` or ``inverter``.
+
+    The lumped thermal model (see ``ThermalDays``) is fitted to the vehicle's own past of ``course.window``
+    days together with the change. A sensor that is off is off after a night of standing too: that part of
+    the change is taken away again.
+    """
+    rise = daily(panel, f"{part}_rise_k")
+    found = find_change(rise, [daily(panel, c) for c in _CAUSES[part]], as_of, course, noise=_NOISE_K)
+    soak = replace(course, is_share=False)
+    offset = find_change(daily(panel, f"{part}_soak_k"), [], as_of, soak, noise=_SOAK_NOISE_K, sign=0)
+    moved = np.where(np.abs(offset.strength) >= _SOAK_STRENGTH, offset.level, 0.0)
+    unit = found.usual if course.is_share else np.ones(found.level.shape)
+    shown = np.minimum(found.level, 2.0 * found.support) * unit
+    level = shown - np.nan_to_num(moved + _OFFSET_LEFT * np.abs(moved))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        kept = np.clip(level / (found.level * unit), 0.0, 1.0)
+        share = level / np.maximum(found.usual, 3.0)
+    return HeatChange(
+        level_k=level,
+        share=share,
+        error_k=found.level_error * unit,
+        rate_k=found.rate * unit * kept,
+        rate_error_k=found.rate_error * unit,
+        strength=found.strength * kept,
+        usual_k=found.usual,
+        age=found.age,
+    )
+
+
+def own_level_k(part: HeatChange, other: HeatChange) -> FloatArray:
+    """Return what is left of a change once the share that the other part has too is taken away.
+
+    Less coolant flow and a coolant sensor that is off warm both parts; a bearing or a die warms one.
+    """
+    shared = np.where(other.strength >= 3.0, np.maximum(other.share, 0.0), 0.0)
+    shared_k = np.maximum(shared * part.usual_k, np.where(shared > 0, other.level_k, 0.0))
+    return np.asarray(part.level_k - _SHARED * shared_k)
