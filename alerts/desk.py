@@ -48,6 +48,7 @@ class Desk:
     breaker: BreakerStore
     predictors: PredictorStore
     is_exclusive: bool = False  #: planning alone, after a conflict
+    may_plan: bool = True  #: False: planning has failed, orders wait and their warnings go out
 
 
 def terms_of(settings: Settings) -> Terms:
@@ -60,7 +61,7 @@ def terms_of(settings: Settings) -> Terms:
     )
 
 
-def decide_again(pool: Pool, work: Callable[[Desk], _T]) -> _T:
+def decide_again(pool: Pool, work: Callable[[Desk], _T], *, may_plan: bool = True) -> _T:
     """Run a decision in one transaction; on a conflict over bay, technician or part make it again, alone.
 
     Raises:
@@ -69,7 +70,7 @@ def decide_again(pool: Pool, work: Callable[[Desk], _T]) -> _T:
     for attempt in range(ATTEMPTS):
         try:
             with transaction(pool) as connection:
-                return work(open_desk(connection, is_exclusive=attempt > 0))
+                return work(open_desk(connection, is_exclusive=attempt > 0, may_plan=may_plan))
         except (BookingConflict, psycopg.errors.IntegrityError) as error:
             last: Exception = error
         except DatabaseAway as error:
@@ -82,20 +83,31 @@ def decide_again(pool: Pool, work: Callable[[Desk], _T]) -> _T:
 def decide_for_vehicle(pool: Pool, vehicle_id: int, work: Callable[[Desk], _T], *, otherwise: _T) -> _T:
     """Run a vehicle's decision; where its own data break it, say so and return ``otherwise``: others go on.
 
+    A decision that fails, or loses every time, is made once more without planning: a warning must not wait
+    for an appointment.
+
     Raises:
-        BookingConflict: It lost every time; nothing was written, and it may be tried later.
+        BookingConflict: It lost every time, without planning too; nothing was written, it may be tried later.
         DatabaseError: The database, not the vehicle, is at fault.
     """
     try:
         return decide_again(pool, work)
-    except (BookingConflict, DatabaseError):
+    except BookingConflict as error:
+        _log.warning("no appointment yet", action="decide", vehicle_id=vehicle_id, error=str(error)[:300])
+    except DatabaseError:
         raise
     except Exception:
         _log.exception("no decision for a vehicle", action="decide", vehicle_id=vehicle_id)
+    try:
+        return decide_again(pool, work, may_plan=False)
+    except (BookingConflict, DatabaseError):
+        raise
+    except Exception:
+        _log.exception("no decision without planning either", action="decide", vehicle_id=vehicle_id)
         return otherwise
 
 
-def open_desk(connection: Connection, *, is_exclusive: bool = False) -> Desk:
+def open_desk(connection: Connection, *, is_exclusive: bool = False, may_plan: bool = True) -> Desk:
     """Return the stores of a transaction."""
     return Desk(
         store=AlertStore(connection),
@@ -103,4 +115,5 @@ def open_desk(connection: Connection, *, is_exclusive: bool = False) -> Desk:
         breaker=BreakerStore(connection),
         predictors=PredictorStore(connection),
         is_exclusive=is_exclusive,
+        may_plan=may_plan,
     )

@@ -1,4 +1,4 @@
-"""Alerts end when the order that they belong to ends with a finding."""
+"""Alerts end when the work on their order is done, or nothing was found."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from data.db import Pool, transaction
 
 
 def end_repaired(pool: Pool, *, now: datetime, limit: int = 500) -> int:
-    """Clear the alerts whose orders were closed, paid or found no fault; return how many there were.
+    """Clear the alerts whose orders are ready or found no fault; return how many there were.
 
     An order that was cancelled or declined has repaired nothing: its alerts stay open.
     """

@@ -75,8 +75,10 @@ class OrderStore:
             raise UnknownOrder(f"order {order_id}: there is no such order")
         return int(row["vehicle_id"])
 
-    def fetch_waiting_orders(self, before: datetime, limit: int, **reasons: str) -> list[tuple[int, int]]:
-        """Return (order, vehicle) of those not touched since ``before``, not ``held`` or just ``let_go``."""
+    def fetch_waiting_orders(
+        self, before: datetime, limit: int, **reasons: str | list[str]
+    ) -> list[tuple[int, int]]:
+        """Return (order, vehicle) of those not touched since ``before``, not ``held``, or ``at_once``."""
         rows = self._rows("fetch_waiting_orders", before=before, limit=limit, **reasons)
         return [(row["order_id"], row["vehicle_id"]) for row in rows]
 

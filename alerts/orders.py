@@ -72,13 +72,15 @@ PRE_WORK = frozenset(
         _S.ESTIMATED, _S.APPROVED, _S.PARTS_RESERVED, _S.WAITING_PARTS, _S.ASSIGNED,
     }
 )  # fmt: skip
-#: An order in one of these is over: its component may get a new one.
+#: An order in one of these is over.
 ENDED = frozenset({_S.CLOSED, _S.CANCELLED, _S.DECLINED, _S.NO_FAULT_FOUND, _S.PAID})
-#: The vehicle is with the station.
+#: Nothing will be repaired any more: the component may get a new order.
+DEALT_WITH = ENDED | {_S.READY, _S.INVOICED}
+#: The vehicle is being worked on.
 AT_WORK = frozenset(
     {
         _S.CHECKED_IN, _S.DIAGNOSING, _S.ESTIMATED, _S.APPROVED, _S.PARTS_RESERVED, _S.WAITING_PARTS,
-        _S.ASSIGNED, _S.IN_PROGRESS, _S.PAUSED, _S.QC, _S.REWORK, _S.READY,
+        _S.ASSIGNED, _S.IN_PROGRESS, _S.PAUSED, _S.QC, _S.REWORK,
     }
 )  # fmt: skip
 #: Until the owner has agreed, Anxin may change the appointment by itself.

@@ -17,6 +17,9 @@ from alerts.stations import NoPlan, Occupancy, PassedOver, Place, Plan, Station,
 from alerts.texts import Appointment, warning_text
 from alerts.ways import distance_km
 
+#: Why an order waits whose planning broke; tried again with the next round.
+PLANNING_FAILED = "planning failed; it is tried again"
+
 
 def place_order(
     desk: Desk,
@@ -38,14 +41,16 @@ def place_order(
         psycopg.errors.IntegrityError: Likewise for bay or technician.
     """
     store, policy = desk.store, terms.policy
-    store.lock_planning(order.tenant_id, is_exclusive=desk.is_exclusive)
-    store.release_expired_holds(now)
 
     def wait(reason: str, passed_over: tuple[PassedOver, ...]) -> NoPlan:
         waiting = NoPlan(reason=reason, passed_over=passed_over)
         _let_wait(desk, order, vehicle, waiting, now=now, alert_id=alert_id)
         return waiting
 
+    if not desk.may_plan:
+        return wait(PLANNING_FAILED, ())
+    store.lock_planning(order.tenant_id, is_exclusive=desk.is_exclusive)
+    store.release_expired_holds(now)
     network = terms.networks.fetch(desk.network, order.tenant_id)
     job = network.jobs.get(order.failure_mode)
     place = vehicle.place(policy.order)

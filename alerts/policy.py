@@ -51,7 +51,7 @@ class Alert:
     occurrence_count: int = 1
     alert_id: int = 0  #: given by the database
     order_id: int | None = None
-    repaired_at: datetime | None = None  #: when its order ended with a finding
+    repaired_at: datetime | None = None  #: when its order was ready, or found no fault
 
     @property
     def is_active(self) -> bool:

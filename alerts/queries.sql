@@ -69,21 +69,20 @@ WHERE v.vehicle_id = %(vehicle_id)s;
 -- fetch_latest_alert --
 SELECT alert_id, component, failure_mode, severity, state, first_seen, last_seen, raised_at, cleared_at, quiet_since,
        occurrence_count, order_id,
-       (SELECT o.updated_at FROM repair_orders o
-        WHERE o.order_id = alerts.order_id AND o.state IN ('closed', 'paid', 'no_fault_found')) AS repaired_at
+       (SELECT o.repaired_at FROM repair_orders o WHERE o.order_id = alerts.order_id) AS repaired_at
 FROM alerts
 WHERE vehicle_id = %(vehicle_id)s AND component = %(component)s AND failure_mode = %(failure_mode)s
 ORDER BY (state = 'cleared'), alert_id DESC LIMIT 1;
 
 -- fetch_vehicles_repaired --
 SELECT DISTINCT a.vehicle_id FROM alerts a JOIN repair_orders o USING (order_id)
-WHERE a.state <> 'cleared' AND o.state IN ('closed', 'paid', 'no_fault_found') LIMIT %(limit)s;
+WHERE a.state <> 'cleared' AND o.repaired_at IS NOT NULL LIMIT %(limit)s;
 
 -- end_repaired_alerts --
 WITH repaired AS (
-    SELECT a.alert_id, a.state, 'order ' || o.order_id || ' ended: ' || replace(o.state, '_', ' ') AS reason
+    SELECT a.alert_id, a.state, 'order ' || o.order_id || ' repaired: ' || replace(o.state, '_', ' ') AS reason
     FROM alerts a JOIN repair_orders o USING (order_id)
-    WHERE a.vehicle_id = %(vehicle_id)s AND a.state <> 'cleared' AND o.state IN ('closed', 'paid', 'no_fault_found')
+    WHERE a.vehicle_id = %(vehicle_id)s AND a.state <> 'cleared' AND o.repaired_at IS NOT NULL
     FOR UPDATE OF a
 ), ended AS (
     UPDATE alerts SET state = 'cleared', cleared_at = %(now)s, updated_at = %(now)s
@@ -125,7 +124,7 @@ SELECT order_id, vehicle_id, tenant_id, component, cause, failure_mode, severity
        station_id, lower(slot) AS slot_start, total, waiting_reason
 FROM repair_orders
 WHERE vehicle_id = %(vehicle_id)s AND (cause = %(cause)s OR component = %(component)s)
-  AND state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
+  AND state NOT IN ('ready', 'invoiced', 'closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
 ORDER BY (cause = %(cause)s) DESC NULLS LAST LIMIT 1 FOR UPDATE;
 
 -- fetch_open_orders_of_vehicle --
@@ -133,7 +132,7 @@ SELECT order_id, vehicle_id, tenant_id, component, cause, failure_mode, severity
        station_id, lower(slot) AS slot_start, total, waiting_reason
 FROM repair_orders
 WHERE vehicle_id = %(vehicle_id)s AND cause IS NOT NULL
-  AND state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
+  AND state NOT IN ('ready', 'invoiced', 'closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
 ORDER BY order_id FOR UPDATE;
 
 -- fetch_order --
@@ -147,7 +146,7 @@ SELECT vehicle_id FROM repair_orders WHERE order_id = %(order_id)s;
 -- fetch_waiting_orders --
 SELECT order_id, vehicle_id FROM repair_orders
 WHERE waiting_reason IS NOT NULL AND state = 'triaged' AND waiting_reason <> %(held)s
-  AND (updated_at <= %(before)s OR waiting_reason = %(let_go)s)
+  AND (updated_at <= %(before)s OR waiting_reason = ANY(%(at_once)s))
 ORDER BY severity, updated_at LIMIT %(limit)s;
 
 -- insert_order --

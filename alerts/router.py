@@ -12,7 +12,7 @@ from alerts.errors import BookingConflict
 from alerts.facts import NewOrder, Order, VehicleFacts
 from alerts.joining import join_alarms
 from alerts.orders import AT_WORK, UNAGREED, OrderState, idempotency_key
-from alerts.placing import place_order
+from alerts.placing import PLANNING_FAILED, place_order
 from alerts.policy import HELD_SEVERITIES, Alert, Move, decide
 from alerts.setbacks import Setbacks
 from alerts.shadow import PredictorMode, fetch_modes, record_shadow
@@ -273,7 +273,7 @@ def replan_waiting(pool: Pool, terms: Terms, *, now: datetime, limit: int = 50) 
     before = now - timedelta(minutes=terms.policy.order.replan_after_minutes)
     with transaction(pool) as connection:
         waiting: Sequence[tuple[int, int]] = AlertStore(connection).fetch_waiting_orders(
-            before, limit, held=HELD_BACK, let_go=LET_GO
+            before, limit, held=HELD_BACK, at_once=[LET_GO, PLANNING_FAILED]
         )
     placed = 0
     for order_id, vehicle_id in waiting:

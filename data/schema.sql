@@ -604,12 +604,14 @@ CREATE TABLE repair_orders (
     odometer_out_km real CHECK (odometer_out_km >= odometer_in_km),
     begun_at        timestamptz,                    -- when work first began
     correction      text,
-    part_removed    text
+    part_removed    text,
+    repaired_at     timestamptz                     -- when the work was done or nothing was found
 );
+-- What is ready waits for its owner and its bill only: a fault that shows then is a new one.
 CREATE UNIQUE INDEX repair_orders_one_open ON repair_orders (vehicle_id, component)
-    WHERE state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid');
+    WHERE state NOT IN ('ready', 'invoiced', 'closed', 'cancelled', 'declined', 'no_fault_found', 'paid');
 CREATE UNIQUE INDEX repair_orders_one_cause ON repair_orders (vehicle_id, cause)
-    WHERE state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid');
+    WHERE state NOT IN ('ready', 'invoiced', 'closed', 'cancelled', 'declined', 'no_fault_found', 'paid');
 CREATE INDEX repair_orders_waiting ON repair_orders (updated_at) WHERE waiting_reason IS NOT NULL;
 CREATE INDEX repair_orders_of_predictor ON repair_orders (failure_mode, model_version, opened_at);
 CREATE INDEX repair_orders_of_trip ON repair_orders (trip_id) WHERE trip_id IS NOT NULL;
@@ -732,6 +734,15 @@ BEGIN
 END $$;
 CREATE TRIGGER repair_orders_legal_transition BEFORE UPDATE OF state ON repair_orders
     FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION refuse_illegal_transition();
+
+CREATE FUNCTION note_repair() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.repaired_at := NEW.updated_at;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER repair_orders_note_repair BEFORE UPDATE OF state ON repair_orders
+    FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state AND NEW.state IN ('ready', 'no_fault_found'))
+    EXECUTE FUNCTION note_repair();
 
 -- A price that the station proposes; order_lines hold what is agreed.
 CREATE TABLE order_estimates (

@@ -15,7 +15,7 @@ from alerts.errors import BookingConflict
 from alerts.facts import Combination, NewOrder, Order, VehicleFacts
 from alerts.jobs import Job, JobPart, Operation
 from alerts.network import Network
-from alerts.orders import ENDED, OrderState
+from alerts.orders import DEALT_WITH, OrderState
 from alerts.policy import Alert, AlertState
 from alerts.slots import Period
 from alerts.stations import Bay, Occupancy, Station, Taken, Technician
@@ -97,7 +97,7 @@ class FakeStore:
         assert alert_id in self.alerts
 
     def fetch_open_orders(self, vehicle_id: int) -> list[Order]:
-        return [o for o in self.orders.values() if o.state not in ENDED]
+        return [o for o in self.orders.values() if o.state not in DEALT_WITH]
 
     def fetch_open_order(self, vehicle_id: int, cause: str, component: str) -> Order | None:
         found = [

@@ -48,7 +48,35 @@ def test_the_end_of_the_order_clears_its_alert_with_the_reason(
     assert end_repaired(pool, now=END) == 0
     assert alerts(pool) == [(severity, "cleared")]
     ((reason,),) = seed.rows(pool, "SELECT reason FROM alert_events ORDER BY event_id DESC LIMIT 1")
-    assert reason.endswith(f"ended: {states[-1].replace('_', ' ')}")
+    assert reason.endswith(f"repaired: {states[-1].replace('_', ' ')}")
+
+
+def test_a_fault_that_shows_while_the_vehicle_waits_for_its_owner_is_a_new_order(pool: Pool) -> None:
+    vehicle = open_order(pool)
+    move(pool, *REPAIRED[: REPAIRED.index("ready") + 1])
+    ended = end_repaired(pool, now=END)
+    at = END + timedelta(hours=1)
+    seed.add_prediction(pool, vehicle, at, severity="S1")
+    route_waiting(pool, TERMS, now=at)
+    move_first = (
+        "UPDATE repair_orders SET state = %s WHERE order_id = (SELECT min(order_id) FROM repair_orders)"
+    )
+    for state in ("invoiced", "paid", "closed"):
+        seed.rows(pool, move_first + " RETURNING 1", state)
+    end_repaired(pool, now=at + timedelta(hours=1))
+
+    assert ended == 1
+    assert alerts(pool) == [("S3", "cleared"), ("S1", "open")]
+    assert seed.rows(pool, "SELECT state FROM repair_orders ORDER BY order_id") == [("closed",), ("offered",)]
+    assert seed.rows(pool, "SELECT severity FROM warnings ORDER BY created_at") == [("S3",), ("S1",)]
+
+
+def test_the_time_of_the_repair_is_when_the_work_was_done(pool: Pool) -> None:
+    open_order(pool)
+    move(pool, *REPAIRED)
+    seed.rows(pool, "UPDATE repair_orders SET updated_at = %s RETURNING 1", END + timedelta(days=9))
+
+    assert seed.rows(pool, "SELECT repaired_at FROM repair_orders") == [(END,)]
 
 
 @pytest.mark.parametrize("state", ["declined", "cancelled"])
