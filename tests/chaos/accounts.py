@@ -28,7 +28,7 @@ from tests.chaos.simulated_fleet import Sent, expected_values
 
 Rows = list[tuple[Any, ...]]
 _FEATURES = ("SELECT t::text FROM day_features t ORDER BY 1",)
-_SCORES = "SELECT vehicle_id, failure_mode, probability, component FROM vehicle_scores ORDER BY 1, 2, model_version"
+_SCORES = "SELECT vehicle_id, model_version, probability, component FROM vehicle_scores ORDER BY 1, 2"
 #: Of the injected faults; one of them may still be young.
 _LEAST_FAILING = 4
 
