@@ -162,7 +162,9 @@ def _waking(
     time, v, i, on = track.time_us[known], volt[known], amp[known], is_on[known]
     awake = on | ~track.is_standing[known] | (track.held("vehicle.state")[known] == 1) | (i < -_STEP_A)
     before = np.concatenate(([False], awake[:-1]))
-    begins = np.flatnonzero(awake & ~before & (np.arange(len(known)) > 0))
+    # a row at rest from before what the day looks back to is not there when the day is computed alone
+    is_near = np.concatenate(([False], np.diff(time) <= CONTEXT_US))
+    begins = np.flatnonzero(awake & ~before & is_near)
     if not len(begins):
         return nothing, nothing
     ends = np.searchsorted(time, time[begins] + _WAKE_US, side="right")

@@ -5,15 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from models.errors import RegistryError
+from models.features.battery_days import BatteryDays
+from models.features.brakes import BrakeDays
 from models.features.cell_days import CellDays
+from models.features.cell_sensor_days import CellSensorDays
+from models.features.cooling import CoolingDays
+from models.features.insulation_days import InsulationDays
+from models.features.lv import LvDays
+from models.features.sensors import SensorDays
 from models.features.sets import FeatureSet
+from models.features.thermal import ThermalDays
 from models.features.tire_days import TireDaySet
 from models.predictors.base import Predictor
 
 
 def feature_sets() -> tuple[FeatureSet, ...]:
     """Return the sets that are worked out and stored for every vehicle."""
-    return TireDaySet(), CellDays()
+    return (
+        TireDaySet(),
+        CellDays(),
+        CellSensorDays(),
+        BatteryDays(),
+        InsulationDays(),
+        ThermalDays(),
+        CoolingDays(),
+        LvDays(),
+        BrakeDays(),
+        SensorDays(),
+    )
 
 
 def pair(
