@@ -35,7 +35,7 @@ def cell_features(scene: Scene, cells: CellCharge) -> tuple[dict[str, Singles], 
     rested = usage.is_heard & (luck[:, 0] > 0.01)
     channels = np.broadcast_to(channel[:, None], (n, days, width)).copy()
     since = scene.since
-    new_scale = (scene.has("software_update")[:, None] & (since >= 0))[..., None]
+    new_scale = (scene.has("scale_change")[:, None] & (since >= 0))[..., None]
     channels += np.where(new_scale, 2.0 * topic.normal(width)[:, None], 0.0).astype(np.float32)
     warm_end = scene.has("warm_string_end")[:, None, None]
     gradient = (
@@ -65,7 +65,11 @@ def cell_features(scene: Scene, cells: CellCharge) -> tuple[dict[str, Singles], 
     slope = np.maximum(slope_mv_per_percent(z, spec.chemistry), 3.0)
     shown = np.where(known, deviation, np.float32(np.nan))
     spread = deviation.max(2) - deviation.min(2)
-    soc = z + 0.005 * own[:, 1:2] + np.where(scene.has("soc_drift")[:, None], 0.06 * np.sin(since / 9.0), 0.0)
+    soc = (
+        z
+        + 0.005 * own[:, 1:2]
+        + np.where(scene.has("soc_drift")[:, None] & (since >= 0), 0.06 * np.sin(since / 9.0), 0.0)
+    )
     charged = {
         "deficit_percent": -shown / slope[..., None].astype(np.float32),
         "deviation_mv": shown,

@@ -11,7 +11,7 @@ from simulators.day_level.chance import Flags, Floats, Singles
 from simulators.day_level.loads import Loads
 from simulators.day_level.plan import Course
 from simulators.day_level.scene import Scene
-from simulators.day_level.tire_sensors import SENSOR_VARIANTS
+from simulators.day_level.tire_sensors import SENSOR_VARIANTS, WRONG_DAYS
 
 #: In the order of the components of ``sensor_days``, with resolution, noise of one reading and unit.
 SENSORS = (
@@ -82,6 +82,7 @@ def draw_drive_sensors(scene: Scene) -> DriveSensors:
                     magnitude=round(float(size[row]), 2) if is_sized else 0.0,
                     unit=unit if is_sized else "",
                     onset_day=float(scene.plan.onset_day[row]),
+                    threshold_day=float(scene.plan.onset_day[row]) + WRONG_DAYS,
                 )
             )
     return DriveSensors(error=error, is_stuck=stuck, is_wild=wild, courses=courses)

@@ -13,7 +13,7 @@ from data.records import Truth, VehicleSpec, Vin
 from data.reference_rows import read_reference
 from data.vehicle_specs import find_spec
 from simulators.day_level.chance import Flags, Ints, PartChance, Singles
-from simulators.day_level.plan import choose_kinds, draw_plan, to_truth
+from simulators.day_level.plan import choose_kinds, decoy_courses, draw_plan, to_truth
 from simulators.day_level.population import draw_population
 from simulators.day_level.scene import Scene
 from simulators.day_level.sets import draw_sets, end_of_use
@@ -99,6 +99,7 @@ class DayFleet:
         usage = draw_usage(chance, who, self.weather, self.first_day)
         scene = Scene(chance=chance, who=who, usage=usage, plan=plan)
         sets, courses, health = draw_sets(scene)
+        courses += decoy_courses(plan, who.spec, but=courses)
         vins = tuple(build_vin(int(v)) for v in vehicle)
         off_road = np.arange(self.days)[None, :] > end_of_use(courses, len(vehicle))[:, None]
         silent = off_road | ~usage.is_heard

@@ -65,7 +65,8 @@ def battery_features(scene: Scene, loads: Loads, health: Floats, sensors: DriveS
     # what the vehicle's own state of charge and the gain of its sensor add; the offset only where unseen
     hours = np.maximum(loads.charge_h, 0.2)
     unseen = np.where(has_offset, 0.03 * noise[:, 0], sensors.error["pack.current"])
-    drift = np.where(scene.has("soc_drift")[:, None], 0.012, 0.005)
+    drifts = scene.has("soc_drift")[:, None] & (scene.since >= 0)
+    drift = np.where(drifts, 0.012, 0.005)
     error = drift * noise[:, 1] / safe + unseen * hours / (safe * spec.capacity_ah) + 0.003 * own[:, :1]
     capacity = health * spec.capacity_ah * (1.0 + error)
     said = np.sqrt(
@@ -75,7 +76,7 @@ def battery_features(scene: Scene, loads: Loads, health: Floats, sensors: DriveS
     )
     tells_soh = who.tells_health[:, None] & usage.is_heard
     jump = 0.45 + 0.05 * np.abs(noise[:, 2]) + np.where(noise[:, 3] > 2.2, 1.5 + 2.0 * noise[:, 4] ** 2, 0.0)
-    jump = jump + np.where(scene.has("soc_drift")[:, None] & (noise[:, 3] > 0.8), 4.0, 0.0)
+    jump = jump + np.where(drifts & (noise[:, 3] > 0.8), 4.0, 0.0)
     busy = usage.is_heard & (120.0 * usage.drive_h + 60.0 * loads.charge_h >= 60.0)
     ohm = (
         0.12

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from data.records import FailureMode, Severity, Truth, Vin
+from data.records import FailureMode, Severity, Truth, VehicleSpec, Vin
 from simulators.day_level.chance import Flags, Floats, Ints, PartChance
 from simulators.errors import FleetError
 
@@ -45,11 +45,11 @@ _SLOW = (
 #: Harmless look-alikes of each of them.
 TIRE_DECOYS = (
     "cold_front", "altitude_trip", "refill", "hot_set_refill", "single_top_up", "rotation", "winter_wheels",
-    "sun_one_side", "hot_brake", "sensor_battery_cold", "sensor_bias_step", "sticky_value", "stale_replay",
+    "sun_one_side", "hot_brake", "sensor_battery_low", "sensor_bias_step", "sticky_value", "stale_replay",
     "garage_to_outdoor",
 )  # fmt: skip
 CELL_DECOYS = (
-    "imbalance", "loose_sense_wire", "soc_drift", "software_update", "warm_string_end", "deep_discharge",
+    "imbalance", "loose_sense_wire", "soc_drift", "scale_change", "warm_string_end", "deep_discharge",
 )  # fmt: skip
 OTHER_DECOYS = (
     "insulation_rain", "heat_wave", "towing", "radiator_in_dust", "winter_lv", "long_parking",
@@ -160,6 +160,49 @@ def first_day_below(level: Floats, limit: float, onset_day: float) -> float:
         return float("inf")
     rate = (level[first] - level[-1]) / (len(level) - 1 - first)
     return float(clock[-1] + (level[-1] - limit) / rate) if rate > 1e-6 else float("inf")
+
+
+#: What the decoys that are not of one cell or one wheel are about.
+_ABOUT = {
+    "insulation_rain": "battery",
+    "heat_wave": "motor 1",
+    "towing": "motor 1",
+    "radiator_in_dust": "cooling",
+    "winter_lv": "lv battery",
+    "long_parking": "lv battery",
+    "forgotten_light": "lv battery",
+    "lv_load": "dcdc",
+}
+_ONE_WHEEL = (
+    "single_top_up",
+    "hot_brake",
+    "sensor_battery_low",
+    "sensor_bias_step",
+    "sticky_value",
+    "new_brake_pads",
+)
+#: Those that are there from the beginning of the run.
+_ALWAYS = ("insulation_rain", "sun_one_side", "winter_lv", "lv_load", "noise", "spikes", "warm_string_end")
+
+
+def decoy_courses(plan: Plan, spec: VehicleSpec, *, but: Sequence[Course]) -> list[Course]:
+    """Return when each decoy happens and what it is about; those in ``but`` are told already."""
+    told = {course.row for course in but}
+    n_wheels, n_cells = len(spec.wheels), spec.cell_count
+    out = []
+    for row in np.flatnonzero(~plan.is_fault & (plan.kind != "")).tolist():
+        kind, u = str(plan.kind[row]), float(plan.u[row, 1])
+        if row in told:
+            continue
+        if kind in CELL_DECOYS:
+            component = f"cell {min(int(u * n_cells), n_cells - 1) + 1}"
+        elif kind in _ONE_WHEEL:
+            component = f"tire {spec.wheels[min(int(u * n_wheels), n_wheels - 1)]}"
+        else:
+            component = _ABOUT.get(kind, "tires")
+        onset = 0.0 if kind in _ALWAYS else float(np.floor(plan.onset_day[row]))
+        out.append(Course(row=row, component=component, magnitude=0.0, unit="", onset_day=onset))
+    return out
 
 
 def to_truth(

@@ -61,7 +61,8 @@ def draw_population(chance: PartChance, vehicle: Ints, spec: VehicleSpec) -> Pop
         parked_share=np.where(is_taxi, 0.03, 0.05 + 0.15 * u[:, 6]),
         gap_rate=np.where(u[:, 7] < 0.5, 1 / 300.0, 1 / 60.0),
         charge_from=0.25 + 0.4 * u[:, 8],
-        charge_to=np.where(u[:, 9] < 0.35, 1.0, 0.8 + 0.15 * u[:, 9]),
+        # makers ask for full charges of LFP, whose state of charge is lost otherwise
+        charge_to=np.where(u[:, 9] < (0.35 if spec.chemistry == "NCM" else 0.85), 1.0, 0.8 + 0.15 * u[:, 9]),
         fast_share=np.where(is_taxi, 0.7, 0.3 * u[:, 10]),
         age_years=6.0 * u[:, 11],
         consumption_kwh_per_km=0.13 + 0.06 * u[:, 12],

@@ -179,13 +179,12 @@ def _courses(who: Population, plan: Plan, leaks: _Leaks, amount: Floats, placard
             leaks.k_per_kpa_day[row, wheel] * (inside**2 - AIR_KPA**2) + leaks.c_per_day[row, wheel] * inside
         )
         gauge = amount[row, :, wheel] - AIR_KPA
-        is_topped_up = leaks.tops_up_below_kpa[row] > 0
-        threshold, failure = (
-            np.inf
-            if is_topped_up
-            else first_day_below(gauge, share * placard[wheel], float(plan.onset_day[row]))
-            for share in (0.75, 0.6)
-        )
+        onset = float(plan.onset_day[row])
+        threshold, failure = (first_day_below(gauge, share * placard[wheel], onset) for share in (0.75, 0.6))
+        if leaks.tops_up_below_kpa[row] > 0:
+            # left alone: without what its owner puts in
+            threshold = onset + _capillary_days(rate, gauge[max(int(onset) - 1, 0)], placard[wheel])
+            failure = np.inf
         urgent = threshold < plan.days + 2.0
         courses.append(
             Course(
@@ -193,10 +192,22 @@ def _courses(who: Population, plan: Plan, leaks: _Leaks, amount: Floats, placard
                 component=f"tire {who.spec.wheels[wheel]}",
                 magnitude=round(rate, 3),
                 unit="kPa/day",
-                onset_day=float(plan.onset_day[row]),
+                onset_day=onset,
                 threshold_day=threshold,
                 failure_day=failure,
                 severity=Severity.S2 if urgent else Severity.S3,
             )
         )
     return courses
+
+
+def _capillary_days(rate_kpa_per_day: float, from_kpa: float, placard_kpa: float) -> float:
+    """Return how long a capillary leak takes from a gauge pressure down to three quarters of placard.
+
+    dP/dt = -k (P² - P_air²) has the solution (P - P_air)/(P + P_air) falling as exp(-2 k P_air t); the rate
+    is the one at placard.
+    """
+    inside = placard_kpa + AIR_KPA
+    k = rate_kpa_per_day / (inside**2 - AIR_KPA**2)
+    level, limit = (gauge / (gauge + 2 * AIR_KPA) for gauge in (from_kpa, 0.75 * placard_kpa))
+    return float(np.log(max(level / limit, 1.0)) / (2 * k * AIR_KPA))

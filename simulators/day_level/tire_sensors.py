@@ -13,6 +13,8 @@ from simulators.day_level.scene import Scene
 
 #: Broken sensors, in the order of the variants of a sensor fault; the others are not of tires.
 SENSOR_VARIANTS = 8
+#: A sensor that has been wrong for so long was not found in time.
+WRONG_DAYS = 30.0
 _BIAS, _DRIFT, _STUCK, _NOISE = range(4)
 
 
@@ -63,7 +65,7 @@ def misread(scene: Scene, luck: Floats, noise: Floats) -> Misreadings:
     frozen = broken & (variant == _STUCK)
     frozen |= (began & (since < 4))[..., None] & one & scene.has("sticky_value")[:, None, None]
     frozen |= (began & (since < 2))[..., None] & scene.has("stale_replay")[:, None, None]
-    too_cold = (usage.night_degc < 0.0)[..., None] & one & scene.has("sensor_battery_cold")[:, None, None]
+    too_cold = (usage.night_degc < 0.0)[..., None] & one & scene.has("sensor_battery_low")[:, None, None]
     kinds = {_BIAS: (bias, "kPa"), _DRIFT: (per_day, "kPa/day"), _NOISE: (wild, "kPa")}
     courses = []
     for row in np.flatnonzero((variant >= 0) & (variant < 4)).tolist():
@@ -75,6 +77,7 @@ def misread(scene: Scene, luck: Floats, noise: Floats) -> Misreadings:
                 magnitude=round(float(amount[row, 0, 0]), 2),
                 unit=unit,
                 onset_day=float(scene.plan.onset_day[row]),
+                threshold_day=float(scene.plan.onset_day[row]) + WRONG_DAYS,
             )
         )
     return Misreadings(

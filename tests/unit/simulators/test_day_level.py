@@ -115,3 +115,28 @@ def test_midnights_are_those_of_the_vehicles_own_zone() -> None:
     assert all(m.hour == 0 for m in moments)
     heard = part.day[part.first_us[0] > 0]
     assert [(m.date() - _EPOCH) for m in moments] == [timedelta(days=int(d)) for d in heard]
+
+
+def test_every_decoy_is_told_of_as_harmless() -> None:
+    fleet = draw_fleet(4 * len(DECOYS), 60, seed=1001, mode="healthy", decoy_share=1.0)
+
+    truths = [t for part in fleet.parts() for t in part.truths]
+
+    assert {t.kind for t in truths} == set(DECOYS)
+    assert {t.vehicle for t in truths} == set(range(4 * len(DECOYS)))
+    assert not any(t.is_fault or t.threshold_at or t.failure_at for t in truths)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_fault_changes_the_features_of_most_vehicles(kind: FailureMode) -> None:
+    """Of most: a fault of resistance shows in no vehicle that samples its cells apart from the current."""
+    model = ["anxin-sedan-96-ncm"]
+    (ill,) = draw_fleet(6, 90, seed=1004, faults=[kind], models=model).parts()
+    (well,) = draw_fleet(6, 90, seed=1004, mode="healthy", decoy_share=0.0, models=model).parts()
+
+    changed = np.zeros(6, np.bool_)
+    for name, features in ill.sets.items():
+        for feature, values in features.items():
+            differs = np.nan_to_num(np.abs(values - well.sets[name][feature])) > 1e-3
+            changed |= differs.any(axis=(1, 2))
+    assert changed.sum() >= 4
