@@ -129,6 +129,10 @@ def lv_features(
             driven & has_dcdc,
         ),
         "on_h": (on_h, usage.is_heard & (on_h > 0)),
+        "dcdc_soak_k": (
+            np.round(0.4 + sensors.error["dcdc.temperature"] - sensors.error["coolant"] + 0.4 * noise[:, 10]),
+            usage.is_heard & (usage.rest_h >= 6.0) & has_dcdc,
+        ),
     }
     features = {k: np.where(known, found, np.nan).astype(np.float32) for k, (found, known) in values.items()}
     courses = _battery_courses(scene, rest_v, wake_v) + dcdc_courses

@@ -56,7 +56,7 @@ def battery_features(scene: Scene, loads: Loads, health: Floats, sensors: DriveS
     days = scene.shape[1]
     usage, spec, who = scene.usage, scene.spec, scene.who
     topic = scene.chance.topic("battery days")
-    noise = topic.normal(9, days).astype(np.float64)
+    noise = topic.normal(8, days).astype(np.float64)
     own = topic.normal(4).astype(np.float64)
     has_offset = topic.uniform()[:, None] < 0.85
     swing = np.where(usage.is_charged, usage.charged_to - usage.charged_from, 0.0)
@@ -102,7 +102,6 @@ def battery_features(scene: Scene, loads: Loads, health: Floats, sensors: DriveS
         "series_mohm": np.where(is_swung, 3.0 + 0.6 * own[:, 3:4] + 0.15 * noise[:, 7], np.nan),
         "temperature_max_degc": np.where(usage.is_heard, np.round(usage.degc + 3.0 + warm_k), np.nan),
         "temperature_spread_k": np.where(usage.is_heard, np.round(spread), np.nan),
-        "heat_residual_k": np.where(busy, 1.0 + 0.05 * warm_k + 0.5 * noise[:, 8], np.nan),
     }
     return {name: found.astype(np.float32) for name, found in values.items()}
 

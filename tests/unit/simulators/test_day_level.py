@@ -14,6 +14,7 @@ from simulators.day_level.plan import DECOYS, FAULTS
 from simulators.errors import FleetError
 
 _EPOCH = date(1970, 1, 1)
+_ONE_MODEL = ("anxin-sedan-96-ncm",)
 _ZONE = ZoneInfo("Asia/Shanghai")
 
 
@@ -27,9 +28,9 @@ def _day_of(part: DayPart, moment: datetime) -> int:
 
 
 def test_a_vehicle_is_the_same_in_parts_of_any_size() -> None:
-    fleet = draw_fleet(24, 40, seed=1001)
+    fleet = draw_fleet(12, 40, seed=1001)
 
-    whole = {int(v): part for part in fleet.parts(6) for v in part.vehicle}
+    whole = {int(v): part for part in fleet.parts(3) for v in part.vehicle}
     for single in fleet.parts(1):
         vehicle = int(single.vehicle[0])
         row = int(np.flatnonzero(whole[vehicle].vehicle == vehicle)[0])
@@ -48,9 +49,15 @@ def test_another_seed_draws_another_fleet() -> None:
 
 
 def test_every_vehicle_of_an_enriched_fleet_has_a_fault_and_none_of_a_healthy_one() -> None:
-    n = 4 * len(FAULTS)
-    enriched = [t for part in draw_fleet(n, 60, seed=1001).parts() for t in part.truths]
-    healthy = [t for part in draw_fleet(n, 60, seed=1001, mode="healthy").parts() for t in part.truths]
+    n = len(FAULTS)
+    enriched, healthy = (
+        [
+            t
+            for part in draw_fleet(n, 40, seed=1001, mode=mode, models=_ONE_MODEL).parts()
+            for t in part.truths
+        ]
+        for mode in ("enriched", "healthy")
+    )
 
     assert {t.vehicle for t in enriched if t.is_fault} == set(range(n))
     assert {t.kind for t in enriched} == set(FAULTS)
@@ -62,7 +69,7 @@ def test_there_are_at_least_as_many_kinds_of_decoys_as_of_faults() -> None:
 
 
 def test_truth_is_in_order_of_time() -> None:
-    for part in draw_fleet(2 * 4 * len(FAULTS), 180, seed=1003).parts():
+    for part in draw_fleet(2 * len(FAULTS), 180, seed=1003, models=_ONE_MODEL).parts():
         for truth in part.truths:
             marks = [truth.onset, truth.threshold_at, truth.failure_at]
             known = [m for m in marks if m is not None]
@@ -70,7 +77,7 @@ def test_truth_is_in_order_of_time() -> None:
 
 
 def test_silent_days_have_neither_times_nor_features() -> None:
-    part = next(draw_fleet(40, 120, seed=1001).parts())
+    part = next(draw_fleet(20, 120, seed=1001, models=_ONE_MODEL).parts())
 
     silent = part.last_us == 0
     assert silent.any()
@@ -118,21 +125,20 @@ def test_midnights_are_those_of_the_vehicles_own_zone() -> None:
 
 
 def test_every_decoy_is_told_of_as_harmless() -> None:
-    fleet = draw_fleet(4 * len(DECOYS), 60, seed=1001, mode="healthy", decoy_share=1.0)
+    fleet = draw_fleet(len(DECOYS), 40, seed=1001, mode="healthy", decoy_share=1.0, models=_ONE_MODEL)
 
     truths = [t for part in fleet.parts() for t in part.truths]
 
     assert {t.kind for t in truths} == set(DECOYS)
-    assert {t.vehicle for t in truths} == set(range(4 * len(DECOYS)))
+    assert {t.vehicle for t in truths} == set(range(len(DECOYS)))
     assert not any(t.is_fault or t.threshold_at or t.failure_at for t in truths)
 
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_every_fault_changes_the_features_of_most_vehicles(kind: FailureMode) -> None:
     """Of most: a fault of resistance shows in no vehicle that samples its cells apart from the current."""
-    model = ["anxin-sedan-96-ncm"]
-    (ill,) = draw_fleet(6, 90, seed=1004, faults=[kind], models=model).parts()
-    (well,) = draw_fleet(6, 90, seed=1004, mode="healthy", decoy_share=0.0, models=model).parts()
+    (ill,) = draw_fleet(6, 60, seed=1004, faults=[kind], models=_ONE_MODEL).parts()
+    (well,) = draw_fleet(6, 60, seed=1004, mode="healthy", decoy_share=0.0, models=_ONE_MODEL).parts()
 
     changed = np.zeros(6, np.bool_)
     for name, features in ill.sets.items():
