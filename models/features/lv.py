@@ -11,7 +11,7 @@ import numpy as np
 from data.records import BoolArray, Family, FamilyRows, FloatArray, IntArray, VehicleSpec
 from models.features.lv_names import LV_FEATURES
 from models.features.sets import DayFeatures, Feature
-from models.features.thermal import as_days, middle, sink_degc
+from models.features.thermal import as_days, middle, sink_degc, soaked_rows
 from models.features.track import CONTEXT_US, Track, build_track, empty_track
 
 _MINUTE_US: Final = 60_000_000
@@ -49,7 +49,7 @@ class LvDays:
     """
 
     name: str = "lv_days"
-    version: int = 1
+    version: int = 2
 
     @property
     def columns(self) -> Mapping[Family, tuple[str, ...]]:
@@ -78,6 +78,7 @@ class LvDays:
         charged = is_on & (on_us >= 5 * _MINUTE_US) & (on_us <= 15 * _MINUTE_US)
         wake_min, wake_ohm = _waking(track, volt, amp, is_on)
         known = np.isfinite(volt)
+        rise = track.held("dcdc.temperature") - sink_degc(track)
         rest_h = track.total(_resting_h(track, is_rest), is_rest & known)
         on_h = track.total(track.before_h, settled & known)
         value: dict[str, FloatArray] = {
@@ -95,10 +96,9 @@ class LvDays:
             "on_high_v": track.quantile(volt, settled, 0.95, 10),
             "on_drain_share": _share(track, amp < -_DRAIN_A, settled & np.isfinite(amp)),
             "on_temperature_degc": track.quantile(outside, settled, 0.5, 10),
-            "dcdc_rise_k": track.mean(
-                middle(track.held("dcdc.temperature") - sink_degc(track)), settled, 0.25
-            ),
+            "dcdc_rise_k": track.mean(middle(rise), settled, 0.25),
             "on_h": np.where(on_h > 0, on_h, np.nan),
+            "dcdc_soak_k": track.quantile(rise, soaked_rows(track), 0.5, 1),
         }
         return as_days(track, value)
 

@@ -53,4 +53,11 @@ LV_FEATURES: Final = (
     _on("on_temperature_degc", "°C"),  #: outside air, median
     _on("dcdc_rise_k", "K"),  #: converter less coolant (outside air where there is none), mean
     _on("on_h", "h"),
+    Feature(
+        name="dcdc_soak_k",
+        unit="K",
+        window="readings of the local day after 6 h of standing",
+        least_evidence="1 reading",
+        missing_when="the vehicle did not stand so long, or sent nothing then",
+    ),  #: converter less coolant, median
 )

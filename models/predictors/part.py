@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from data.records import FloatArray, IntArray, Reason
+from models.features.recent import latest_known
 from models.predictors.base import DayPanel, Risk, evidence_time, logistic, rounded
 
 #: A part that nothing has been heard of for so many days is unknown, not healthy.
@@ -53,14 +54,18 @@ def part_risk(
     severity: IntArray,
     ttt_h: FloatArray,
     detail: Mapping[str, FloatArray],
+    known_by: tuple[str, ...] = (),
 ) -> Risk:
     """Return the risk of a predictor with one component from arrays of shape (n_vehicles, n_as_of).
 
-    ``ttt_h`` has the three quantiles before that.
+    ``ttt_h`` has the three quantiles before that. The part is unknown where none of the features of
+    ``known_by``, or the panel's value, has been heard of lately.
     """
+    sources = [daily(panel, name) for name in known_by] or [panel.value[..., 0]]
+    is_heard = np.maximum.reduce([heard(values, as_of) for values in sources])
     return Risk(
         as_of=as_of,
-        probability=probability(score, heard(panel.value[..., 0], as_of))[..., None],
+        probability=probability(score, is_heard)[..., None],
         severity=severity[..., None],
         ttt_h=ttt_h[..., None],
         detail={name: values[..., None] for name, values in detail.items()},
@@ -128,3 +133,48 @@ def until(ttt_h: FloatArray, goal_en: str, goal_zh: str) -> tuple[str, str]:
 def clears(feature: str, value: float, unit: str, texts: tuple[str, str]) -> Reason:
     """Return what would clear a finding."""
     return Reason(feature=feature, value=value, unit=unit, text_en=texts[0], text_zh=texts[1])
+
+
+def newest(values: FloatArray, as_of: IntArray, *, count: int = 3, within: int = SILENT_DAYS) -> FloatArray:
+    """Return the last known values of each as-of day, newest first.
+
+    Args:
+        values: Shape (n_vehicles, n_days).
+        as_of: Shape (n_as_of,), indices into the day axis.
+        count: How many.
+        within: Days that they must lie in.
+
+    Returns:
+        Shape (count, n_vehicles, n_as_of); all NaN where there are not so many.
+    """
+    found, days = latest_known(values[..., None], count)
+    is_young = as_of[None] - days[-1, :, as_of, 0].T < within
+    enough = (days[-1, :, as_of, 0].T >= 0) & is_young
+    return np.asarray(np.where(enough, found[:, :, as_of, 0], np.nan))
+
+
+def past_median(values: FloatArray, as_of: IntArray, *, skip: int, window: int, least: int) -> FloatArray:
+    """Return the median of the days before the newest ``skip`` ones, of ``window`` days in all.
+
+    Args:
+        values: Shape (n_vehicles, n_days).
+        as_of: Shape (n_as_of,), indices into the day axis.
+        skip: Days left out at the end.
+        window: Days looked back, those left out included.
+        least: Fewest known days.
+
+    Returns:
+        Shape (n_vehicles, n_as_of); NaN where there are fewer.
+    """
+    out = np.full((len(values), len(as_of)), np.nan)
+    for position, day in enumerate(as_of.tolist()):
+        part = np.sort(values[:, max(0, day - window + 1) : max(0, day - skip + 1)], axis=1)
+        count = np.isfinite(part).sum(1)
+        if part.shape[1]:
+            row = np.arange(len(part))
+            middle = (
+                part[row, np.maximum((count - 1) // 2, 0)]
+                + part[row, np.minimum(count // 2, part.shape[1] - 1)]
+            ) / 2
+            out[:, position] = np.where(count >= least, middle, np.nan)
+    return out

@@ -1,0 +1,236 @@
+"""Cooling loop: less flow, less coolant or a blocked plate: heat that stays, and what the pump takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
+from models.features.change import Course, find_change
+from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
+from models.predictors.part import (
+    clears,
+    daily,
+    evidence,
+    newest,
+    part_risk,
+    past_median,
+    until,
+    weakest,
+)
+
+#: Ways in which a loop shows it, in the order of ``Risk.detail["way"]``.
+_PACK, _COOLANT, _LESS, _MORE, _STOPPED = range(5)
+_NOISE_K: Final = 0.3
+_NOISE_LOG: Final = 0.02
+_SOAK_NOISE_K: Final = 0.5
+_KNOWN_BY: Final = ("pack_rise_k", "coolant_rise_k", "pump_current_a", "pump_idle_share")
+_TITLES: Final = {
+    _PACK: ("K", "Pack above its coolant under load", "负载下电池相对冷却液的温升"),
+    _COOLANT: ("K", "Coolant above the outside air under load", "负载下冷却液相对环境的温升"),
+    _LESS: ("A", "Current of the coolant pump", "冷却泵电流"),
+    _MORE: ("A", "Current of the coolant pump", "冷却泵电流"),
+    _STOPPED: ("", "Share of warm driving with the pump at rest", "高温负载时水泵停转的比例"),
+}
+_SERIES: Final = ("pack_rise_k", "coolant_rise_k", "pump_current_a", "pump_current_a", "pump_idle_share")
+
+
+@dataclass(frozen=True, slots=True)
+class CoolingLossPredictor:
+    """Find the cooling loop that carries less heat away.
+
+    Four kinds of evidence, each against the vehicle's own past, the strongest decides:
+
+    - the pack's rise over its coolant at equal I²: flow lost by 30 % is a rise of 43 %;
+    - the coolant's rise over the outside air at equal power, speed and weather;
+    - the pump's current at equal speed: 40 % less (it runs dry) or more (something is in its way);
+    - a pump that stands still while the loop is warm, and did not before.
+
+    Sensors that are off after a night of standing explain a rise away. Heat waves, hard driving and towing
+    are among the causes of the fit, and a day outside of all experience widens its own error.
+
+    Panel: ``load_h`` of ``cooling_days``.
+    """
+
+    limit_share: float = 0.43
+    least_share: float = 0.15
+    least_k: float = 0.7
+    dry_share: float = 0.40
+    blocked_share: float = 0.40
+    least_pump_share: float = 0.12
+    idle_share: float = 0.8
+    least_strength: float = 5.0
+    blind_spots: tuple[str, ...] = (
+        "vehicles without pump signals and without coolant, pack and outside temperatures",
+        "a loop that was weak before the first three weeks of data",
+        "a leak of coolant as long as the pump still draws liquid",
+        "the chiller: refrigerant is not measured",
+    )
+    history_days: int = 120
+    failure_mode: FailureMode = FailureMode.COOLING_LOSS
+    model_version: str = "cooling-loss-1"
+    feature_set: str = "cooling_days"
+    main: str = "load_h"
+    horizon_h: float = 720.0
+
+    def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
+        """Return the risk of the loop as of each day."""
+        ways = [self._pack(panel, as_of), self._coolant(panel, as_of), *self._pump(panel, as_of)]
+        ways.append(self._stopped(panel, as_of))
+        scores = np.stack([np.where(np.isfinite(s), s, -np.inf) for s, *_ in ways])
+        best = scores.argmax(0)[None]
+        score = np.take_along_axis(scores, best, 0)[0]
+        value, usual, age = (
+            np.take_along_axis(np.stack([np.broadcast_to(w[i], score.shape) for w in ways]), best, 0)[0]
+            for i in (1, 2, 3)
+        )
+        ttt = np.take_along_axis(np.stack([w[4] for w in ways]), best[:, None], 0)[0]
+        has_stopped = scores[_STOPPED] >= 1.0
+        is_hot = (best[0] == _PACK) & (value >= 1.0)
+        return part_risk(
+            panel,
+            as_of,
+            score=np.where(np.isfinite(score), score, np.nan),
+            severity=np.where(has_stopped | is_hot, 2, 3).astype(np.int64),
+            ttt_h=ttt,
+            detail={"way": best[0].astype(np.float64), "value": value, "usual": usual, "age": age},
+            known_by=_KNOWN_BY,
+        )
+
+    def _pack(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
+        causes = ("current_square_a2", "pack_warming_k_per_h", "outside_degc")
+        return self._rise(panel, as_of, "pack", causes, self.least_share)
+
+    def _coolant(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
+        causes = (
+            "power_kw",
+            "current_square_a2",
+            "coolant_warming_k_per_h",
+            "speed_km_per_h",
+            "outside_degc",
+        )
+        # air conditioning and radiator shutters work on it too: twice as much must show
+        return self._rise(panel, as_of, "coolant", causes, 2.0 * self.least_share)
+
+    def _rise(
+        self, panel: DayPanel, as_of: IntArray, part: str, causes: tuple[str, ...], least: float
+    ) -> tuple[FloatArray, ...]:
+        course = Course(window=self.history_days, is_share=True)
+        plain = Course(window=self.history_days)
+        values = daily(panel, f"{part}_rise_k")
+        found = find_change(values, [daily(panel, c) for c in causes], as_of, course, noise=_NOISE_K)
+        offset = find_change(daily(panel, f"{part}_soak_k"), [], as_of, plain, noise=_SOAK_NOISE_K, sign=0)
+        moved = np.nan_to_num(np.where(np.abs(offset.strength) >= 2.0, offset.level, 0.0))
+        level_k = np.minimum(found.level, 2.0 * found.support) * found.usual - moved - 0.25 * np.abs(moved)
+        own = level_k / np.maximum(found.usual, 2.0)
+        days = self.horizon_h / 24.0
+        score = weakest(
+            found.strength / self.least_strength,
+            own / least,
+            level_k / self.least_k,
+            (own + np.maximum(found.rate, 0.0) * days) / self.limit_share,
+        )
+        ttt = time_to_threshold(self.limit_share - own, found.level_error, found.rate, found.rate_error)
+        return score, own, found.usual, found.age, ttt
+
+    def _pump(self, panel: DayPanel, as_of: IntArray) -> list[tuple[FloatArray, ...]]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            taken, turned = (np.log(daily(panel, f"pump_{n}")) for n in ("current_a", "speed_rpm"))
+        course = Course(window=self.history_days)
+        out: list[tuple[FloatArray, ...]] = []
+        for sign, limit in ((-1, -np.log1p(-self.dry_share)), (1, np.log1p(self.blocked_share))):
+            found = find_change(taken, [turned], as_of, course, noise=_NOISE_LOG, sign=sign)
+            level = sign * np.where(sign * found.support > 0.5 * sign * found.level, found.level, 0.0)
+            rate = sign * found.rate
+            days = self.horizon_h / 24.0
+            score = weakest(
+                sign * found.strength / self.least_strength,
+                level / self.least_pump_share,
+                (level + np.maximum(rate, 0.0) * days) / limit,
+            )
+            ttt = time_to_threshold(limit - level, found.level_error, rate, found.rate_error)
+            out.append((score, np.expm1(sign * level), np.exp(found.usual), found.age, ttt))
+        return out
+
+    def _stopped(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
+        idle = daily(panel, "pump_idle_share")
+        lately = newest(idle, as_of, count=2).min(0)
+        before = past_median(idle, as_of, skip=3, window=self.history_days, least=5)
+        score = np.where(before < 0.3, 1.25 * lately / self.idle_share, np.nan)
+        ttt = np.where(score >= 1.0, np.zeros((3, *score.shape)), np.nan)
+        return score, lately, before, np.full(score.shape, 2.0), ttt
+
+    def explain(
+        self, panel: DayPanel, risk: Risk, vehicle: int, position: int, component: int
+    ) -> Explanation:
+        """Return what the loop shows, how fast that grows, and what would clear it."""
+        at = (vehicle, position, component)
+        way = int(risk.detail["way"][at])
+        value, usual, age = (float(np.nan_to_num(risk.detail[n][at])) for n in ("value", "usual", "age"))
+        ends = until(risk.ttt_h[:, vehicle, position, component], "a flow 30 % less", "流量减少 30%")
+        reasons = (
+            self._reason(way, value, usual, age, ends),
+            clears(
+                "clears_after_days",
+                3.0,
+                "days",
+                (
+                    "clears when three days lie within what their load explains, or after a repair",
+                    "连续三天与负载相符，或维修后解除",
+                ),
+            ),
+        )
+        last = int(risk.as_of[position])
+        name = _SERIES[way]
+        series = {name: daily(panel, name)}
+        shown = evidence(panel, vehicle, last, days=90, series=series, titles=_TITLES[way])
+        return Explanation(reasons=reasons, evidence=shown, window_days=self.history_days)
+
+    def _reason(self, way: int, value: float, usual: float, age: float, ends: tuple[str, str]) -> Reason:
+        if way == _STOPPED:
+            return Reason(
+                feature="pump_idle_share_percent",
+                value=round(100 * value),
+                unit="%",
+                healthy_low=0.0,
+                healthy_high=30.0,
+                text_en=f"the coolant pump stood still for {100 * value:.0f} % of the warm time under load; "
+                f"before, {100 * usual:.0f} %",
+                text_zh=f"高温负载时冷却泵有 {100 * value:.0f}% 的时间停转；此前为 {100 * usual:.0f}%",
+            )
+        if way in {_LESS, _MORE}:
+            why_en = "as when it runs dry" if value < 0 else "as when something is in its way"
+            why_zh = "类似缺液空转" if value < 0 else "类似管路受阻"
+            return Reason(
+                feature="pump_current_change_percent",
+                value=round(100 * value),
+                unit="%",
+                healthy_low=-10.0,
+                healthy_high=10.0,
+                text_en=f"the coolant pump takes {100 * value:+.0f} % current at equal speed, {why_en} "
+                f"({usual:.1f} A usual, for {age:.0f} days){ends[0]}",
+                text_zh=f"同转速下冷却泵电流变化 {100 * value:+.0f}%，{why_zh}"
+                f"（平时 {usual:.1f} A，已 {age:.0f} 天）{ends[1]}",
+            )
+        what_en, what_zh = (
+            ("the pack", "电池相对冷却液") if way == _PACK else ("the coolant", "冷却液相对环境")
+        )
+        over_en = "its coolant" if way == _PACK else "the outside air"
+        return Reason(
+            feature="pack_rise_growth_percent" if way == _PACK else "coolant_rise_growth_percent",
+            value=round(100 * value),
+            unit="%",
+            healthy_low=-15.0,
+            healthy_high=15.0,
+            text_en=f"{what_en} rises {100 * value:+.0f} % more over {over_en} than its load explains "
+            f"({usual:.1f} K usual, for {age:.0f} days){ends[0]}",
+            text_zh=f"{what_zh}的温升比负载所能解释的高 {100 * value:+.0f}%"
+            f"（平时 {usual:.1f} K，已 {age:.0f} 天）{ends[1]}",
+        )
+
+    def component_name(self, spec: VehicleSpec, component: int) -> str:
+        """Return ``cooling``."""
+        del spec
+        return "cooling" if component == 0 else f"cooling {component + 1}"
