@@ -1,0 +1,136 @@
+"""Brake drag: one wheel runs warmer than all others, day after day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
+from models.features.change import Course, find_change
+from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
+from models.predictors.part import clears, evidence, heard, newest, probability, weakest
+from models.predictors.wheels import wheel_zh
+
+#: A day's median of sensors of 1 °C against the warmest other wheel, K.
+_NOISE_K: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeDragPredictor:
+    """Find the wheel whose brake does not let go.
+
+    Held against the warmest of the other wheels while rolling, sun on one side, a hot axle and the weather
+    fall out; held against the wheel's own past and its tire's pressure, a sensor's bias and the heat of an
+    under-inflated tire do. A sensor that is off is off at rest too. What stays for days is a brake: one hot
+    stop is gone the next day, new pads settle in some. A wheel that has dragged from the first day has no
+    past: it must stand out by twice as much.
+
+    Panel: ``wheel_excess_k`` of ``brake_days``, one component a wheel.
+    """
+
+    limit_k: float = 25.0
+    least_k: float = 5.0
+    least_strength: float = 5.0
+    days: int = 4
+    blind_spots: tuple[str, ...] = (
+        "vehicles whose tires tell no temperature",
+        "two wheels of a vehicle that drag alike",
+        "drag of less than some 20 N, and cars driven too little to warm up",
+        "worn pads and discs without drag",
+    )
+    history_days: int = 60
+    failure_mode: FailureMode = FailureMode.BRAKE_DRAG
+    model_version: str = "brake-drag-1"
+    feature_set: str = "brake_days"
+    main: str = "wheel_excess_k"
+    horizon_h: float = 336.0
+
+    def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
+        """Return the risk of every wheel's brake as of each day."""
+        n_vehicles, n_days, n_wheels = panel.value.shape
+
+        def apart(values: FloatArray) -> FloatArray:
+            return np.ascontiguousarray(values.swapaxes(1, 2)).reshape(n_vehicles * n_wheels, n_days)
+
+        def together(values: FloatArray) -> FloatArray:
+            return values.reshape(*values.shape[:-2], n_vehicles, n_wheels, len(as_of)).swapaxes(-1, -2)
+
+        excess, soak = apart(panel.extra["wheel_excess_k"]), apart(panel.extra["wheel_soak_k"])
+        course = Course(
+            window=self.history_days, ramps=(7, 14, 21, 30), steps=(4, 6, 9, 13, 20), least_after=self.days
+        )
+        causes = [apart(panel.extra["wheel_pressure_percent"])]
+        found = find_change(excess, causes, as_of, course, noise=_NOISE_K)
+        offset = find_change(soak, [], as_of, course, noise=_NOISE_K, sign=0)
+        moved = np.nan_to_num(np.where(np.abs(offset.strength) >= 2.5, offset.level, 0.0))
+        lately = newest(excess, as_of, count=self.days)
+        level = np.minimum(found.level, lately.min(0) - found.usual + self.least_k) - moved
+        grown = weakest(found.strength / self.least_strength, level / self.least_k)
+        at_rest = newest(soak, as_of, count=1, within=self.history_days)[0]
+        always = (lately.min(0) - np.maximum(np.nan_to_num(at_rest), 0.0)) / (2.0 * self.least_k)
+        has_past = np.isfinite(found.level)
+        score = together(np.where(has_past, grown, np.where(np.isfinite(always), always, np.nan)))
+        now = np.where(has_past, level, lately.min(0))
+        ttt = time_to_threshold(self.limit_k - now, found.level_error, found.rate, found.rate_error)
+        level_k = together(now)
+        return Risk(
+            as_of=as_of,
+            probability=probability(score, heard(panel.value, as_of)),
+            severity=np.where(level_k >= self.limit_k, 2, 3).astype(np.int64),
+            ttt_h=together(ttt),
+            detail={"level": level_k, "usual": together(found.usual), "age": together(found.age)},
+        )
+
+    def explain(
+        self, panel: DayPanel, risk: Risk, vehicle: int, position: int, component: int
+    ) -> Explanation:
+        """Return how much warmer the wheel runs, what the others do, and what would clear it."""
+        at = (vehicle, position, component)
+        level, usual, age = (float(np.nan_to_num(risk.detail[n][at])) for n in ("level", "usual", "age"))
+        last = int(risk.as_of[position])
+        wheel = panel.spec.wheels[component]
+        wheel_word = wheel_zh(wheel)
+        pressure = newest(panel.extra["wheel_pressure_percent"][..., component], risk.as_of, count=1)[0]
+        share = float(np.nan_to_num(pressure[vehicle, position]))
+        reasons = (
+            Reason(
+                feature="wheel_excess_k",
+                value=round(level, 1),
+                unit="K",
+                healthy_low=-3.0,
+                healthy_high=3.0,
+                peers=round(usual, 1),
+                text_en=f"{wheel} runs {level:.0f} K warmer than it used to against the warmest of the other "
+                f"wheels, for {age:.0f} days",
+                text_zh=f"{wheel_word}轮相对其余最热车轮比以往高 {level:.0f} K，已 {age:.0f} 天",
+            ),
+            Reason(
+                feature="wheel_pressure_percent",
+                value=round(share, 1),
+                unit="%",
+                healthy_low=-5.0,
+                healthy_high=5.0,
+                text_en=f"its tire holds {share:+.1f} % against the others: too little to warm it so",
+                text_zh=f"该轮胎压相对其余车轮 {share:+.1f}%，不足以解释温升",
+            ),
+            clears(
+                "clears_after_days",
+                float(self.days),
+                "days",
+                (
+                    f"clears when one of {self.days} days is as before, or after a repair",
+                    f"{self.days} 天内有一天恢复正常或维修后解除",
+                ),
+            ),
+        )
+        series = {name: panel.extra["wheel_rise_k"][..., i] for i, name in enumerate(panel.spec.wheels)}
+        titles = ("K", "Tire temperature against the other wheels while rolling", "行驶中胎温与其余车轮之差")
+        shown = evidence(panel, vehicle, last, days=30, series=series, titles=titles)
+        shown["suspect"] = wheel
+        return Explanation(reasons=reasons, evidence=shown, window_days=self.history_days)
+
+    def component_name(self, spec: VehicleSpec, component: int) -> str:
+        """Return ``brake`` and the wheel."""
+        return f"brake {spec.wheels[component]}"
