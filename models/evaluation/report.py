@@ -31,8 +31,8 @@ svg text{fill:#dde3ea}svg .g{stroke:#2b333c}svg .e{stroke:#eee}}
 _READING = (
     "An event is a fault that reaches its limit within the run. It is found by an alert on its component,"
     " after its onset and early enough to act; later alerts count as misses. False alerts are episodes on"
-    " healthy vehicles, most of which carry a harmless look-alike; the bound is the exact one-sided 95 % one of the"
-    " Poisson rate. Precision is that at field prevalence."
+    " healthy vehicles, most of which carry a harmless look-alike; the bound is the exact one-sided 95 %"
+    " one of the Poisson rate. Precision is that at field prevalence."
 )
 
 

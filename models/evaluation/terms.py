@@ -67,18 +67,19 @@ TERMS: Mapping[FailureMode, Terms] = MappingProxyType(
         _M.TIRE_PUNCTURE: Terms(
             act_h=1.0 / 60,
             faults_per_vehicle_year=(0.02, 0.1),
+            edges=(1.0, 2.0, 5.0, 10.0, 20.0, 60.0),
             cost_planned=100.0,
             cost_false=40.0,
             cost_missed=800.0,
             target=Target(recall=0.99),
         ),
         _M.TIRE_BLOWOUT_RISK: Terms(
-            act_h=1.0 / 60,
+            act_h=5.0 / 60,
             faults_per_vehicle_year=(0.0005, 0.005),
             cost_planned=100.0,
             cost_false=40.0,
             cost_missed=20_000.0,
-            target=Target(recall=0.8, false_per_1000=0.02, lead_p50_h=5 / 60),
+            target=Target(recall=0.8, false_per_1000=0.02),
         ),
         _M.CELL_INTERNAL_SHORT: Terms(
             act_h=24.0,
