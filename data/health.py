@@ -72,6 +72,7 @@ def check_database(connection: Connection, *, score_every_s: float) -> list[Chec
     checks += [_masked(ask("masked_values")), _rejects(ask("rejects_by_reason")), _gaps(ask("gaps")[0])]
     checks += [
         _lag(ask("lag"), _STUCK_AFTER_S + 2 * score_every_s),
+        _scoring(ask("scoring_failures")),
         _unrouted(ask("unrouted")[0]),
         _outbox(ask("outbox")[0]),
     ]
@@ -156,6 +157,17 @@ def _lag(rows: list[dict[str, Any]], patience_s: float) -> Check:
         detail=", ".join(f"{r['service']} {r['partition']} waits {r['waiting_s']:.0f} s" for r in stuck)
         or f"oldest unread batch {worst:.1f} s",
         figures={"waiting_s": worst},
+    )
+
+
+def _scoring(rows: list[dict[str, Any]]) -> Check:
+    figures = {row["part"]: row for row in rows}
+    shown = [
+        f"{row['part']} fails on {row['vehicles']:,} vehicles (e.g. {row['example']})"
+        for row in rows[:_SHOWN_REASONS]
+    ]
+    return Check(
+        name="scoring", is_ok=not rows, detail="; ".join(shown) or "no vehicle fails", figures=figures
     )
 
 

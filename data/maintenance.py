@@ -172,6 +172,7 @@ def clear_away(
         ("rejects", "delete_rejects", timedelta(days=settings.retention_days_reject)),
         ("message_streams", "delete_streams", timedelta(days=settings.retention_days_stream)),
         ("quality_counts", "delete_quality", timedelta(days=settings.retention_days_quality)),
+        ("day_features", "delete_features", timedelta(days=settings.retention_days_feature)),
     ):
         gone[name] = _delete(connection, query, {"before": now - age}, stop)
     queries = load_queries("data", "maintenance.sql")

@@ -125,6 +125,10 @@ WHERE s.vehicle_id = old.vehicle_id AND s.boot = old.boot AND s.last_received < 
 DELETE FROM quality_counts WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM quality_counts WHERE day < %(before)s LIMIT %(limit)s));
 
+-- delete_features --
+DELETE FROM day_features WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM day_features WHERE day < %(before)s LIMIT %(limit)s));
+
 -- delete_beats --
 -- Processes that were retired without a goodbye.
 DELETE FROM service_beats WHERE beat_at < %(before)s;

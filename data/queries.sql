@@ -68,6 +68,12 @@ SELECT count(*) FILTER (WHERE state = 'pending' AND next_attempt_at < now() - in
        (array_agg(last_error ORDER BY delivery_id DESC) FILTER (WHERE last_error IS NOT NULL))[1] AS last_error
 FROM deliveries;
 
+-- scoring_failures --
+-- Feature sets and predictors that raised when they last met a vehicle, the most frequent first.
+SELECT part, count(*) AS vehicles, sum(count)::bigint AS times, max(last_at) AS last_at,
+    (array_agg(vehicle_id || ': ' || left(error, 200) ORDER BY last_at DESC))[1] AS example
+FROM scoring_failures GROUP BY part ORDER BY 2 DESC, 1;
+
 -- waiting_orders --
 SELECT count(*) AS orders, (array_agg(waiting_reason))[1] AS example
 FROM repair_orders

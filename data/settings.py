@@ -139,6 +139,9 @@ class Settings:
     retention_days_quality: int = _setting(
         400, "Days that counts of values not believed are kept", low=1, high=36_500
     )
+    retention_days_feature: int = _setting(
+        400, "Days that daily features are kept; predictors look back up to 180", low=180, high=36_500
+    )
     gateway_host: str = _setting("127.0.0.1", "Address the GB/T 32960 gateway listens on")
     gateway_port: int = _setting(
         0, "Port the GB/T 32960 gateway listens on; 0: anxin up starts none", low=0, high=65535

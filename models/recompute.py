@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
 import psycopg
 import structlog
 
@@ -12,13 +13,11 @@ from data.errors import DatabaseError
 from data.records import Family, FamilyRows, VehicleSpec
 from models import readings, store_features
 from models.features.days import DAY_US, day_bounds_us
-from models.features.sets import FeatureSet
+from models.features.sets import DayFeatures, FeatureSet
 
 _LOG = structlog.get_logger("models")
 #: Days whose rows are held in memory at once: a clock that was wrong for a moment may touch years.
 LONGEST_RUN_DAYS = 16
-#: (family, aliases, first microsecond, the one after the last) -> rows
-Fetch = Callable[[Family, Sequence[str], int, int], FamilyRows]
 
 
 def touched_days(sets: Sequence[FeatureSet], days: Mapping[str, Collection[int]]) -> dict[str, set[int]]:
@@ -64,16 +63,10 @@ def recompute_days(
         The error of each set that raised; its days stay as they were, other sets go on.
     """
     failures: dict[str, str] = {}
-
-    def fetch(family: Family, aliases: Sequence[str], begin_us: int, end_us: int) -> FamilyRows:
-        return readings.fetch_rows(
-            connection, vehicle_id, family, aliases, begin_us=begin_us, end_us=end_us, spec=spec
-        )
-
     for first, last in runs(set().union(*days.values())):
         wanted = {s.name: {d for d in days[s.name] if first <= d <= last} for s in sets}
         busy = [s for s in sets if wanted[s.name] and s.name not in failures]
-        rows = fetch_run(busy, first, last, spec, fetch)
+        rows = _fetch_run(connection, vehicle_id, busy, (first, last), spec)
         for one in busy:
             try:
                 found = one.compute(rows, spec)
@@ -86,17 +79,72 @@ def recompute_days(
     return failures
 
 
-def fetch_run(
-    sets: Sequence[FeatureSet], first: int, last: int, spec: VehicleSpec, fetch: Fetch
+def fetch_features(
+    connection: Connection,
+    vehicle_id: int,
+    span: tuple[int, int],
+    spec: VehicleSpec,
+    sets: Sequence[FeatureSet],
+) -> dict[str, DayFeatures]:
+    """Return the features of all days of a span, from the rows that are stored now; writes nothing.
+
+    What scoring has stored of these days has the same bits.
+
+    Args:
+        connection: To read from.
+        vehicle_id: Whose days.
+        span: First and last day, both included, days since 1970-01-01, local to the vehicle.
+        spec: The vehicle model.
+        sets: Which features.
+    """
+    parts: dict[str, list[DayFeatures]] = {one.name: [] for one in sets}
+    for first, last in runs(range(span[0], span[1] + 1)):
+        rows = _fetch_run(connection, vehicle_id, sets, (first, last), spec)
+        for one in sets:
+            parts[one.name].append(_between(one.compute(rows, spec), first, last))
+    return {name: _joined(of_set) for name, of_set in parts.items()}
+
+
+def _between(found: DayFeatures, first: int, last: int) -> DayFeatures:
+    inside = (found.day >= first) & (found.day <= last)
+    return DayFeatures(
+        day=found.day[inside],
+        first_us=found.first_us[inside],
+        last_us=found.last_us[inside],
+        value={name: values[inside] for name, values in found.value.items()},
+    )
+
+
+def _joined(parts: Sequence[DayFeatures]) -> DayFeatures:
+    return DayFeatures(
+        day=np.concatenate([p.day for p in parts]),
+        first_us=np.concatenate([p.first_us for p in parts]),
+        last_us=np.concatenate([p.last_us for p in parts]),
+        value={name: np.concatenate([p.value[name] for p in parts]) for name in parts[0].value},
+    )
+
+
+def _fetch_run(
+    connection: Connection,
+    vehicle_id: int,
+    sets: Sequence[FeatureSet],
+    run: tuple[int, int],
+    spec: VehicleSpec,
 ) -> dict[Family, FamilyRows]:
     """Return the rows that some sets need for a run of days: of each family only columns that one reads."""
-    begin_us, end_us = day_bounds_us(first, spec.time_zone)[0], day_bounds_us(last, spec.time_zone)[1]
+    begin_us, end_us = day_bounds_us(run[0], spec.time_zone)[0], day_bounds_us(run[1], spec.time_zone)[1]
     rows = {}
     for family in sorted({family for one in sets for family in one.columns}):
         readers = [one for one in sets if family in one.columns]
-        aliases = sorted({alias for one in readers for alias in one.columns[family]})
-        context_us = max(one.context_us for one in readers)
-        rows[family] = fetch(family, aliases, begin_us - context_us, end_us)
+        rows[family] = readings.fetch_rows(
+            connection,
+            vehicle_id,
+            family,
+            sorted({alias for one in readers for alias in one.columns[family]}),
+            begin_us=begin_us - max(one.context_us for one in readers),
+            end_us=end_us,
+            spec=spec,
+        )
     return rows
 
 

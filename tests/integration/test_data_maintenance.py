@@ -385,3 +385,17 @@ def test_counts_of_values_not_believed_are_kept_for_their_time(connection: Conne
 
     assert gone["quality_counts"] == 1
     assert connection.execute("SELECT count(*) FROM quality_counts").fetchone() == (1,)
+
+
+def test_daily_features_are_kept_for_their_time(connection: Connection) -> None:
+    for age_days in (399, 401):
+        connection.execute(
+            "INSERT INTO day_features (vehicle_id, feature_set, day, version, value)"
+            " VALUES (1, 'tire_days', %s, 1, '{}')",
+            ((NOW - timedelta(days=age_days)).date(),),
+        )
+
+    gone = clear_away(connection, WIDE, find_edition(connection), now=NOW, stop=threading.Event())
+
+    assert gone["day_features"] == 1
+    assert connection.execute("SELECT count(*) FROM day_features").fetchone() == (1,)
