@@ -28,6 +28,8 @@ _log = structlog.get_logger("ingest")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 #: Deliveries that are read in one go: enough to share the cost, few enough to look at the clock in between.
 _CHUNK = 1000
+#: One is written while the next is read. Larger ones cost less: each touches a row per vehicle and family.
+_BATCHES_OF_WINDOW = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,8 @@ class Pipeline:
         self._stop, self._progress, self._clock = stop, progress, clock
         self._batcher: Batcher[Item] = Batcher(
             rows=settings.ingest_flush_rows,
-            messages=max(1, settings.ingest_window_messages // 2),
-            payload_bytes=max(1, settings.ingest_window_bytes // 4),
+            messages=max(1, settings.ingest_window_messages // _BATCHES_OF_WINDOW),
+            payload_bytes=max(1, settings.ingest_window_bytes // _BATCHES_OF_WINDOW),
             after_s=settings.ingest_flush_after_s,
         )
         self._handed: queue.Queue[Prepared | None] = queue.Queue(maxsize=1)
@@ -96,13 +98,18 @@ class Pipeline:
             self._vitals.move("read")
             now_s = self._clock.now_s()
             wait_s = min(self._batcher.wait_s(now_s), 0.2)
-            deliveries = self._subscriber.receive(wait_s if wait_s > 0 else 0.005, limit=_CHUNK)
+            # the window is full and the writer is free of us: nothing can be added by waiting
+            is_whole = self._subscriber.is_full and len(self._batcher) > 0 and self._handed.empty()
+            deliveries = self._subscriber.receive(
+                0.0 if is_whole else wait_s if wait_s > 0 else 0.005, limit=_CHUNK
+            )
             self._progress.waiting_messages = self._subscriber.waiting_messages
             self._progress.waiting_bytes = self._subscriber.waiting_bytes
             if deliveries and not self._add(deliveries):
                 return
             now_s = self._clock.now_s()
-            if self._batcher.is_full() or (self._batcher.is_due(now_s) and self._handed.empty()):
+            is_due = self._batcher.is_due(now_s) or (is_whole and not deliveries)
+            if self._batcher.is_full() or (is_due and self._handed.empty()):
                 self._hand_over(self._intake.prepare(self._batcher.take()))
 
     def _add(self, deliveries: Sequence[Delivery]) -> bool:

@@ -128,6 +128,11 @@ class Subscriber:
         return self._window.payload_bytes
 
     @property
+    def is_full(self) -> bool:
+        """Tell whether nothing more comes before something is acknowledged."""
+        return self._window.is_full
+
+    @property
     def quiet_s(self) -> float:
         """Return for how long nothing has come, seconds; 0 while something is unacknowledged."""
         return 0.0 if self._window.messages else time.monotonic() - self._window.arrived_s

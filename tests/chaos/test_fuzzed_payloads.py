@@ -161,6 +161,8 @@ def named_anew(seq: int) -> Published:
 class GivesOnce:
     """In the place of a subscriber: hands over what it has, then stops the service."""
 
+    is_full = False
+
     def __init__(self, messages: Sequence[Published], stop: threading.Event) -> None:
         self._messages, self._stop = iter(messages), stop
         self.waiting_messages = self.waiting_bytes = 0
