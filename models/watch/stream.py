@@ -1,0 +1,286 @@
+"""Feeds readings of many vehicles to the live rules and says which of them are to be told of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from data.records import BoolArray, Family, FamilyRows, FloatArray, IntArray, VehicleSpec
+from models.features.align import as_of
+from models.watch.rule import LiveExplanation, LiveRisk, LiveRule, Readings, State
+
+#: Bounds of what a probability says; a finding is told of when it moves across one of them.
+BANDS = (0.3, 0.5, 0.7)
+#: Band from which on a component counts as likely.
+LIKELY = 2
+CONTEXT_US = 15 * 60 * 1_000_000
+#: Farther apart than any two readings that are looked at together.
+_VEHICLES_APART_US = 1 << 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One rule on one component of one vehicle after one reading."""
+
+    rule: LiveRule
+    vehicle_id: int
+    component: str
+    time_us: int
+    probability: float
+    severity: int
+    why: LiveExplanation
+
+
+@dataclass(slots=True)
+class _Block:
+    """Vehicles of one model."""
+
+    spec: VehicleSpec
+    vehicle_id: IntArray  #: ascending
+    seen_us: dict[Family, IntArray]
+    states: list[State]  #: one a rule
+    bands: list[IntArray]  #: one a rule, shape (n_vehicles, n_components): what was told last
+
+
+@dataclass(slots=True)
+class Stream:
+    """Holds the states of the rules for vehicles of any model."""
+
+    rules: Sequence[LiveRule]
+    _blocks: dict[tuple[object, ...], _Block] = field(default_factory=dict)
+
+    @property
+    def families(self) -> frozenset[Family]:
+        """Families whose readings some rule takes."""
+        return frozenset(rule.family for rule in self.rules)
+
+    def columns(self, family: Family) -> tuple[str, ...]:
+        """Return the aliases of a family that the rules read, those of their surroundings among them."""
+        own = {alias for rule in self.rules if rule.family is family for alias in rule.columns}
+        if family is Family.DRIVE:
+            own |= {alias for rule in self.rules for alias in rule.context}
+        return tuple(sorted(own))
+
+    def window_us(self, family: Family) -> int:
+        """Return how far back readings of a family are needed to build the states anew."""
+        return max((rule.window_us for rule in self.rules if rule.family is family), default=0)
+
+    def forget(self) -> None:
+        """Drop everything."""
+        self._blocks.clear()
+
+    def add(self, vehicle_ids: Sequence[int], spec: VehicleSpec) -> list[int]:
+        """Make room for vehicles of one model; return those that had none."""
+        block = self._block(spec)
+        new = sorted(set(vehicle_ids) - set(block.vehicle_id.tolist()))
+        if new:
+            ids = np.sort(np.concatenate((block.vehicle_id, np.array(new, dtype=np.int64))))
+            kept = np.searchsorted(ids, block.vehicle_id)
+            grown = self._empty(spec, ids)
+            for family, seen in block.seen_us.items():
+                grown.seen_us[family][kept] = seen
+            for old, state in zip(block.states, grown.states, strict=True):
+                for name, values in state.items():
+                    values[kept] = old[name]
+            for was, bands in zip(block.bands, grown.bands, strict=True):
+                bands[kept] = was
+            self._blocks[_key(spec)] = grown
+        return new
+
+    def remind(self, vehicle_id: int, spec: VehicleSpec, mode: str, components: set[str]) -> None:
+        """Learn which components were last told of as likely, so that their end is told of as well."""
+        block = self._block(spec)
+        row = int(np.searchsorted(block.vehicle_id, vehicle_id))
+        for rule, bands in zip(self.rules, block.bands, strict=True):
+            if rule.failure_mode.value == mode:
+                names = [rule.component_name(spec, i) for i in range(bands.shape[1])]
+                bands[row, [i for i, name in enumerate(names) if name in components]] = LIKELY
+
+    def take(self, rows: Mapping[Family, FamilyRows], spec: VehicleSpec) -> list[Finding]:
+        """Take readings of vehicles of one model; return what is to be told, in order of time.
+
+        Readings that are not newer than all before of their vehicle and family change nothing.
+
+        Args:
+            rows: By family, any vehicles that were added, in any order; drive rows may reach back
+                ``CONTEXT_US`` for the surroundings.
+            spec: Of all of them.
+        """
+        block = self._block(spec)
+        drive = rows.get(Family.DRIVE)
+        out: list[Finding] = []
+        for family in sorted(self.families):
+            own = rows.get(family)
+            if own is None or not len(own):
+                continue
+            at, time_us, columns = _assembled(own, block.vehicle_id, spec)
+            is_new = time_us > block.seen_us[family][at]
+            at, time_us = at[is_new], time_us[is_new]
+            columns = {alias: values[is_new] for alias, values in columns.items()}
+            if not len(at):
+                continue
+            for index, rule in enumerate(self.rules):
+                if rule.family is family:
+                    given = {a: columns.get(a, np.full(len(at), np.nan)) for a in rule.columns}
+                    given |= _context(rule.context, at, time_us, drive, block.vehicle_id)
+                    out += _told(block, index, rule, Readings(at=at, time_us=time_us, columns=given))
+            block.seen_us[family][at] = time_us  # ascending within a vehicle: the last one stays
+        return sorted(out, key=lambda f: f.time_us)
+
+    def _block(self, spec: VehicleSpec) -> _Block:
+        found = self._blocks.get(_key(spec))
+        if found is None:
+            found = self._blocks[_key(spec)] = self._empty(spec, np.zeros(0, dtype=np.int64))
+        return found
+
+    def _empty(self, spec: VehicleSpec, vehicle_ids: IntArray) -> _Block:
+        n = len(vehicle_ids)
+        nothing = Readings(
+            at=np.zeros(0, dtype=np.int64),
+            time_us=np.zeros(0, dtype=np.int64),
+            columns={},
+        )
+        return _Block(
+            spec=spec,
+            vehicle_id=vehicle_ids,
+            seen_us={family: np.zeros(n, dtype=np.int64) for family in self.families},
+            states=[rule.empty(n, spec) for rule in self.rules],
+            bands=[np.zeros((n, _width(rule, spec, nothing)), dtype=np.int64) for rule in self.rules],
+        )
+
+
+def _key(spec: VehicleSpec) -> tuple[object, ...]:
+    return (
+        spec.model_id,
+        spec.chemistry,
+        spec.cell_count,
+        spec.probe_count,
+        spec.capacity_ah,
+        spec.wheels,
+        spec.placard_kpa,
+    )
+
+
+def _width(rule: LiveRule, spec: VehicleSpec, nothing: Readings) -> int:
+    """Return the number of components of a rule: what it says of no reading at all has as many columns."""
+    empty = {alias: _no_values(alias, spec) for alias in (*rule.columns, *rule.context)}
+    asked = Readings(at=nothing.at, time_us=nothing.time_us, columns=empty)
+    return int(rule.take(rule.empty(0, spec), asked, spec).probability.shape[1])
+
+
+def _no_values(alias: str, spec: VehicleSpec) -> FloatArray:
+    width = _array_width(alias, spec)
+    return np.zeros((0, width) if width else 0)
+
+
+def _array_width(alias: str, spec: VehicleSpec) -> int:
+    """Return the length of the arrays of a signal, 0 for a scalar."""
+    if alias.startswith("tire."):
+        return len(spec.wheels)
+    return {"cell.voltage": max(1, spec.cell_count), "cell.temperature": max(1, spec.probe_count)}.get(
+        alias, 0
+    )
+
+
+def _assembled(
+    rows: FamilyRows, vehicle_ids: IntArray, spec: VehicleSpec
+) -> tuple[IntArray, IntArray, dict[str, FloatArray]]:
+    """Return readings by vehicle and time, arrays as long as the model says, cells of an instant together."""
+    at = np.searchsorted(vehicle_ids, rows.vehicle_id.astype(np.int64)).astype(np.int64)
+    order = np.lexsort((rows.time_us, at))
+    at, time_us = at[order], rows.time_us[order]
+    is_first = np.ones(len(at), dtype=np.bool_)
+    is_first[1:] = (at[1:] != at[:-1]) | (time_us[1:] != time_us[:-1])
+    target = np.cumsum(is_first) - 1
+    offset = np.zeros(len(at), dtype=np.int64)
+    if rows.first_cell is not None:
+        offset = rows.first_cell[order].astype(np.int64) - 1
+    columns: dict[str, FloatArray] = {}
+    for alias, values in rows.columns.items():
+        columns[alias] = _gathered(
+            np.asarray(values, dtype=np.float64)[order],
+            target,
+            offset if alias == "cell.voltage" else np.zeros_like(offset),
+            (int(is_first.sum()), _array_width(alias, spec)),
+        )
+    return at[is_first], time_us[is_first], columns
+
+
+def _gathered(values: FloatArray, target: IntArray, offset: IntArray, shape: tuple[int, int]) -> FloatArray:
+    """Put each row's known values where they belong; of one instant the later row wins."""
+    if not shape[1]:
+        out = np.full(shape[0], np.nan)
+        known = np.isfinite(values)
+        out[target[known]] = values[known]
+        return out
+    table = np.full(shape, np.nan)
+    place = offset[:, None] + np.arange(values.shape[1])
+    known = np.isfinite(values) & (place >= 0) & (place < shape[1])
+    row, _ = np.nonzero(known)
+    table[target[row], place[known]] = values[known]
+    return table
+
+
+def _context(
+    aliases: Sequence[str], at: IntArray, time_us: IntArray, drive: FamilyRows | None, vehicle_ids: IntArray
+) -> dict[str, FloatArray]:
+    if drive is None or not len(drive):
+        return {alias: np.full(len(at), np.nan) for alias in aliases}
+    source = np.searchsorted(vehicle_ids, drive.vehicle_id.astype(np.int64)).astype(np.int64)
+    base_us = int(min(drive.time_us.min(), time_us.min()))
+    # each vehicle on a stretch of time of its own, so that one search serves all
+    moved = drive.time_us - base_us + source * _VEHICLES_APART_US
+    order = np.argsort(moved, kind="stable")
+    asked = time_us - base_us + at * _VEHICLES_APART_US
+    return {
+        alias: as_of(
+            asked,
+            moved[order],
+            np.asarray(drive.columns.get(alias, np.full(len(drive), np.nan)), dtype=np.float64)[order],
+            within_us=CONTEXT_US,
+        )
+        for alias in aliases
+    }
+
+
+def _told(block: _Block, index: int, rule: LiveRule, readings: Readings) -> list[Finding]:
+    """Run a rule and return what moved across a band, and what is still likely after the last reading."""
+    state, bands = block.states[index], block.bands[index]
+    risk = rule.take(state, readings, block.spec)
+    at = readings.at
+    n = len(at)
+    is_last = np.append(at[1:] != at[:-1], True)
+    start = np.maximum.accumulate(np.where(np.append(True, is_last[:-1]), np.arange(n), 0))
+    band, before = _bands(risk, bands, at, start)
+    is_known = np.isfinite(risk.probability)
+    is_told = (is_known & (band != before) & (np.maximum(band, before) >= LIKELY)) | (
+        is_last[:, None] & is_known & (band >= LIKELY)
+    )
+    bands[at[is_last]] = band[is_last]
+    return [
+        Finding(
+            rule=rule,
+            vehicle_id=int(block.vehicle_id[at[i]]),
+            component=rule.component_name(block.spec, c),
+            time_us=int(readings.time_us[i]),
+            probability=float(risk.probability[i, c]),
+            severity=int(risk.severity[i, c]),
+            why=rule.explain(state, risk, readings, (i, c), block.spec),
+        )
+        for i, c in np.argwhere(is_told).tolist()
+    ]
+
+
+def _bands(risk: LiveRisk, bands: IntArray, at: IntArray, start: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the band after each reading and before it; of what is not known the last known one."""
+    known: BoolArray = np.isfinite(risk.probability)
+    raw = np.searchsorted(BANDS, np.where(known, risk.probability, 0.0), side="right").astype(np.int64)
+    newest = np.maximum.accumulate(np.where(known, np.arange(len(at))[:, None], -1), axis=0)
+    is_own = newest >= start[:, None]
+    band = np.where(is_own, np.take_along_axis(raw, np.maximum(newest, 0), axis=0), bands[at])
+    before = bands[at].copy()
+    inside = start != np.arange(len(at))
+    before[inside] = band[np.flatnonzero(inside) - 1]
+    return band, before

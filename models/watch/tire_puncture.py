@@ -1,0 +1,202 @@
+"""Rapid deflation of one tire, from the live stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from data.records import FailureMode, Family, FloatArray, Reason, VehicleSpec
+from models.features.tires import atmosphere_kpa, trusted_gas
+from models.predictors.base import logistic, time_to_threshold, to_quantiles
+from models.predictors.wheels import wheel_zh
+from models.watch.rule import LiveExplanation, LiveRisk, Readings, State, rounds
+from models.watch.tire_window import WINDOW_US, Loss, empty_window, loss, push_window
+
+
+@dataclass(frozen=True, slots=True)
+class TirePunctureRule:
+    """Tell a puncture: about 1 kPa/min or more, against the other wheels, on two changed readings in a row.
+
+    UN R141 asks for 10 min to a warning. What the wheel lost must exceed ``noises`` times the scatter of the
+    other wheels' contrasts on this vehicle at this time, so that fine sensors are believed sooner than coarse
+    ones; a wheel whose pressure falls while its temperature rises does what sealed air cannot do and needs
+    less. Without an own temperature the cooling of one hot wheel looks like a loss of up to 9 kPa. A single
+    reading proves nothing (a sensor that falls to zero and comes back); below ``dead_kpa`` the sensor is
+    doubted before the tire. The class is S1: stop when it is safe.
+    """
+
+    rate_kpa_per_min: float = 0.8
+    noises: float = 8.0
+    hot_noises: float = 6.0
+    least_drop_kpa: float = 4.5
+    unpaired_drop_kpa: float = 11.0
+    least_falls: int = 2
+    dead_kpa: float = 20.0
+    failure_mode: FailureMode = FailureMode.TIRE_PUNCTURE
+    model_version: str = "tire-puncture-2"
+    horizon_h: float = 1.0
+    family: Family = Family.TIRE
+    columns: tuple[str, ...] = ("tire.pressure", "tire.temperature", "tire.age")
+    context: tuple[str, ...] = ("ambient", "barometer", "altitude")
+    window_us: int = WINDOW_US
+    blind_spots: tuple[str, ...] = (
+        "a puncture while the vehicle stands silent, and the first 150 s after such a silence",
+        "losses between a slow leak and 0.8 kPa/min (see tire_slow_leak)",
+        "within 90 s anything that has not exceeded eight times the noise by then",
+        "a burst between two readings after which the sensor tells nothing more",
+    )
+
+    def empty(self, n_vehicles: int, spec: VehicleSpec) -> State:
+        """Return a state that knows no reading."""
+        return empty_window(n_vehicles, len(spec.wheels))
+
+    def take(self, state: State, readings: Readings, spec: VehicleSpec) -> LiveRisk:
+        """Take readings into the state and return the risk after each of them."""
+        gas, gauge, is_paired = trusted_readings(readings, len(spec.wheels))
+        shape = gas.shape
+        probability = np.full(shape, np.nan)
+        names = ("rate", "drop", "gauge_drop", "noise", "gauge", "start_us")
+        detail = {name: np.full(shape, np.nan) for name in names}
+        for some in rounds(readings.at):
+            is_known = push_window(state, readings.at[some], readings.time_us[some], gas[some], gauge[some])
+            here = some[is_known]
+            if not len(here):
+                continue
+            found = loss(state, readings.at[here])
+            probability[here] = self.probability(found, is_paired[here])
+            for name, values in zip(
+                names,
+                (
+                    found.rate_kpa_per_min,
+                    found.drop_kpa,
+                    found.gauge_drop_kpa,
+                    found.noise_kpa,
+                    found.gauge_kpa,
+                    found.start_us.astype(np.float64),
+                ),
+                strict=True,
+            ):
+                detail[name][here] = values
+        return LiveRisk(probability=probability, severity=np.full(shape, 1, dtype=np.int64), detail=detail)
+
+    def probability(self, found: Loss, is_paired: np.ndarray[Any, np.dtype[np.bool_]]) -> FloatArray:
+        """Return the probability of a puncture of each wheel, shape (n, n_wheels).
+
+        Args:
+            found: Loss of each wheel.
+            is_paired: Same shape, the wheel tells its own temperature.
+        """
+        is_hot = (found.gauge_drop_kpa >= 0.6 * self.least_drop_kpa) & (
+            found.drop_kpa - found.gauge_drop_kpa >= 0.4 * self.least_drop_kpa
+        )
+        noises = np.where(is_hot & is_paired, self.hot_noises, self.noises)
+        floor = np.where(is_paired, self.least_drop_kpa, self.unpaired_drop_kpa)
+        score = np.minimum.reduce(
+            [
+                found.rate_kpa_per_min / self.rate_kpa_per_min,
+                1.2 * found.drop_kpa / np.maximum(floor, noises * found.noise_kpa),
+                found.falls / self.least_falls * 1.3,
+            ]
+        )
+        score = np.where(found.gauge_kpa < self.dead_kpa, np.minimum(score, 0.4), score)
+        return logistic(np.nan_to_num(score, nan=-1.0))
+
+    def explain(
+        self, state: State, risk: LiveRisk, readings: Readings, place: tuple[int, int], spec: VehicleSpec
+    ) -> LiveExplanation:
+        """Return the loss, what is left, and what would clear it."""
+        index, wheel = place
+        name = spec.wheels[wheel]
+        rate, drop, gauge = (float(np.nan_to_num(risk.detail[n][place])) for n in ("rate", "drop", "gauge"))
+        placard, now_us = spec.placard_kpa[wheel], int(readings.time_us[index])
+        start = risk.detail["start_us"][place]
+        start_us = int(start) if np.isfinite(start) and start > 0 else now_us
+        per_day = np.array([rate * 1440])
+        ttt = time_to_threshold(
+            np.array([gauge - 0.6 * placard]), np.array([1.5]), per_day, np.maximum(per_day * 0.15, 1e-6)
+        )[:, 0]
+        minutes = (now_us - start_us) / 60e6
+        reasons = (
+            Reason(
+                feature="loss_kpa_per_min",
+                value=round(rate, 2),
+                unit="kPa/min",
+                healthy_low=0.0,
+                healthy_high=0.05,
+                peers=0.0,
+                text_en=f"{name} lost {drop:.0f} kPa in {minutes:.0f} min ({rate:.1f} kPa/min) "
+                "while the other wheels held",
+                text_zh=f"{wheel_zh(name)}轮在 {minutes:.0f} 分钟内漏气 {drop:.0f} kPa"
+                f"（每分钟 {rate:.1f} kPa），其余车轮正常",
+            ),
+            Reason(
+                feature="pressure_20degc_kpa",
+                value=round(gauge, 1),
+                unit="kPa",
+                healthy_low=round(placard * 0.9, 1),
+                healthy_high=round(placard * 1.15, 1),
+                text_en=f"{gauge:.0f} kPa left at 20 °C; placard {placard:.0f} kPa",
+                text_zh=f"20 °C 时剩余 {gauge:.0f} kPa；标准 {placard:.0f} kPa",
+            ),
+            Reason(
+                feature="clears_below_kpa_per_min",
+                value=self.rate_kpa_per_min,
+                unit="kPa/min",
+                text_en="clears when the wheel holds its pressure for 20 min; a tire that lost air is to be "
+                "looked at even so",
+                text_zh="该轮气压保持 20 分钟不变后解除；但已漏气的轮胎仍需检查",
+            ),
+        )
+        return LiveExplanation(
+            reasons=reasons,
+            evidence=window_evidence(state, int(readings.at[index]), spec),
+            since_us=start_us,
+            ttt_h=to_quantiles(ttt),
+        )
+
+    def component_name(self, spec: VehicleSpec, component: int) -> str:
+        """Return ``tire`` and the wheel."""
+        return f"tire {spec.wheels[component]}"
+
+
+def trusted_readings(
+    readings: Readings, n_wheels: int
+) -> tuple[FloatArray, FloatArray, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Return gas and gauge of readings, NaN where not trusted, and which come with an own temperature."""
+    gauge, own, age = (
+        _wide(readings.columns.get(name), len(readings), n_wheels)
+        for name in ("tire.pressure", "tire.temperature", "tire.age")
+    )
+    unknown = np.full(len(readings), np.nan)
+    barometer, altitude, ambient = (
+        readings.columns.get(name, unknown) for name in ("barometer", "altitude", "ambient")
+    )
+    air = np.where(np.isfinite(barometer), barometer, atmosphere_kpa(altitude))
+    gas, is_trusted = trusted_gas(gauge, own, age, air_kpa=air, ambient_degc=ambient)
+    return np.where(is_trusted, gas, np.nan), np.where(is_trusted, gauge, np.nan), np.isfinite(own)
+
+
+def window_evidence(state: State, row: int, spec: VehicleSpec) -> dict[str, object]:
+    """Return the readings of a vehicle's window to plot."""
+    kept = state["time_us"][row] > 0
+    gauge = state["gas_kpa"][row][kept].astype(np.float64) - 101.325
+    return {
+        "time": [int(t) // 1000 for t in state["time_us"][row][kept]],
+        "series": {
+            name: [round(float(v), 1) if np.isfinite(v) else None for v in gauge[:, i]]
+            for i, name in enumerate(spec.wheels)
+        },
+        "unit": "kPa",
+        "title_en": "Pressure at 20 °C",
+        "title_zh": "折算到 20 °C 的胎压",
+    }
+
+
+def _wide(values: FloatArray | None, n: int, width: int) -> FloatArray:
+    out = np.full((n, width), np.nan)
+    if values is not None and values.ndim > 1:
+        used = min(width, values.shape[1])
+        out[:, :used] = values[:, :used]
+    return out
