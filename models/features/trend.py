@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.records import FloatArray, IntArray
+from data.records import BoolArray, FloatArray, IntArray
+
+#: Pairs of days that are worked on at a time: half a megabyte.
+_BLOCK_PAIRS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +35,56 @@ def weighted_median(values: FloatArray, weights: FloatArray) -> FloatArray:
         side, the middle of the two neighbours.
     """
     usable = np.isfinite(values) & (weights > 0)
-    filled = np.where(usable, values, np.inf)
+    if weights.size == 1:
+        return _median(values, usable)
+    mass = np.where(usable, weights, 0.0)
+    return _median(values, usable, mass, _is_uneven(mass))
+
+
+def _median(
+    values: FloatArray,
+    usable: BoolArray,
+    weights: FloatArray | None = None,
+    uneven: BoolArray | None = None,
+    *,
+    count: IntArray | None = None,
+) -> FloatArray:
+    """Return the median of what is usable along the last axis, weighted in the rows that are uneven.
+
+    Most days count fully, and the median of what has one weight needs no weights.
+    """
+    count = usable.sum(-1) if count is None else count
+    is_whole = bool((count == values.shape[-1]).all())
+    ranked = np.sort(values if is_whole else np.where(usable, values, np.inf), axis=-1)
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[-1] - 1)
+    with np.errstate(invalid="ignore"):
+        out = np.where(count > 0, (_pick(ranked, low) + _pick(ranked, high)) / 2, np.nan)
+    if weights is not None and uneven is not None and uneven.any():
+        out[uneven] = _uneven_median(values[uneven], weights[uneven])
+    return out
+
+
+def _is_uneven(weights: FloatArray) -> BoolArray:
+    """Mark the rows with different weights; 0 is none."""
+    low = np.where(weights > 0, weights, np.inf).min(-1)
+    return np.asarray(weights.max(-1) > low, dtype=np.bool_)
+
+
+def _pick(ranked: FloatArray, index: IntArray) -> FloatArray:
+    return np.asarray(np.take_along_axis(ranked, index[..., None], -1)[..., 0])
+
+
+def _uneven_median(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the weighted median of rows with some weight each; weight 0: not known."""
+    filled = np.where(np.isfinite(values) & (weights > 0), values, np.inf)
     order = np.argsort(filled, axis=-1, kind="stable")
     ranked = np.take_along_axis(filled, order, -1)
-    mass = np.cumsum(np.take_along_axis(np.where(usable, weights, 0.0), order, -1), axis=-1)
+    mass = np.cumsum(np.take_along_axis(weights, order, -1), axis=-1)
     total = mass[..., -1:]
     slack = 1e-9 * total
-    low = np.argmax(mass >= total / 2 - slack, axis=-1)[..., None]
-    high = np.argmax(mass > total / 2 + slack, axis=-1)[..., None]
-    with np.errstate(invalid="ignore"):
-        middle = (np.take_along_axis(ranked, low, -1) + np.take_along_axis(ranked, high, -1)) / 2
-    return np.where(total > 0, middle, np.nan)[..., 0]
+    low = np.argmax(mass >= total / 2 - slack, axis=-1)
+    high = np.argmax(mass > total / 2 + slack, axis=-1)
+    return (_pick(ranked, low) + _pick(ranked, high)) / 2
 
 
 def theil_sen(
@@ -83,13 +125,23 @@ def theil_sen(
         steepest_rise=np.full(shape, np.nan),
         count=np.zeros(shape, dtype=np.int64),
     )
-    for position, day in enumerate(as_of.tolist()):
-        first = max(0, day - window + 1)
-        part = np.moveaxis(values[:, first : day + 1], 1, -1)
-        weight = np.broadcast_to(np.moveaxis(weights[:, first : day + 1], 1, -1), part.shape)
-        weight = np.where(np.isfinite(part), weight, 0.0)
-        stretch = segment[:, None, first : day + 1]
-        _fit(part, weight, stretch, out, position, least=least, noise=noise[:, position])
+    # vehicles in blocks whose pairs stay in the cache
+    block = max(1, _BLOCK_PAIRS // max(1, n_channels * window * (window - 1) // 2))
+    for begin in range(0, n_vehicles, block):
+        some = slice(begin, begin + block)
+        for position, day in enumerate(as_of.tolist()):
+            first = max(0, day - window + 1)
+            part = np.ascontiguousarray(np.moveaxis(values[some, first : day + 1], 1, -1))
+            weight = np.broadcast_to(np.moveaxis(weights[some, first : day + 1], 1, -1), part.shape)
+            weight = np.where(np.isfinite(part), weight, 0.0)
+            stretch = segment[some, None, first : day + 1]
+            fitted = _fit(part, weight, stretch, least=least, noise=noise[some, position])
+            for target, found in zip(
+                (out.slope, out.slope_error, out.concordance, out.steepest_rise, out.count),
+                fitted,
+                strict=True,
+            ):
+                target[some, position] = found
     return out
 
 
@@ -123,53 +175,92 @@ def day_noise(values: FloatArray, as_of: IntArray, *, window: int, floor: float,
     return out
 
 
-def _centres(residual: FloatArray, weight: FloatArray, stretch: IntArray) -> FloatArray:
+def _centres(residual: FloatArray, weight: FloatArray, stretch: IntArray, uneven: BoolArray) -> FloatArray:
     """Return, for each day, the weighted median of the residuals in its segment."""
-    if (stretch == stretch[..., :1]).all():
-        return weighted_median(residual, weight)[..., None]
-    is_one = stretch[..., :, None] == stretch[..., None, :]
-    return weighted_median(residual[..., None, :], np.where(is_one, weight[..., None, :], 0.0))
+    centre = np.repeat(_median(residual, weight > 0, weight, uneven)[..., None], residual.shape[-1], axis=-1)
+    parted = (stretch != stretch[..., :1]).any((1, 2))
+    if parted.any():
+        is_one = stretch[parted][..., :, None] == stretch[parted][..., None, :]
+        among = np.where(is_one, weight[parted][..., None, :], 0.0)
+        centre[parted] = weighted_median(np.broadcast_to(residual[parted][..., None, :], among.shape), among)
+    return centre
+
+
+def _pairs(part: FloatArray, weight: FloatArray, stretch: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return slopes and weights of all pairs of days, nearest pairs first."""
+    n_days = part.shape[-1]
+    shape = (*part.shape[:-1], n_days * (n_days - 1) // 2)
+    slope, mass = np.empty(shape), np.empty(shape)
+    is_whole = not (stretch != stretch[..., :1]).any()
+    begin = 0
+    for apart in range(1, n_days):
+        at = slice(begin, begin + n_days - apart)
+        np.subtract(part[..., apart:], part[..., :-apart], out=slope[..., at])
+        slope[..., at] /= apart
+        np.multiply(weight[..., apart:], weight[..., :-apart], out=mass[..., at])
+        if not is_whole:
+            mass[..., at] *= stretch[..., apart:] == stretch[..., :-apart]
+        begin = at.stop
+    return slope, mass
+
+
+def _pair_sums(
+    weight: FloatArray, pair_weight: FloatArray, stretch: IntArray
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Return how many pairs are used, the sum of their squared distances in days, and of their weights.
+
+    Of a vehicle in one segment they follow from its days; each vehicle's sums are made in the same way
+    whoever else is looked at.
+    """
+    day = np.arange(weight.shape[-1], dtype=np.float64)
+    known = (weight > 0).astype(np.float64)
+    n, first, second = known.sum(-1), (known * day).sum(-1), (known * day**2).sum(-1)
+    count = np.asarray(n * (n - 1) / 2, dtype=np.int64)
+    square = n * second - first**2
+    mass = (weight.sum(-1) ** 2 - (weight**2).sum(-1)) / 2
+    parted = (stretch != stretch[..., :1]).any((1, 2))
+    if parted.any():
+        used = pair_weight[parted] > 0
+        apart = np.repeat(day[1:], np.arange(len(day) - 1, 0, -1))
+        count[parted] = used.sum(-1)
+        square[parted] = (used * apart**2).sum(-1)
+        mass[parted] = pair_weight[parted].sum(-1)
+    return count, square, mass
 
 
 def _fit(
-    part: FloatArray,
-    weight: FloatArray,
-    stretch: IntArray,
-    out: Trend,
-    position: int,
-    *,
-    least: int,
-    noise: FloatArray,
-) -> None:
+    part: FloatArray, weight: FloatArray, stretch: IntArray, *, least: int, noise: FloatArray
+) -> tuple[FloatArray | IntArray, ...]:
+    """Return slope, its error, concordance, steepest rise and days used of one window.
+
+    Args:
+        part: Shape (n_vehicles, n_channels, n_days).
+        weight: Same shape; 0: not known.
+        stretch: Shape (n_vehicles, 1, n_days).
+        least: As in ``theil_sen``.
+        noise: Shape (n_vehicles, 1 or n_channels).
+    """
     n_days = part.shape[-1]
     count = (weight > 0).sum(-1)
-    out.count[:, position] = count
+    nothing = np.full(count.shape, np.nan)
     if n_days < 2 or not (count >= least).any():
-        return
-    early, late = np.triu_indices(n_days, 1)
-    apart = (late - early).astype(np.float64)
-    step = part[..., late] - part[..., early]
-    is_one = stretch[..., late] == stretch[..., early]
-    pair_weight = np.where(is_one, weight[..., late] * weight[..., early], 0.0)
+        return nothing, nothing, nothing, nothing, count
+    pair_slope, pair_weight = _pairs(part, weight, stretch)
     is_used = pair_weight > 0
-    enough = (count >= least) & (is_used.sum(-1) >= least * (least - 1) // 2)
-    pair_slope = step / apart
-    slope = weighted_median(pair_slope, pair_weight)
-    steepest_rise = np.where(is_used, pair_slope, -np.inf).max(-1)
+    uneven = _is_uneven(weight)
+    pair_count, square, mass = _pair_sums(weight, pair_weight, stretch)
+    enough = (count >= least) & (pair_count >= least * (least - 1) // 2)
+    slope = _median(pair_slope, is_used, pair_weight, uneven, count=pair_count)
+    all_used = bool((pair_count == pair_slope.shape[-1]).all())
+    steepest_rise = (pair_slope if all_used else np.where(is_used, pair_slope, -np.inf)).max(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        sign = np.where(is_used, np.sign(step), 0.0)
-        concordance = (sign * pair_weight).sum(-1) / pair_weight.sum(-1)
+        sign = np.sign(pair_slope if all_used else np.where(is_used, pair_slope, 0.0))
+        concordance = np.einsum("vcp,vcp->vc", sign, pair_weight) / mass
         residual = np.where(weight > 0, part - slope[..., None] * np.arange(n_days), np.nan)
-        scatter = 1.4826 * weighted_median(np.abs(residual - _centres(residual, weight, stretch)), weight)
+        apart = np.abs(residual - _centres(residual, weight, stretch, uneven))
+        scatter = 1.4826 * _median(apart, weight > 0, weight, uneven, count=count)
         # the residuals of few days about their own line are optimistic
         scatter = np.maximum(scatter * np.sqrt(count / np.maximum(count - 2, 1)), noise)
         # sum of squared distances from the mean, from the squares of all pairs
-        spread = np.where(is_used, apart**2, 0.0).sum(-1) / count
-        slope_error = 1.05 * scatter / np.sqrt(spread)
-    for target, source in (
-        (out.slope, slope),
-        (out.slope_error, slope_error),
-        (out.concordance, concordance),
-        (out.steepest_rise, steepest_rise),
-    ):
-        target[:, position] = np.where(enough, source, np.nan)
+        slope_error = 1.05 * scatter / np.sqrt(square / count)
+    return (*(np.where(enough, v, np.nan) for v in (slope, slope_error, concordance, steepest_rise)), count)
