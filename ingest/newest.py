@@ -19,6 +19,8 @@ _MISSING = np.iinfo(np.int64).min
 _encode = msgspec.json.Encoder().encode
 #: A 32-bit float is told from its neighbours by at most nine significant digits, most by seven.
 _DIGITS = (7, 8, 9)
+#: More cells than any pack has: a frame that begins beyond is not shown.
+_MOST_CELLS = 1000
 
 
 def newest_readings(batch: FamilyBatch, catalogue: Catalogue) -> Mapping[str, Any]:
@@ -37,6 +39,7 @@ def newest_readings(batch: FamilyBatch, catalogue: Catalogue) -> Mapping[str, An
     ends = np.append(starts[1:], len(rows)) - 1
     is_live = ~rows.is_hist
     live_us = np.maximum.reduceat(np.where(is_live, rows.time_us, _MISSING), starts)
+    is_first = _first_frames(batch)
     names: list[str] = []
     lists: list[list[Any]] = []
     heard: list[BoolArray] = []
@@ -45,11 +48,15 @@ def newest_readings(batch: FamilyBatch, catalogue: Catalogue) -> Mapping[str, An
         values = rows.columns.get(signal.alias)
         if values is None:
             continue
-        at = newest_rows(_whole_pack(batch, values), starts)
+        at = newest_rows(values if is_first is None else np.where(is_first[:, None], values, np.nan), starts)
         names.append(signal.alias)
         heard.append(at >= 0)
         widths = batch.widths.get(signal.alias)
-        lists.append(_listed(signal, values[at], None if widths is None else widths[at]))
+        if is_first is None:
+            lists.append(_listed(signal, values[at], None if widths is None else widths[at]))
+        else:
+            known = np.full(len(rows), values.shape[1]) if widths is None else widths
+            lists.append(_listed(signal, *_whole_packs(batch, values, known, at)))
         for group in np.flatnonzero((at >= 0) & (rows.time_us[at] < rows.time_us[ends])).tolist():
             older.setdefault(group, {})[signal.alias] = int(rows.time_us[at[group]])
     return {
@@ -116,10 +123,44 @@ def _objects(names: list[str], lists: list[list[Any]], heard: list[BoolArray], c
     ]
 
 
-def _whole_pack(batch: FamilyBatch, values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Leave out the later frames of packs that need more than one."""
+def _first_frames(batch: FamilyBatch) -> BoolArray | None:
+    """Tell which rows begin a pack; None: all do."""
     sub_pack, first_cell = batch.rows.sub_pack, batch.rows.first_cell
     if sub_pack is None or first_cell is None:
-        return values
-    is_first = (sub_pack == 1) & (first_cell == 1)
-    return values if is_first.all() else np.where(is_first[:, None], values, np.nan)
+        return None
+    is_first: BoolArray = (sub_pack == 1) & (first_cell == 1)
+    return None if is_first.all() else is_first
+
+
+def _whole_packs(
+    batch: FamilyBatch, values: npt.NDArray[np.floating], widths: IntArray, at: IntArray
+) -> tuple[FloatArray, IntArray]:
+    """Return packs that came in several frames: those that begin in the rows ``at``, shape (g,).
+
+    GB/T 32960 sends at most 200 cells in a frame; its later frames of one instant begin at another cell.
+
+    Returns:
+        Values of shape (g, cells), NaN missing, and the elements of each, shape (g,).
+    """
+    rows = batch.rows
+    assert rows.sub_pack is not None  # noqa: S101 -- asked for where there are several frames
+    assert rows.first_cell is not None  # noqa: S101
+    ends = rows.first_cell.astype(np.int64) - 1 + widths
+    owner = np.full(len(rows), -1)
+    owner[at[at >= 0]] = np.flatnonzero(at >= 0)
+    newest = np.maximum.accumulate(np.where(owner >= 0, np.arange(len(rows)), -1))
+    is_same = (rows.vehicle_id == rows.vehicle_id[newest]) & (rows.time_us == rows.time_us[newest])
+    frames = np.flatnonzero((newest >= 0) & is_same & (rows.sub_pack == 1) & (ends <= _MOST_CELLS))
+    pack = owner[newest[frames]]
+    lengths = np.zeros(len(at), np.int64)
+    np.maximum.at(lengths, pack, ends[frames])
+    width = max(int(lengths.max()), values.shape[1])
+    whole = np.full((len(at), width), np.nan)
+    begins = ends[frames] - widths[frames]
+    for begin in np.unique(begins).tolist():  # one turn a frame of a pack
+        is_here = begins == begin
+        end = min(begin + values.shape[1], width)
+        found = values[frames[is_here], : end - begin]
+        before = whole[pack[is_here], begin:end]
+        whole[pack[is_here], begin:end] = np.where(np.isnan(found), before, found)
+    return whole, lengths

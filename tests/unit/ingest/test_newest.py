@@ -57,3 +57,33 @@ def test_each_vehicle_has_its_newest_values_and_the_times_of_the_older_ones() ->
     ]
     assert (found["vehicle_id"], found["is_hist"]) == ("{4,9}", "{t,t}")
     assert found["live_time"] == "{1970-01-01T00:00:02.000000Z,NULL}"
+
+
+def test_cells_of_several_frames_are_one_pack() -> None:
+    time_us = np.array([1, 1, 2, 2, 2, 2, 3, 1], np.int64) * 1_000_000
+    cells = np.array(
+        [[3.1, 3.2], [3.3, NAN], [4.1, 4.2], [4.3, NAN], [8.8, 8.8], [2.9, 2.9], [9.9, 9.9], [5.1, NAN]],
+        np.float32,
+    )
+    rows = FamilyRows(
+        family=Family.CELL,
+        vehicle_id=np.array([4, 4, 4, 4, 4, 4, 4, 9], np.int32),
+        time_us=time_us,
+        sent_us=time_us,
+        received_us=time_us,
+        is_hist=np.zeros(8, np.bool_),
+        columns={"cell.voltage": cells},
+        sub_pack=np.array([1, 1, 1, 1, 1, 2, 1, 1], np.int16),
+        first_cell=np.array([1, 3, 1, 3, 30_000, 1, 3, 1], np.int16),
+    )
+    widths = {"cell.voltage": np.array([2, 1, 2, 1, 2, 2, 2, 1])}
+
+    found = newest_readings(
+        FamilyBatch(rows=rows, origin=np.zeros(8, np.int8), widths=widths), load_catalogue()
+    )
+
+    assert [json.loads(text) for text in found["readings"]] == [
+        {"cell.voltage": [4.1, 4.2, 4.3]},
+        {"cell.voltage": [5.1]},
+    ]
+    assert json.loads(found["reading_times"][0]) == {"cell.voltage": 2_000_000}
