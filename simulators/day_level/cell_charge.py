@@ -11,8 +11,10 @@ from simulators.day_level.chance import Floats, Singles
 from simulators.day_level.plan import Course
 from simulators.day_level.scene import Scene
 
-#: A cell of a sound pack: charge 0.4 %, capacity 0.7 %, resistance 4 %, self-discharge 2 % a month ±20 %.
-_CHARGE, _CAPACITY, _RESISTANCE, _DISCHARGE = 0.004, 0.007, 0.04, 0.02 / 30.0 * 0.2
+#: A cell of a sound pack: capacity 0.7 %, resistance 4 %, self-discharge 2 % a month ±20 %.
+_CAPACITY, _RESISTANCE, _DISCHARGE = 0.007, 0.04, 0.02 / 30.0 * 0.2
+#: Charge above the lowest cell, 0-1, from which a cell is bled (6-20 mV): evenly spread, 0.4 % on average.
+_WITHIN = (0.006, 0.020)
 _CELL_V = 3.75
 _BEGIN_OHM, _LIMIT_OHM, _END_OHM = 10_000.0, 10.0, 0.3
 #: A cell that is so much emptier than the others ends every drive.
@@ -33,20 +35,22 @@ def run_cells(scene: Scene) -> CellCharge:
     """Return what each cell holds and how it ages.
 
     An internal short falls log-linearly from 10 kOhm to 10 Ohm in 20-90 days; three in ten heal before.
-    Passive balancing (20-100 mA for 3-8 h after a charge) bleeds the cells above the lowest: it evens out
-    self-discharge and hides a part of a leak.
+    Passive balancing (20-100 mA for 3-8 h after a charge) bleeds the cells that are 0.6-2 % above the lowest:
+    it evens out self-discharge and hides a part of a leak.
     """
     n, days = scene.shape
     width = scene.spec.cell_count
     topic = scene.chance.topic("cells")
-    drawn = np.clip(topic.normal(4, width), -3.0, 3.0).astype(np.float64)
-    own = topic.uniform(2).astype(np.float64)
+    drawn = np.clip(topic.normal(3, width), -3.0, 3.0).astype(np.float64)
+    own = topic.uniform(3).astype(np.float64)
     is_one = scene.mark(width)[:, 0]
     capacity_ah = scene.spec.capacity_ah
     bleed = (0.02 + 0.08 * own[:, 0]) * (3.0 + 5.0 * own[:, 1]) / capacity_ah
     lost, courses = _short_loss(scene, capacity_ah)
     step = _step(scene)
-    offset = _CHARGE * drawn[:, 0]
+    # left to itself, balancing keeps the cells within its own threshold
+    within = _WITHIN[0] + (_WITHIN[1] - _WITHIN[0]) * own[:, 2:]
+    offset = within * topic.uniform(width).astype(np.float64)
     out = CellCharge(
         offset=np.empty((n, days, width), np.float32),
         capacity=np.broadcast_to((1.0 + _CAPACITY * drawn[:, 1])[:, None], (n, days, width)).astype(
@@ -59,8 +63,8 @@ def run_cells(scene: Scene) -> CellCharge:
     )
     balances = scene.usage.is_charged & (scene.usage.charged_to >= 0.8)
     for day in range(days):
-        offset = offset - _DISCHARGE * drawn[:, 3] - np.where(is_one, (lost + step)[:, day, None], 0.0)
-        above = offset - offset.min(axis=1, keepdims=True) - 0.003
+        offset = offset - _DISCHARGE * drawn[:, 0] - np.where(is_one, (lost + step)[:, day, None], 0.0)
+        above = offset - offset.min(axis=1, keepdims=True) - within
         bled = np.where(balances[:, day, None], np.clip(above, 0.0, bleed[:, None]), 0.0)
         offset = offset - bled
         out.offset[:, day] = offset

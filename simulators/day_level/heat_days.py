@@ -7,14 +7,15 @@ import numpy as np
 from simulators.day_level.chance import Flags, Floats, Singles
 from simulators.day_level.drive_sensors import DriveSensors
 from simulators.day_level.loads import Loads
+from simulators.day_level.plan import Course
 from simulators.day_level.scene import Scene
-from simulators.day_level.wear import Wear
+from simulators.day_level.wear import Wear, motor_courses
 
 
 def thermal_features(
     scene: Scene, loads: Loads, wear: Wear, sensors: DriveSensors
-) -> tuple[dict[str, Singles], dict[str, Singles]]:
-    """Return the features of the sets ``thermal_days`` and ``cooling_days``, (F, D).
+) -> tuple[dict[str, Singles], dict[str, Singles], list[Course]]:
+    """Return the features of the sets ``thermal_days`` and ``cooling_days``, (F, D), and the motors' courses.
 
     Rises follow from the balance of losses, warming and heat carried away over the driving of the day, as
     the readings would give them.
@@ -30,12 +31,7 @@ def thermal_features(
     heavy = np.where(scene.has("towing")[:, None] & (scene.since >= 0) & (scene.since < 7), 1.6, 1.0)
 
     torque_square = loads.torque_square * heavy
-    motor_w = own[:, :1] * (0.20 * torque_square + 22.0 * loads.krpm_square + 45.0 * loads.krpm)
-    motor_w = motor_w + wear.friction_w * (loads.krpm / 3.0) ** 1.5
-    carry = 30.0 * own[:, 1:2] * wear.jacket * np.maximum(wear.flow, 0.05) ** 0.6
-    full_k = motor_w / carry
-    warm_k_h = full_k * -np.expm1(-loads.trip_h * 3.0) / loads.trip_h
-    motor_rise = full_k - own[:, 2:3] * 10.0 / carry * warm_k_h
+    motor_rise, warm_k_h, courses = _motor(scene, loads, wear, own, torque_square)
     inverter_w = own[:, 3:4] * (120.0 + 2.2 * loads.torque_nm * np.sqrt(heavy) + 25.0 * loads.krpm)
     inverter_rise = inverter_w * 0.028 * own[:, 4:5] * wear.inverter_ohm / np.maximum(wear.flow, 0.05) ** 0.3
     inverter_warm = inverter_rise * -np.expm1(-loads.trip_h * 20.0) / np.maximum(loads.trip_h, 0.05) * 0.6
@@ -108,7 +104,24 @@ def thermal_features(
         "coolant_soak_k": (np.round(coolant - ambient + 0.8 * noise[:, 5] + 0.5), stands),
         "load_h": (loads.load_h, usage.is_heard & (loads.load_h > 1 / 60)),
     }
-    return _masked(thermal), _masked(cooling)
+    return _masked(thermal), _masked(cooling), courses
+
+
+def _motor(
+    scene: Scene, loads: Loads, wear: Wear, own: Floats, torque_square: Floats
+) -> tuple[Floats, Floats, list[Course]]:
+    """Return the motor's mean rise above the coolant, its warming a driven hour, and the courses."""
+    motor_w = own[:, :1] * (0.20 * torque_square + 22.0 * loads.krpm_square + 45.0 * loads.krpm)
+    warms = -np.expm1(-loads.trip_h * 3.0) / loads.trip_h
+    carry = 30.0 * own[:, 1:2]
+    held = 1.0 - np.minimum(own[:, 2:3] * 10.0 / carry * warms, 0.95)
+    spun = (loads.krpm / 3.0) ** 1.5
+    flow = np.maximum(wear.flow, 0.05) ** 0.6
+    full_k = (motor_w + wear.friction_w * spun) / (carry * wear.jacket * flow)
+    usual_k = np.median(motor_w / carry * held, axis=1, keepdims=True)
+    extra = wear.friction_w * np.median(spun / carry * held, axis=1, keepdims=True)
+    courses = motor_courses(scene, (usual_k + extra) / wear.jacket - usual_k)
+    return full_k * held, full_k * warms, courses
 
 
 def _masked(values: dict[str, tuple[Floats, Flags]]) -> dict[str, Singles]:

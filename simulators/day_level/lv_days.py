@@ -168,7 +168,7 @@ def _battery_courses(scene: Scene, rest_v: Floats, wake_v: Floats) -> list[Cours
 def _converter(scene: Scene) -> tuple[Floats, list[Course]]:
     """Return the part of its output that the converter has lost, (F, D) 0-1, and the courses."""
     u, has = scene.plan.u, scene.has(FailureMode.DCDC_FAULT)
-    takes = 15.0 + 60.0 * u[:, 2]
+    takes = 30.0 + 90.0 * u[:, 2]
     clock = np.arange(scene.shape[1])[None, :] + 0.5 - np.minimum(scene.plan.onset_day, 1e6)[:, None]
     derate = np.where(has[:, None], np.clip(clock / takes[:, None], 0.0, 1.1), 0.0)
     courses = [

@@ -32,7 +32,7 @@ def draw_sets(scene: Scene) -> tuple[dict[str, dict[str, Singles]], list[Course]
     health, ageing_courses = run_ageing(scene)
     insulation, insulation_courses = insulation_features(scene)
     wear = run_wear(scene)
-    thermal, cooling = thermal_features(scene, loads, wear, sensors)
+    thermal, cooling, motor = thermal_features(scene, loads, wear, sensors)
     lv_days, lv_courses, volts = lv_features(scene, run_low_voltage(scene), sensors)
     brakes, brake_courses = brake_features(scene, tires["gas_kpa"])
     swing = scene.usage.weather.swing_degc
@@ -67,6 +67,7 @@ def draw_sets(scene: Scene) -> tuple[dict[str, dict[str, Singles]], list[Course]
         *ageing_courses,
         *insulation_courses,
         *wear.courses,
+        *motor,
         *lv_courses,
         *brake_courses,
         *sensors.courses,

@@ -8,9 +8,11 @@ import numpy as np
 
 from data.records import FailureMode, Severity
 from simulators.day_level.chance import Floats
-from simulators.day_level.plan import Course
+from simulators.day_level.plan import Course, first_day_below
 from simulators.day_level.scene import Scene
 
+#: Growth of bearing friction and of the clogging of a cooling jacket a week.
+_BEARING, _JACKET = (0.05, 0.15), (0.03, 0.08)
 #: Rises that say a machine is ill: against the usual at the same load.
 _MOTOR_RISE_K, _MOTOR_END_K = 8.0, 25.0
 _INVERTER_LIMIT, _INVERTER_END = 0.20, 0.60
@@ -35,7 +37,7 @@ class Wear:
 def run_wear(scene: Scene) -> Wear:
     """Return what wears how far.
 
-    Bearings: friction grows 5-12 % a week. Jackets clog 1-4 % a week. IGBT modules: thermal resistance grows
+    Bearings: friction grows 5-15 % a week. Jackets clog 3-8 % a week. IGBT modules: thermal resistance grows
     0.1-0.4 % a day. Cooling: a pump that wears and stops, coolant lost 1-5 % a week, a plate that clogs.
     """
     days = scene.shape[1]
@@ -45,26 +47,12 @@ def run_wear(scene: Scene) -> Wear:
     courses: list[Course] = []
 
     bearing = scene.variant(FailureMode.MOTOR_THERMAL, 2)
-    weekly = 0.05 + 0.07 * u[:, 2]
+    weekly = _BEARING[0] + (_BEARING[1] - _BEARING[0]) * u[:, 2]
     friction = np.where(
         (bearing == 0)[:, None], 150.0 * np.expm1(np.log1p(weekly)[:, None] * gone / 7.0), 0.0
     )
-    clogs = 0.01 + 0.03 * u[:, 2]
-    jacket = np.where((bearing == 1)[:, None], np.maximum((1.0 - clogs[:, None]) ** (gone / 7.0), 0.3), 1.0)
-    for row in plan.rows(FailureMode.MOTOR_THERMAL).tolist():
-        # the extra rise at the usual load: 30 W/K carry 900 W
-        if bearing[row] == 0:
-            marks = [
-                7.0 * np.log1p(30.0 * k / 150.0) / np.log1p(weekly[row])
-                for k in (_MOTOR_RISE_K, _MOTOR_END_K)
-            ]
-        else:
-            marks = [
-                -7.0 * np.log(30.0 / (30.0 + k)) / -np.log1p(-clogs[row])
-                for k in (_MOTOR_RISE_K, _MOTOR_END_K)
-            ]
-        percent = float(100.0 * (weekly[row] if bearing[row] == 0 else clogs[row]))
-        courses.append(_course(scene, row, "motor 1", (percent, "%/week"), marks))
+    clogs = _JACKET[0] + (_JACKET[1] - _JACKET[0]) * u[:, 2]
+    jacket = np.where((bearing == 1)[:, None], np.maximum((1.0 - clogs[:, None]) ** (gone / 7.0), 0.2), 1.0)
 
     daily = 0.001 + 0.003 * u[:, 2]
     ohm = np.where(scene.has(FailureMode.INVERTER_THERMAL)[:, None], 1.0 + daily[:, None] * gone, 1.0)
@@ -103,6 +91,21 @@ def run_wear(scene: Scene) -> Wear:
         pump_stands=np.where(stops, 1.0, 0.0),
         courses=courses,
     )
+
+
+def motor_courses(scene: Scene, excess_k: Floats) -> list[Course]:
+    """Return the courses of motors from how much warmer they run at their usual load, (F, D) in K."""
+    variant, u = scene.variant(FailureMode.MOTOR_THERMAL, 2), scene.plan.u
+    out = []
+    for row in scene.plan.rows(FailureMode.MOTOR_THERMAL).tolist():
+        onset = float(scene.plan.onset_day[row])
+        least, most = _BEARING if variant[row] == 0 else _JACKET
+        marks = [
+            first_day_below(-excess_k[row], -limit, onset) - onset for limit in (_MOTOR_RISE_K, _MOTOR_END_K)
+        ]
+        size = (float(100.0 * (least + (most - least) * u[row, 2])), "%/week")
+        out.append(_course(scene, row, "motor 1", size, marks))
+    return out
 
 
 def _course(scene: Scene, row: int, component: str, size: tuple[float, str], marks: list[float]) -> Course:
