@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 
-from data.records import Truth, Vin, parse_vin
+from data.records import WHEELS, Truth, VehicleSpec, Vin, parse_vin
 from simulators.chance import Floats
 from simulators.climate import CITIES, DAY_S, City, Climate
 from simulators.errors import FleetError
-from simulators.faults import Plan, build_plan, truth_rows
-from simulators.vehicle_models import VehicleModel, load_models
+from simulators.faults import Orders, Plan, Timing, build_plan, truth_rows
+from simulators.vehicle_models import VehicleModel, load_all_models, load_models
 
 _SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
 _GIVEN = (
@@ -76,6 +77,7 @@ class Fleet:
     work: Floats  #: shape (F, 2)
     plan: Plan
     climate: Climate
+    first: int = 0  #: number of the first vehicle in the fleet that this is a part of
 
     def __len__(self) -> int:
         return len(self.vehicles)
@@ -87,9 +89,40 @@ class Fleet:
 
     @property
     def truth(self) -> list[Truth]:
-        """Return what is really wrong, or only looks wrong; never published."""
-        placard = np.array([v.placard_kpa for v in self.vehicles])
-        return truth_rows(self.plan, [v.vin for v in self.vehicles], placard, end_s=self.end_s)
+        """Return what is planned to be wrong, or only to look wrong; never published."""
+        return truth_rows(self.plan, [v.vin for v in self.vehicles], end_s=self.end_s, first=self.first)
+
+    def model_of(self, row: int) -> VehicleModel:
+        """Return the model of one vehicle."""
+        return self.models[int(self.model_index[row])]
+
+    def spec_of(self, row: int) -> VehicleSpec:
+        """Return what features and predictors may know of one vehicle."""
+        model = self.model_of(row)
+        return VehicleSpec(
+            model_id=model.model_id,
+            chemistry=model.chemistry,
+            cell_count=model.cell_count,
+            probe_count=model.probe_count,
+            capacity_ah=model.capacity_ah,
+            wheels=WHEELS,
+            placard_kpa=model.placard_kpa,
+            time_zone=self.vehicles[row].time_zone,
+        )
+
+    def part(self, begin: int, end: int) -> Fleet:
+        """Return the vehicles from ``begin`` to before ``end``: the same lives as in the whole fleet."""
+        return replace(
+            self,
+            vehicles=self.vehicles[begin:end],
+            model_index=self.model_index[begin:end],
+            city_index=self.city_index[begin:end],
+            home=self.home[begin:end],
+            home_altitude_m=self.home_altitude_m[begin:end],
+            work=self.work[begin:end],
+            plan=self.plan.part(begin, end),
+            first=self.first + begin,
+        )
 
 
 def build_fleet(
@@ -98,20 +131,27 @@ def build_fleet(
     seed: int,
     start: datetime,
     days: int = 14,
-    leaks: int | None = None,
-    cell_shorts: int | None = None,
-    decoys: int | None = None,
+    faults: Orders | str | None = None,
+    decoys: Orders | str | int | None = None,
+    models: Sequence[str] | str | None = None,
+    timing: Timing | None = None,
 ) -> Fleet:
     """Return ``n`` vehicles in four Chinese cities, seeded.
 
     Args:
         n: Number of vehicles.
         seed: The same seed gives the same fleet, readings and faults.
-        start: Timezone-aware beginning of the back-fill.
-        days: Length of the back-fill.
-        leaks: Vehicles with a slow tire leak; default one in twenty, at least one.
-        cell_shorts: Vehicles with a growing internal short of one cell; default one in thirty, at least one.
-        decoys: Vehicles that only look ill; default a third, never fewer than the faults where there is room.
+        start: Timezone-aware beginning of the simulated span.
+        days: Length of the span.
+        faults: How many vehicles by failure mode (a count, or a share below 1), ``mode:course`` for one
+            course; ``"all"``: nearly half of the fleet, every mode; None: what the demo tells, one slow leak
+            in twenty vehicles and one internal short in thirty, at least one of each.
+        decoys: Likewise for what only looks ill; a number is spread over all kinds; None: a third of the
+            fleet, never fewer than the faults where there is room.
+        models: Ids of vehicle models, in turn; ``"all"``: those of the reference data and two more that are
+            only simulated; None: those of the reference data.
+        timing: ``ahead``: thresholds lie beyond the span, hazards begin right after it (live); ``within``:
+            inside it. Default: ahead for the demo's faults, within otherwise.
 
     Raises:
         FleetError: An argument is out of range, or faults and decoys exceed the vehicles; names it.
@@ -120,46 +160,40 @@ def build_fleet(
         raise FleetError(f"vehicles {n}: must be from 1 to 90000")
     if start.tzinfo is None:
         raise FleetError("start: must carry a time zone")
-    if not 1 <= days <= 365:
-        raise FleetError(f"days {days}: must be from 1 to 365")
-    leaks = min(max(1, n // 20), n) if leaks is None else leaks
-    cell_shorts = min(max(1, n // 30), n - leaks) if cell_shorts is None else cell_shorts
-    if decoys is None:
-        decoys = min(max(n // 3, leaks + cell_shorts), max(n - leaks - cell_shorts, 0))
-    if min(leaks, cell_shorts, decoys) < 0 or leaks + cell_shorts + decoys > n:
-        raise FleetError(
-            f"leaks {leaks} + cell_shorts {cell_shorts} + decoys {decoys}: must be from 0 to {n}"
-        )
+    if not 1 <= days <= 730:
+        raise FleetError(f"days {days}: must be from 1 to 730")
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0xF1EE7]))
     start_s = start.timestamp()
-    models = tuple(load_models().values())
-    model_index = np.arange(n, dtype=np.int64) % len(models)
-    city_index = (np.arange(n, dtype=np.int64) // len(models) + np.arange(n, dtype=np.int64)) % len(CITIES)
+    kinds = _choose_models(models)
+    model_index = np.arange(n, dtype=np.int64) % len(kinds)
+    city_index = (np.arange(n, dtype=np.int64) // len(kinds) + np.arange(n, dtype=np.int64)) % len(CITIES)
     centre = np.array([[c.lat, c.lon] for c in CITIES])[city_index]
     home = offset_position(centre, 25.0 * np.sqrt(rng.random(n)), rng.uniform(0, 2 * np.pi, n))
     work = offset_position(home, rng.uniform(4.0, 12.0, n), rng.uniform(0, 2 * np.pi, n))
     altitude = np.array([c.altitude_m for c in CITIES])[city_index] + rng.uniform(0.0, 25.0, n)
     climate = Climate(seed, start_s=start_s, days=days)
     plan = build_plan(
-        rng,
-        models=[models[i] for i in model_index],
+        seed,
+        models=[kinds[i] for i in model_index],
         city_index=city_index,
         climate=climate,
         start_s=start_s,
         days=days,
-        counts=(leaks, cell_shorts, decoys),
+        faults=faults,
+        decoys=decoys,
+        timing=timing or ("ahead" if faults is None else "within"),
     )
     vehicles = tuple(
         Vehicle(
             vin=build_vin(row),
-            model_id=models[model_index[row]].model_id,
+            model_id=kinds[model_index[row]].model_id,
             city=CITIES[city_index[row]].name,
             home_lat=round(float(home[row, 0]), 6),
             home_lon=round(float(home[row, 1]), 6),
             owner_name=_SURNAMES[rng.integers(len(_SURNAMES))] + _GIVEN[rng.integers(len(_GIVEN))],
             plate=build_plate(CITIES[city_index[row]], row),
             time_zone="Asia/Shanghai",
-            placard_kpa=models[model_index[row]].placard_kpa,
+            placard_kpa=kinds[model_index[row]].placard_kpa,
             protocol=_PROTOCOLS[row % len(_PROTOCOLS)],
             firmware=f"1.{row % 4}.{row % 7}",
         )
@@ -170,7 +204,7 @@ def build_fleet(
         start_s=start_s,
         days=days,
         vehicles=vehicles,
-        models=models,
+        models=kinds,
         model_index=model_index,
         city_index=city_index,
         home=home,
@@ -179,6 +213,17 @@ def build_fleet(
         plan=plan,
         climate=climate,
     )
+
+
+def _choose_models(models: Sequence[str] | str | None) -> tuple[VehicleModel, ...]:
+    known = load_models() if models is None else load_all_models()
+    if models is None or models == "all":
+        return tuple(known.values())
+    wanted = [models] if isinstance(models, str) else list(models)
+    unknown = [name for name in wanted if name not in known]
+    if unknown or not wanted:
+        raise FleetError(f"models {unknown or wanted}: must be some of {', '.join(known)}")
+    return tuple(known[name] for name in wanted)
 
 
 def offset_position(origin: Floats, distance_km: Floats, bearing: Floats) -> Floats:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from data.records import FailureMode
 from simulators.chance import Floats, VehicleChance
 from simulators.climate import CHINA_OFFSET_S, DAY_S
+from simulators.faults.injection import NEVER, Injection
 from simulators.fleet import Fleet, distance_between, offset_position
 
 PARKED, DRIVING, CHARGING = 0, 1, 2
@@ -16,8 +18,15 @@ TRIPS = 4
 DRIVE_STEP_S = 30.0
 CHARGE_STEP_S = 60.0
 CHARGER_W = 6600.0
+#: A charger above this is a fast one: it heats the pack and tapers.
+DC_W = 20_000.0
+#: Share of the charges at a fast charger, and its power over the pack's energy, W/Wh.
+DC_SHARE, DC_C = 0.15, 1.1
 HOUR_S = 3600.0
+#: A climb of 500-2500 m on so many days.
+CLIMB_SHARE = 0.02
 _DRIVE_STEPS = 200
+DRAWS = 20
 _CHARGE_STEPS = 600
 #: A simulated day runs from 04:00 to 04:00 China time, when nobody drives.
 DAY_BEGIN_S = 4 * HOUR_S
@@ -41,6 +50,10 @@ class Day:
     rise_m: Floats  #: (F, TRIPS + 1) height above home at the trips' ends; first element before the first
     length_m: Floats  #: (F, TRIPS) metres driven
     charge_to: Floats  #: (F,) state of charge to stop at, 0-1
+    charge_w: Floats  #: (F,) of the charger
+    sun_degc: Floats  #: (F,) what the sun may warm one side by
+    hazard_s: Floats  #: (F,) instant of the hazard of this day, infinite where there is none
+    is_dense: npt.NDArray[np.bool_]  #: (F, K) sampled by the second around a hazard
 
 
 def day_begin(time_s: float) -> float:
@@ -76,9 +89,9 @@ def drive_trips(chance: VehicleChance, distance_m: Floats, mean_mps: Floats) -> 
 class _Trips:
     """The trips of one day; (F, TRIPS) unless said otherwise."""
 
-    draw: Floats  #: (F, 16) the day's chance, 0-1
+    draw: Floats  #: (F, DRAWS) the day's chance, 0-1
     is_weekend: bool
-    climbs: npt.NDArray[np.bool_]  #: (F,) makes the altitude trip
+    climb_m: Floats  #: (F,) of the altitude trip, 0: none
     heats: npt.NDArray[np.bool_]  #: (F,) makes the hot stop
     prepares: npt.NDArray[np.bool_]  #: (F,) charges for a long trip
     makes: npt.NDArray[np.bool_]
@@ -88,60 +101,142 @@ class _Trips:
     mean_mps: Floats
 
 
-def plan_day(fleet: Fleet, chance: VehicleChance, begin_s: float, soc: Floats) -> Day:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """What the plan makes vehicles do; (F,)."""
+
+    climbs_at_s: Floats
+    hot_at_s: Floats
+    parks_from_s: Floats
+    parks_until_s: Floats
+    hurries_from_s: Floats  #: heat and hard driving
+    hurries_until_s: Floats
+    hazard: tuple[Injection | None, ...]
+    is_belt: npt.NDArray[np.bool_]
+    is_charged: npt.NDArray[np.bool_]  #: its runaway follows a charge
+
+    @classmethod
+    def of(cls, fleet: Fleet) -> Habits:
+        """Read the habits out of a fleet's plan."""
+        plan, n = fleet.plan, len(fleet)
+        hazard: list[Injection | None] = [None] * n
+        for one in plan.injections:
+            if one.is_hazard:
+                hazard[one.vehicle] = one
+        until = {kind: np.zeros(n) for kind in ("long_parking", "heat_wave")}
+        for kind, out in until.items():
+            for one in plan.of(kind):
+                out[one.vehicle] = one.p["until_s"]
+        charged = np.zeros(n, np.bool_)
+        charged[[i.vehicle for i in plan.of(FailureMode.BATTERY_THERMAL_EVENT, "charged")]] = True
+        return cls(
+            climbs_at_s=plan.onset("altitude_trip"),
+            hot_at_s=plan.onset("hot_stop"),
+            parks_from_s=plan.onset("long_parking"),
+            parks_until_s=until["long_parking"],
+            hurries_from_s=plan.onset("heat_wave"),
+            hurries_until_s=until["heat_wave"],
+            hazard=tuple(hazard),
+            is_belt=plan.mask(FailureMode.TIRE_BLOWOUT_RISK),
+            is_charged=charged,
+        )
+
+
+def plan_day(
+    fleet: Fleet,
+    habits: Habits,
+    chance: VehicleChance,
+    begin_s: float,
+    soc: Floats,
+    *,
+    is_over: npt.NDArray[np.bool_],
+) -> Day:
     """Return one day from 04:00 to 04:00.
 
     Commuting on weekdays, errands at weekends and on some evenings, charging at home at night when the
-    battery is low. A vehicle whose decoy is an altitude trip or a hot stop makes it on the day planned.
+    battery is low, now and then at a fast charger. A vehicle whose decoy is an altitude trip or a hot stop
+    makes it on the day planned; a hazard comes on the first day after its time that offers the occasion.
+
+    Args:
+        fleet: The vehicles.
+        habits: Of the same fleet.
+        chance: One stream a vehicle.
+        begin_s: Of the day.
+        soc: (F,) at its beginning, 0-1.
+        is_over: (F,) whose hazard has been already.
     """
-    trips = _choose_trips(fleet, chance.uniform(16), begin_s)
+    at_s = np.array([NEVER if h is None else h.at_s for h in habits.hazard])
+    is_due = (at_s < begin_s + DAY_S) & ~is_over
+    trips = _choose_trips(fleet, habits, chance.uniform(DRAWS), begin_s, soc=soc, is_due=is_due)
     speed, way, steps = drive_trips(chance, trips.distance_m, trips.mean_mps)
     begin, end = _time_trips(trips, steps, begin_s)
-    charge_begin, charge_end, charge_to = _plan_charge(fleet, trips, end, begin_s, soc)
-    time_s, is_valid = _report_instants(trips, (begin, end, steps), (charge_begin, charge_end), begin_s)
+    charge_begin, charge_end, charge_to, charge_w = _plan_charge(fleet, trips, end, begin_s, soc)
+    hazard_s = _place_hazard(habits, is_due, trips, (begin, end), charge_end)
+    dense = _dense_instants(habits, hazard_s, begin_s)
+    time_s, is_valid = _report_instants(
+        trips, (begin, end, steps), (charge_begin, charge_end), begin_s, dense
+    )
 
     rows = np.arange(len(fleet))[:, None]
     order = np.where(begin[:, None, :] <= time_s[..., None], np.arange(TRIPS), -1).max(axis=-1)
     trip = np.maximum(order, 0)
     since = time_s - np.where(trips.makes, begin, 0.0)[rows, trip]
-    step = np.rint(since / DRIVE_STEP_S).astype(np.int64)
+    place = np.clip(np.round(since / DRIVE_STEP_S, 6), 0.0, _DRIVE_STEPS - 1.001)
     count = steps[rows, trip]
-    is_driving = (order >= 0) & (step >= 0) & (step <= count) & (count > 0)
-    at = np.clip(step, 0, _DRIVE_STEPS - 1)
+    is_driving = (order >= 0) & (since >= -1e-6) & (place <= count) & (count > 0)
+    low = place.astype(np.int64)
+    part = place - low
+    here, there = speed[rows, trip, low], speed[rows, trip, low + 1]
+    gone = way[rows, trip, low] + DRIVE_STEP_S * (here * part + 0.5 * (there - here) * part**2)
     total = np.take_along_axis(way, steps[..., None], axis=-1)[..., 0]
     length = np.maximum(total[rows, trip], 1.0)
     is_charging = (time_s >= charge_begin[:, None]) & (time_s <= charge_end[:, None])
     plugged_s = np.where(is_charging, time_s - np.where(is_charging, charge_begin[:, None], 0.0), 0.0)
-    charge_step = np.rint(plugged_s / CHARGE_STEP_S).astype(np.int64)
     rise = np.zeros((len(fleet), TRIPS + 1))
-    rise[:, 1] = np.where(trips.climbs, 1200.0 + 600.0 * trips.draw[:, 3], 0.0)
+    rise[:, 1] = trips.climb_m
     return Day(
         time_s=time_s,
         is_valid=is_valid,
         activity=np.where(is_driving, DRIVING, np.where(is_charging, CHARGING, PARKED)),
-        speed_mps=np.where(is_driving, speed[rows, trip, at], 0.0),
-        fraction=np.where(is_driving, way[rows, trip, at] / length, np.where(order >= 0, 1.0, 0.0)),
+        speed_mps=np.where(is_driving, here + (there - here) * part, 0.0),
+        fraction=np.where(is_driving, np.minimum(gone / length, 1.0), np.where(order >= 0, 1.0, 0.0)),
         trip=order,
-        step=np.where(is_driving, step, charge_step),
+        step=np.where(is_driving, np.ceil(place), np.ceil(np.round(plugged_s / CHARGE_STEP_S, 6))).astype(
+            np.int64
+        ),
         origin=trips.origin,
         target=trips.target,
         rise_m=rise,
         length_m=total,
         charge_to=charge_to,
+        charge_w=charge_w,
+        sun_degc=np.where(trips.draw[:, 16] < 0.3, 8.0 * trips.draw[:, 17], 0.0),
+        hazard_s=hazard_s,
+        is_dense=_is_dense(hazard_s, time_s),
     )
 
 
-def _choose_trips(fleet: Fleet, draw: Floats, begin_s: float) -> _Trips:
+def _choose_trips(
+    fleet: Fleet,
+    habits: Habits,
+    draw: Floats,
+    begin_s: float,
+    *,
+    soc: Floats,
+    is_due: npt.NDArray[np.bool_],
+) -> _Trips:
     is_weekend = (int((begin_s + CHINA_OFFSET_S + 8 * HOUR_S) // DAY_S) + 3) % 7 >= 5
-    decoy_at = np.where(np.isfinite(fleet.plan.decoy_at_s), fleet.plan.decoy_at_s, 0.0)
-    decoy_day = (decoy_at - begin_s) // DAY_S
-    can_climb = np.array([d == "altitude_trip" for d in fleet.plan.decoy])
-    can_heat = np.array([d == "hot_stop" for d in fleet.plan.decoy])
-    climbs, heats = can_climb & (decoy_day == 0), can_heat & np.isin(decoy_day, (0, -1, -2))
-    stays = (draw[:, 0] < 0.05) & ~climbs & ~heats
+    climb_day, heat_day = (np.floor((at - begin_s) / DAY_S) for at in (habits.climbs_at_s, habits.hot_at_s))
+    told = climb_day == 0
+    climbs = told | ((draw[:, 18] < CLIMB_SHARE) & (soc > 0.75))
+    heats = np.isin(heat_day, (0, -1, -2)) | (is_due & habits.is_belt)
+    parks = (begin_s + DAY_S > habits.parks_from_s) & (begin_s < habits.parks_until_s)
+    stays = ((draw[:, 0] < 0.05) & ~climbs & ~heats & ~is_due) | parks
+    hurries = (begin_s + DAY_S > habits.hurries_from_s) & (begin_s < habits.hurries_until_s)
     shop = offset_position(fleet.home, 2.0 + 5.0 * draw[:, 1], 2 * np.pi * draw[:, 2])
     hill = offset_position(fleet.home, 45.0 + 15.0 * draw[:, 1], 2 * np.pi * draw[:, 2])
-    road = offset_position(fleet.home, 26.0 + 6.0 * draw[:, 3], 2 * np.pi * draw[:, 4])
+    far = np.where(is_due & habits.is_belt, 26.0, 0.0)
+    road = offset_position(fleet.home, 26.0 + 6.0 * draw[:, 3] + far, 2 * np.pi * draw[:, 4])
     day_place = np.where(climbs[:, None], hill, shop if is_weekend else fleet.work)
     evening_place = np.where(heats[:, None], road, shop)
     origin = np.stack([fleet.home, day_place, fleet.home, evening_place], axis=1)
@@ -150,12 +245,18 @@ def _choose_trips(fleet: Fleet, draw: Floats, begin_s: float) -> _Trips:
     goes_out = (heats | ((draw[:, 5] < 0.35) & ~climbs)) & ~stays
     makes = np.stack([~stays, ~stays, goes_out, goes_out], axis=1)
     pace = np.where(apart > 20_000, 27.0, np.where(apart > 7_000, 14.0, 9.0))
+    pace = pace * np.where(hurries | (is_due & habits.is_belt), 1.22, 1.0)[:, None]
     return _Trips(
         draw=draw,
         is_weekend=is_weekend,
-        climbs=climbs,
+        climb_m=np.where(
+            told, 1200.0 + 600.0 * draw[:, 3], np.where(climbs, 500.0 + 2000.0 * draw[:, 19], 0.0)
+        )
+        * ~stays,
         heats=heats,
-        prepares=(can_climb | can_heat) & np.isin(decoy_day, (2, 1, 0, -1)),
+        prepares=np.isin(climb_day, (2, 1, 0, -1))
+        | np.isin(heat_day, (2, 1, 0, -1))
+        | (is_due & (habits.is_charged | habits.is_belt)),
         makes=makes,
         origin=origin,
         target=target,
@@ -164,11 +265,59 @@ def _choose_trips(fleet: Fleet, draw: Floats, begin_s: float) -> _Trips:
     )
 
 
+def _place_hazard(
+    habits: Habits,
+    is_due: npt.NDArray[np.bool_],
+    trips: _Trips,
+    drives: tuple[Floats, Floats],
+    charge_end: Floats,
+) -> Floats:
+    """Return (F,) when the hazard of this day begins: on the way, on the fast road, after the charge."""
+    begin, end = drives
+    out = np.full(len(is_due), NEVER)
+    for row in np.flatnonzero(is_due).tolist():
+        if habits.is_charged[row]:
+            if np.isfinite(charge_end[row]):
+                out[row] = np.round(charge_end[row] + 120.0)
+            continue
+        trip = 2 if habits.is_belt[row] else 0
+        if trips.makes[row, trip] and end[row, trip] - begin[row, trip] > 240.0:
+            share = 0.35 if habits.is_belt[row] else 0.3 + 0.3 * trips.draw[row, 11]
+            out[row] = np.round(begin[row, trip] + share * (end[row, trip] - begin[row, trip]))
+    return out
+
+
+#: Around a hazard a vehicle samples by the second: from, to (s after it begins) and step, by its kind.
+_DENSE = {
+    FailureMode.BATTERY_THERMAL_EVENT: (-60.0, 1500.0, 1.0),
+    FailureMode.TIRE_PUNCTURE: (-120.0, 900.0, 4.0),
+    FailureMode.TIRE_BLOWOUT_RISK: (-600.0, 1500.0, 5.0),
+}
+
+
+def _dense_instants(habits: Habits, hazard_s: Floats, begin_s: float) -> Floats:
+    """Return (F, D) further instants around the hazards, infinite where there are none."""
+    rows = np.flatnonzero(np.isfinite(hazard_s)).tolist()
+    grids = {row: np.arange(*_DENSE[FailureMode(one.kind)]) for row in rows if (one := habits.hazard[row])}
+    out = np.full((len(hazard_s), max((g.size for g in grids.values()), default=0)), np.inf)
+    for row, grid in grids.items():
+        at = hazard_s[row] + grid
+        out[row, : grid.size] = np.where((at >= begin_s) & (at < begin_s + DAY_S), at, np.inf)
+    return out
+
+
+def _is_dense(hazard_s: Floats, time_s: Floats) -> npt.NDArray[np.bool_]:
+    since = time_s - np.where(np.isfinite(hazard_s), hazard_s, -np.inf)[:, None]
+    return np.asarray((since >= -600.0) & (since <= 1500.0))
+
+
 def _time_trips(trips: _Trips, steps: Ints, begin_s: float) -> tuple[Floats, Floats]:
     """Return beginning and end of every trip, (F, TRIPS); infinite and minus infinite where there is none."""
     draw = trips.draw
     first = (10.0 if trips.is_weekend else 7.3) + 1.4 * draw[:, 8]
-    back = np.where(trips.climbs, first + 6.5, first + (3.0 if trips.is_weekend else 9.5) + 1.2 * draw[:, 9])
+    back = np.where(
+        trips.climb_m > 0, first + 6.5, first + (3.0 if trips.is_weekend else 9.5) + 1.2 * draw[:, 9]
+    )
     wanted = np.stack([first, back, 20.1 + 0.3 * draw[:, 10]], axis=1)
     begin: Floats = np.zeros(steps.shape)
     begin[:, :3] = begin_s - DAY_BEGIN_S + wanted * HOUR_S
@@ -185,22 +334,35 @@ def _time_trips(trips: _Trips, steps: Ints, begin_s: float) -> tuple[Floats, Flo
 
 def _plan_charge(
     fleet: Fleet, trips: _Trips, end: Floats, begin_s: float, soc: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Return beginning, end and aim of the night's charge, (F,); infinite where there is none."""
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return beginning, end, aim and power of the night's charge, (F,); infinite where there is none.
+
+    Lithium iron phosphate is charged to the top, as its makers ask, so that its charge can be told.
+    """
     draw = trips.draw
     home_at = np.maximum(end.max(axis=1), begin_s + 12 * HOUR_S)
     energy_wh = np.array([fleet.models[i].energy_kwh for i in fleet.model_index]) * 1000.0
     expected = soc - trips.distance_m.sum(axis=1) / 1000.0 * 200.0 / energy_wh
+    is_lfp = np.array([fleet.model_of(row).chemistry == "LFP" for row in range(len(fleet))])
     aim = np.where(trips.prepares, 0.96, 0.8 + 0.15 * draw[:, 12])
+    aim = np.where(is_lfp, 0.995, aim)
     needs = (expected < 0.5 + 0.15 * draw[:, 13]) | trips.prepares
+    is_fast = draw[:, 14] < DC_SHARE
+    power = np.where(is_fast, DC_C * energy_wh, CHARGER_W)
     begin = np.where(needs, np.round(home_at + (0.3 + 1.2 * draw[:, 14]) * HOUR_S, 1), np.inf)
-    takes_s = np.clip((aim - expected + 0.06) * energy_wh / (0.93 * CHARGER_W), 0.2, 9.0) * HOUR_S
+    mean_w = np.where(is_fast, 0.55 * power, 0.93 * power)
+    slow_end = np.where(aim > 0.96, 0.6, 0.0)
+    takes_s = np.clip((aim - expected + 0.06) * energy_wh / mean_w + slow_end, 0.2, 9.0) * HOUR_S
     end_s = np.where(needs, np.maximum(np.minimum(begin + takes_s, begin_s + DAY_S - 1200.0), begin), -np.inf)
-    return begin, end_s, aim
+    return begin, end_s, aim, power
 
 
 def _report_instants(
-    trips: _Trips, drives: tuple[Floats, Floats, Ints], charge: tuple[Floats, Floats], begin_s: float
+    trips: _Trips,
+    drives: tuple[Floats, Floats, Ints],
+    charge: tuple[Floats, Floats],
+    begin_s: float,
+    dense: Floats,
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return when each vehicle reports, (F, K) ascending, and which of the instants are real.
 
@@ -224,7 +386,12 @@ def _report_instants(
     ).reshape(n, -1)
     charging = charge_begin[:, None] + CHARGE_STEP_S * np.arange(_CHARGE_STEPS)
     charging = np.where(charging <= charge_end[:, None], charging, np.inf)
-    time_s = np.sort(np.concatenate([np.where(is_out, np.inf, parked), driving, charging], axis=1), axis=1)
+    time_s = np.sort(
+        np.concatenate([np.where(is_out, np.inf, parked), driving, charging, dense], axis=1), axis=1
+    )
+    is_twice = time_s[:, 1:] < time_s[:, :-1] + 0.05
+    time_s[:, 1:] = np.where(is_twice, np.inf, time_s[:, 1:])
+    time_s = np.sort(time_s, axis=1)
     is_valid = np.isfinite(time_s)
     width = int(is_valid.sum(axis=1).max())
     time_s, is_valid = time_s[:, :width], is_valid[:, :width]

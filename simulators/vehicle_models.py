@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 
@@ -23,6 +23,11 @@ class VehicleModel:
     placard_kpa: tuple[float, ...]  #: gauge, cold, wheels front-left, front-right, rear-left, rear-right
     dbc: str  #: text of the bus database
     signal_map: dict[str, dict[str, object]]
+
+    @property
+    def nominal_v(self) -> float:
+        """Return the nominal voltage of the pack."""
+        return self.cell_count * (3.7 if self.chemistry == "NCM" else 3.25)
 
 
 @cache
@@ -44,6 +49,37 @@ def load_models() -> dict[str, VehicleModel]:
             signal_map=entry["signal_map"],
         )
     return models
+
+
+@cache
+def load_all_models() -> dict[str, VehicleModel]:
+    """Return the vehicle models and two more that exist in simulations only: 84 cells, and 192 for 800 V.
+
+    They have no bus database: their readings are simulated, not encoded.
+    """
+    models = load_models()
+    own = {"dbc": "", "signal_map": {}}
+    basis = models[next(iter(models))]
+    small = replace(
+        basis,
+        model_id="simulated-84-ncm",
+        cell_count=84,
+        probe_count=21,
+        capacity_ah=60.0,
+        energy_kwh=18.5,
+        **own,  # type: ignore[arg-type] # two fields of the model
+    )
+    tall = replace(
+        basis,
+        model_id="simulated-192-ncm",
+        cell_count=192,
+        probe_count=48,
+        capacity_ah=105.0,
+        energy_kwh=74.0,
+        placard_kpa=(270.0, 270.0, 290.0, 290.0),
+        **own,  # type: ignore[arg-type] # two fields of the model
+    )
+    return models | {small.model_id: small, tall.model_id: tall}
 
 
 def model_named(model_id: str) -> VehicleModel:

@@ -59,9 +59,9 @@ class SimulatedFleet:
             seed=5,
             start=datetime.now(UTC) - timedelta(days=DAYS),
             days=DAYS,
-            leaks=3,
-            cell_shorts=2,
-            decoys=5,
+            faults={"tire_slow_leak:capillary": 3, "cell_internal_short:growing": 2},
+            decoys={"cold_front": 2, "altitude_trip": 1, "refill": 1, "hot_stop": 1},
+            timing="ahead",
         )
         self.endpoint = PushEndpoint(self._push, public_key=load_push_keys(running.home).public_key)
         self.ids = self._register(running.database_url)

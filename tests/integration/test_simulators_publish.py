@@ -249,7 +249,7 @@ def test_broker_restart_loses_no_message(any_broker: EmbeddedBroker, tmp_path: P
 
 def test_back_fill_goes_out_as_history_and_turns_live(broker: Any, tmp_path: Path) -> None:
     start = datetime.now(UTC) - timedelta(days=2)
-    fleet = build_fleet(4, seed=1, start=start, days=2, leaks=1, cell_shorts=1, decoys=2)
+    fleet = build_fleet(4, seed=1, start=start, days=2, decoys=2)
     progress: list[tuple[int, int]] = []
     run = FleetRun(
         replace(Settings(), mqtt_url=broker.url("simulator")),

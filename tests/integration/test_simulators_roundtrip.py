@@ -99,7 +99,8 @@ def test_can_frames_come_back_within_their_resolution(
     assert not decoded.unknown_ids
     assert not decoded.masked
     found = {alias: values for part in decoded.families for alias, values in part.columns.items()}
-    assert set(columns) == set(found)
+    on_the_bus = {str(entry["alias"]) for entry in model.signal_map.values()}
+    assert set(columns) & on_the_bus == set(found)
     for alias, values in found.items():
         step = {"tire.age": 10.0, "tire.temperature": 1.0, "brake": 0.5}.get(alias, 0.25)
         np.testing.assert_allclose(values, columns[alias], atol=0.51 * step, err_msg=alias)

@@ -5,10 +5,9 @@ import pytest
 
 from data.records import Family, FamilyRows
 from simulators.batches import join_rows
-from simulators.emission import emit, report_masks
 from simulators.fleet import Fleet, build_fleet
 from simulators.history import History
-from simulators.vehicle import Trace
+from simulators.physics.trace import Trace
 
 START = datetime(2026, 1, 5, 20, 0, tzinfo=UTC)
 FAMILIES = (Family.DRIVE, Family.TIRE, Family.CELL)
@@ -17,7 +16,15 @@ FAMILIES = (Family.DRIVE, Family.TIRE, Family.CELL)
 @pytest.fixture(scope="session")
 def fleet() -> Fleet:
     """Twelve vehicles over ten winter days: leaks, a short, decoys of every kind."""
-    return build_fleet(12, seed=7, start=START, days=10, leaks=2, cell_shorts=1, decoys=6)
+    return build_fleet(
+        12,
+        seed=7,
+        start=START,
+        days=10,
+        faults={"cell_internal_short:growing": 1, "tire_slow_leak:capillary": 2},
+        decoys={"cold_front": 2, "altitude_trip": 2, "refill": 1, "hot_stop": 1},
+        timing="ahead",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +34,7 @@ def run(fleet: Fleet) -> tuple[History, list[Trace], dict[Family, FamilyRows]]:
     traces, days = [], []
     for trace in history.traces(fleet.end_s):
         traces.append(trace)
-        days.append(emit(history.state, trace, history.chance, *report_masks(trace)))
+        days.append(history.emit(trace))
     return history, traces, {family: join_rows([day[i] for day in days]) for i, family in enumerate(FAMILIES)}
 
 

@@ -6,12 +6,11 @@ import pytest
 from data.catalogue import load_catalogue
 from data.records import Family, FamilyRows
 from simulators.batches import join_rows, select_rows
-from simulators.battery import SOC_KNOTS
 from simulators.errors import FleetError
-from simulators.faults import short_charge_ah
 from simulators.fleet import Fleet, build_fleet
 from simulators.history import History
 from simulators.live import LiveFleet
+from simulators.physics.chemistry import SOC_KNOTS
 
 Past = dict[Family, FamilyRows]
 START = datetime(2026, 1, 5, 20, 0, tzinfo=UTC)
@@ -90,7 +89,7 @@ def test_vehicles_drive_charge_and_rest_long_enough_for_cold_readings(fleet: Fle
 def test_tire_readings_stand_still_while_parked_and_are_heard_after_driving_off(
     fleet: Fleet, past: Past
 ) -> None:
-    silent = [row for row, kind in enumerate(fleet.plan.decoy) if kind == "hot_stop"]
+    silent = [i.vehicle for i in fleet.plan.of("hot_stop")]
     assert silent
     tires, drive = of_vehicle(past[Family.TIRE], silent[0]), of_vehicle(past[Family.DRIVE], silent[0])
     parked = drive.columns["speed"] == 0
@@ -119,8 +118,8 @@ def test_pack_voltage_is_the_sum_of_the_cells(fleet: Fleet, past: Past) -> None:
 
 
 def test_growing_short_separates_its_cell_from_the_pack(fleet: Fleet, past: Past) -> None:
-    row = int(np.flatnonzero(fleet.plan.short_cell >= 0)[0])
-    cell = int(fleet.plan.short_cell[row])
+    short = next(fleet.plan.of("cell_internal_short"))
+    row, cell = short.vehicle, short.element
     mine, drive = of_vehicle(past[Family.CELL], row), of_vehicle(past[Family.DRIVE], row)
     current = drive.columns["pack.current"][np.searchsorted(drive.time_us, mine.time_us)]
     rested = np.abs(current) < 1.0
@@ -134,18 +133,6 @@ def test_growing_short_separates_its_cell_from_the_pack(fleet: Fleet, past: Past
     assert cell == int(np.flatnonzero(real)[np.argmin(drift[real])])
     assert drift[cell] < -12
     assert np.abs(np.delete(drift[real], cell)).max() < 6
-
-
-def test_leaked_charge_is_the_integral_of_ohms_law(fleet: Fleet) -> None:
-    row = int(np.flatnonzero(fleet.plan.short_cell >= 0)[0])
-    onset = fleet.plan.short_at_s[row]
-    time_s = np.linspace(onset, fleet.end_s, 20_001)
-    ohm = fleet.plan.short_ohm[row] * 10 ** (-fleet.plan.short_decades_per_s[row] * (time_s - onset))
-    expected = np.trapezoid(3.75 / ohm, time_s) / 3600
-
-    every = np.full(len(fleet), fleet.end_s)
-    assert expected == pytest.approx(short_charge_ah(fleet.plan, every)[row], rel=1e-4)
-    assert short_charge_ah(fleet.plan, every)[fleet.plan.short_cell < 0].max() == 0
 
 
 def test_live_continues_where_the_past_ended() -> None:
@@ -185,12 +172,13 @@ def test_decoys_are_never_fewer_than_faults() -> None:
     assert len({v.vin for v in fleet.vehicles}) == 60
 
 
-def test_shorts_hit_cells_of_nickel_packs_only() -> None:
+def test_shorts_of_a_demo_hit_cells_of_nickel_packs_only() -> None:
     for seed in range(5):
-        fleet = build_fleet(20, seed=seed, start=START, leaks=2, cell_shorts=4, decoys=4)
-        rows = np.flatnonzero(fleet.plan.short_cell >= 0)
+        fleet = build_fleet(20, seed=seed, start=START, faults={"cell_internal_short": 4}, timing="ahead")
+        shorts = list(fleet.plan.of("cell_internal_short"))
 
-        assert {"NCM"} == {fleet.models[fleet.model_index[row]].chemistry for row in rows}
+        assert len(shorts) == 4
+        assert {"NCM"} == {fleet.model_of(i.vehicle).chemistry for i in shorts}
 
 
 @pytest.mark.parametrize(
@@ -199,7 +187,12 @@ def test_shorts_hit_cells_of_nickel_packs_only() -> None:
         ({"n": 0}, "vehicles"),
         ({"days": 0}, "days"),
         ({"start": START.replace(tzinfo=None)}, "start"),
-        ({"leaks": 13}, "leaks"),
+        ({"faults": {"tire_slow_leak": 13}}, "faults"),
+        ({"faults": {"rust": 1}}, "rust"),
+        ({"faults": {"cooling_loss:rust": 1}}, "cooling_loss:rust"),
+        ({"decoys": 13}, "decoys"),
+        ({"decoys": {"sunspot": 1}}, "sunspot"),
+        ({"models": "tractor"}, "models"),
     ],
 )
 def test_fleet_that_cannot_be_is_refused_by_name(change: dict[str, object], name: str) -> None:

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from simulators.climate import DAY_S, air_pressure
-from simulators.faults import ATMOSPHERE_KPA, leak_crossing_s
+from simulators.faults.tire import ATMOSPHERE_KPA, capillary_takes_s
 from simulators.fleet import Fleet
-from simulators.tires import gauge_pressure
+from simulators.physics.tires import gauge_pressure
 
 
 @pytest.mark.parametrize(("degc", "gauge"), [(-10, 214), (0, 226), (10, 238), (40, 274), (60, 298)])
@@ -28,48 +28,44 @@ def test_thinner_air_adds_to_the_gauge(height_m: float, more_kpa: float) -> None
 def test_truth_of_a_leak_shows_in_the_gas_that_is_lost(
     fleet: Fleet, amount_kpa: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    leaking = np.argwhere(fleet.plan.leak_k > 0)
-    assert len(leaking) == 2
-    for row, wheel in leaking:
-        time_s, amount = amount_kpa[0][row], amount_kpa[1][row]
-        after = time_s > fleet.plan.leak_at_s[row]
+    leaks = list(fleet.plan.of("tire_slow_leak"))
+    assert len(leaks) == 2
+    for leak in leaks:
+        time_s, amount = amount_kpa[0][leak.vehicle], amount_kpa[1][leak.vehicle]
+        after = time_s > leak.at_s
         days = (time_s[after][-1] - time_s[after][0]) / DAY_S
         lost = (amount[after][0] - amount[after][-1]) / days
-        others = np.delete(lost, wheel)
+        others = np.delete(lost, leak.element)
 
         assert others.max() < 0.6
-        expected = fleet.plan.leak_rate_kpa_per_day[row]
-        assert expected == pytest.approx(lost[wheel] - np.median(others), rel=0.25)
+        assert leak.magnitude == pytest.approx(lost[leak.element] - np.median(others), rel=0.25)
 
 
-def test_leak_reaches_its_threshold_after_the_back_fill(fleet: Fleet) -> None:
-    for row in np.flatnonzero(fleet.plan.leak_k.max(axis=1) > 0):
-        placard = max(fleet.vehicles[row].placard_kpa)
-
-        assert leak_crossing_s(fleet.plan, int(row), placard) > fleet.end_s
+def test_leak_of_a_demo_reaches_its_threshold_after_the_back_fill(fleet: Fleet) -> None:
+    for leak in fleet.plan.of("tire_slow_leak"):
+        assert leak.threshold_s > fleet.end_s
 
 
 def test_crossing_time_solves_the_capillary_law(fleet: Fleet) -> None:
-    row = int(np.flatnonzero(fleet.plan.leak_k.max(axis=1) > 0)[0])
-    wheel = int(fleet.plan.leak_k[row].argmax())
-    placard, k = fleet.vehicles[row].placard_kpa[wheel], fleet.plan.leak_k[row, wheel]
+    leak = next(fleet.plan.of("tire_slow_leak"))
+    placard, k = fleet.vehicles[leak.vehicle].placard_kpa[leak.element], leak.p["k"]
     level, elapsed = placard + ATMOSPHERE_KPA, 0.0
     while level - ATMOSPHERE_KPA > 0.75 * placard:
         level -= k * (level**2 - ATMOSPHERE_KPA**2) * 600.0
         elapsed += 600.0
 
-    expected = leak_crossing_s(fleet.plan, row, placard) - fleet.plan.leak_at_s[row]
-    assert expected == pytest.approx(elapsed, rel=0.01)
+    assert elapsed == pytest.approx(capillary_takes_s(k, placard, 0.75 * placard), rel=0.01)
+    assert elapsed == pytest.approx(leak.threshold_s - leak.at_s, rel=0.01)
 
 
 def test_decoys_lose_no_more_gas_than_rubber_lets_through(
     fleet: Fleet, amount_kpa: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    decoys = np.array([bool(kind) for kind in fleet.plan.decoy])
+    decoys = [i.vehicle for i in fleet.plan.injections if not i.is_fault]
     amount = amount_kpa[1][decoys]
     lost_per_30_days = (amount[:, 0] - amount[:, -1]) / fleet.days * 30.0
 
-    assert {"cold_front", "altitude_trip", "refill", "hot_stop"} >= {k for k in fleet.plan.decoy if k}
+    assert len(decoys) == 6
     assert lost_per_30_days.max() < 15.0
 
 
