@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -1237,6 +1237,66 @@ def _judge_drawn(work: tuple[Any, Any], *, systems: Any, levels: Any) -> Any:
     return judge_part(_drawn_part(*work), systems, levels)
 
 
+def _judge_stream(work: tuple[str, int, int, int, str], *, systems: Any, levels: Any) -> Any:
+    """Judge the live rules on the readings of some vehicles: kind, number, seed, the first one's, model."""
+    from data.records import FailureMode
+    from data.vehicle_specs import find_spec
+    from models.evaluation.live import LivePart, judge_streams
+    from models.evaluation.terms import TERMS
+    from simulators.hazards import battery_stream, tire_stream
+
+    kind, vehicles, seed, first, model = work
+    name = kind.removeprefix("tires ").removeprefix("cells ")
+    make = battery_stream if kind.startswith("cells ") else tire_stream
+    stream = make(name, vehicles, find_spec(model), seed=seed * 100_000 + first)
+    given = {f.name: getattr(stream, f.name) for f in fields(stream) if f.name not in ("kind", "seed")}
+    mode = None if name == "healthy" else FailureMode(name)
+    part = LivePart(mode=mode, seed=seed, first=first, **given)
+    return judge_streams(part, systems, levels, {m: terms.act_h for m, terms in TERMS.items()})
+
+
+def _stream_work(drives: int, seeds: list[int]) -> list[tuple[str, int, int, int, str]]:
+    """Return the parts of the streams: hazards as often as asked, ten harmless drives for each."""
+    from data.reference_rows import read_reference
+
+    kinds = (
+        ("tires tire_puncture", 1.0, 200),
+        ("tires tire_blowout_risk", 1.0, 200),
+        ("tires healthy", 10.0, 500),
+        ("cells battery_thermal_event", 0.5, 20),
+        ("cells healthy", 1.0, 20),
+    )
+    models = [m.model_id for m in read_reference().models]
+    return [
+        (kind, min(size, round(share * drives) - first), seed, first, models[number % len(models)])
+        for seed in seeds
+        for kind, share, size in kinds
+        for number, first in enumerate(range(0, round(share * drives), size))
+    ]
+
+
+def _live_systems() -> dict[str, Any]:
+    from models.evaluation.evaluate import ANXIN
+    from models.evaluation.live import RuleDetector, live_baselines
+    from models.watch.thermal_event import BatteryThermalEventRule
+    from models.watch.tire_puncture import TirePunctureRule
+
+    systems: dict[str, Any] = {
+        ANXIN: [RuleDetector(TirePunctureRule()), RuleDetector(BatteryThermalEventRule())]
+    }
+    for rule in live_baselines():
+        systems.setdefault(rule.name, []).append(rule)
+    return systems
+
+
+def _judge_work(work: tuple[str, Any], *, systems: Any, live: Any, levels: Any) -> Any:
+    """Judge one part of a run; the level tells how it comes about."""
+    level, what = work
+    if level == "live":
+        return _judge_stream(what, systems=live, levels=levels)
+    return _judge_drawn(what, systems=systems, levels=levels)
+
+
 def _systems(development: list[Any]) -> dict[str, Any]:
     """Return Anxin and the baselines; the forest is trained on healthy development vehicles."""
     import numpy as np
@@ -1274,6 +1334,9 @@ def evaluate(
         str, typer.Option(help="Fleets, by comma. 1000 and above are for development.")
     ] = "1,2,3",
     faults: Annotated[str, typer.Option(help="all, or failure modes by comma.")] = "all",
+    drives: Annotated[
+        int, typer.Option(min=0, help="Hazards of each kind, second by second, for the live rules; 0: none.")
+    ] = 100,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a CPU.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
     report: Annotated[
@@ -1297,7 +1360,11 @@ def evaluate(
     for seed in numbers:
         fleets.append(draw_fleet(vehicles, max(days, 180), seed=seed, mode="enriched", faults=asked))
         fleets.append(draw_fleet(vehicles, days, seed=seed, mode="healthy"))
-    work = [(fleet, block) for fleet in fleets for block in fleet.blocks(_VEHICLES_PER_PART)]
+    work: list[tuple[str, Any]] = [
+        ("day", (fleet, block)) for fleet in fleets for block in fleet.blocks(_VEHICLES_PER_PART)
+    ]
+    if drives:
+        work += [("live", part) for part in _stream_work(drives, numbers)]
     started = time.monotonic()
     with _progress() as progress:
         task = progress.add_task("training the forest", total=len(work))
@@ -1305,7 +1372,7 @@ def evaluate(
         systems = _systems([_drawn_part(healthy, block) for block in healthy.blocks(_VEHICLES_PER_PART)])
         progress.update(task, description="parts of fleets")
         results = []
-        judging = partial(_judge_drawn, systems=systems, levels=levels)
+        judging = partial(_judge_work, systems=systems, live=_live_systems(), levels=levels)
         for found in run_partitions(judging, work, cluster=cluster, workers=workers):
             results.append(found)
             progress.advance(task)
@@ -1316,6 +1383,7 @@ def evaluate(
         "days_enriched": max(days, 180),
         "seeds": numbers,
         "faults": asked,
+        "drives": drives,
         "seconds": round(time.monotonic() - started, 1),
     }
     for line in table(result):

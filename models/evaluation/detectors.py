@@ -11,6 +11,7 @@ import numpy as np
 from data.records import FailureMode, FloatArray, IntArray
 from models.errors import EvaluationError
 from models.evaluation.part import EvaluationPart
+from models.panels import with_main
 from models.predictors.base import DayPanel, Predictor
 
 
@@ -104,19 +105,6 @@ def panel_of(part: EvaluationPart, feature_set: str) -> DayPanel:
     if feature_set not in part.panels:
         raise EvaluationError(f"feature set {feature_set!r}: the part has only {sorted(part.panels)}")
     return part.panels[feature_set]
-
-
-def with_main(panel: DayPanel, main: str) -> DayPanel:
-    """Return the panel with another of its features as the value.
-
-    Raises:
-        EvaluationError: It has no such feature.
-    """
-    if main not in panel.extra:
-        raise EvaluationError(f"feature {main!r}: the panel has only {sorted(panel.extra)}")
-    value = panel.extra[main]
-    trust = np.nan_to_num(panel.extra["weight"]) if "weight" in panel.extra else np.ones((1, 1, 1))
-    return replace(panel, value=value, weight=np.where(np.isfinite(value), trust, 0.0))
 
 
 def rows_of(panel: DayPanel, begin: int, end: int) -> DayPanel:

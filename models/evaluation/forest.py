@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from data.records import BoolArray, FailureMode, FloatArray, IntArray
-from models.evaluation.detectors import Detected, panel_of, with_main
+from models.evaluation.detectors import Detected, panel_of
 from models.evaluation.part import EvaluationPart
+from models.panels import with_main
 from models.predictors.base import DayPanel, Predictor
 
 NAME = "isolation_forest"

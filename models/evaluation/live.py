@@ -46,6 +46,7 @@ class LivePart:
     shown_us: IntArray  #: first reading that shows it; -1: none
     limit_us: IntArray  #: when it breaks; -1: not within the stream
     hours: float
+    first: int = 0  #: number of the first vehicle among those of the seed
 
 
 class LiveDetector(Protocol):
@@ -188,7 +189,7 @@ def judge_live(detector: LiveDetector, part: LivePart, levels: Levels, act_h: fl
         alerts += [
             FalseAlert(
                 seed=part.seed,
-                vehicle=vehicle,
+                vehicle=part.first + vehicle,
                 component=name,
                 day=int(first[vehicle, i]) // DAY_US,
                 decoy=part.decoy[vehicle],
@@ -229,7 +230,7 @@ def _outcome(
     is_found = outcome is Outcome.FOUND
     return FaultOutcome(
         seed=part.seed,
-        vehicle=vehicle,
+        vehicle=part.first + vehicle,
         component=part.component[vehicle],
         magnitude=float(np.nan_to_num(part.magnitude[vehicle])),
         outcome=outcome,

@@ -10,6 +10,7 @@ from typing import Any
 from models.errors import EvaluationError
 from models.evaluation import plots
 from models.evaluation.cards import Card
+from models.evaluation.text import lasting
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1d2733;margin:2rem auto;max-width:72rem;padding:0 1rem}
@@ -32,7 +33,8 @@ _READING = (
     "An event is a fault that reaches its limit within the run. It is found by an alert on its component,"
     " after its onset and early enough to act; later alerts count as misses. False alerts are episodes on"
     " healthy vehicles, most of which carry a harmless look-alike; the bound is the exact one-sided 95 %"
-    " one of the Poisson rate. Precision is that at field prevalence."
+    " one of the Poisson rate. Precision is that in the field: from the low"
+    " prevalence with the upper bound to the high prevalence with the rate measured."
 )
 
 
@@ -108,7 +110,7 @@ def _overview(result: Mapping[str, Any]) -> str:
         f"<th>{h}</th>"
         for h in (
             "", "events", "recall", "95 %", "target", "false per 1,000 days", "upper bound", "target",
-            "lead P50, days", "target", "delay, days", "precision",
+            "lead P50", "target", "delay", "precision",
         )
     )  # fmt: skip
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
@@ -127,22 +129,22 @@ def _overview_row(name: str, found: Mapping[str, Any], *, is_judged: bool) -> st
         _number(rate),
         _number(found["false_upper95"]),
         _against(rate, target.get("false_per_1000_vehicle_days"), is_floor=False),
-        _number(None if lead is None else lead / 24),
-        _against(lead, target.get("lead_p50_h"), is_floor=True, per=24.0),
-        _number(None if found["delay_h_p50"] is None else found["delay_h_p50"] / 24),
-        f"{_number(precision['low'])} – {_number(precision['high'])}" if precision else "–",
+        lasting(lead),
+        _against(lead, target.get("lead_p50_h"), is_floor=True, per=24.0, unit=" d"),
+        lasting(found["delay_h_p50"]),
+        f"{_number(precision['low_at_upper95'])} – {_number(precision['high'])}" if precision else "–",
     )
     return f"<tr>{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
 
 
-def _against(value: float | None, target: float | None, *, is_floor: bool, per: float = 1.0) -> str:
+def _against(
+    value: float | None, target: float | None, *, is_floor: bool, per: float = 1.0, unit: str = ""
+) -> str:
     if target is None:
         return ""
     sign = "≥" if is_floor else "≤"
     is_met = value is not None and (value >= target if is_floor else value <= target)
-    return (
-        f'<span class="{"yes" if is_met else "no"}">{sign} {target / per:g} {"✓" if is_met else "✗"}</span>'
-    )
+    return f'<span class="{"yes" if is_met else "no"}">{sign} {target / per:g}{unit} {"✓" if is_met else "✗"}</span>'
 
 
 def _mode_section(mode: str, found: Mapping[str, Any], result: Mapping[str, Any]) -> str:

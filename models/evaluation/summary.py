@@ -28,6 +28,7 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
     thousands = tally.healthy_days / 1000
     false = len(tally.false_alerts)
     rate = false / thousands if thousands else None
+    upper = metrics.poisson_upper(false, thousands)
     recall = len(found) / len(events) if events else None
     inside, foretold = tally.interval
     return {
@@ -42,7 +43,7 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
         "vehicle_days": tally.healthy_days,
         "false_episodes": false,
         "false_per_1000_vehicle_days": _rounded(rate),
-        "false_upper95": _rounded(metrics.poisson_upper(false, thousands)),
+        "false_upper95": _rounded(upper),
         "false_vehicles": len({(a.seed, a.vehicle) for a in tally.false_alerts}),
         "false_by_decoy": dict(Counter(a.decoy or "none" for a in tally.false_alerts).most_common()),
         "astray": {
@@ -64,7 +65,7 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
             "days_inside": _rounded(_share(inside, foretold)),
             "days": foretold,
         },
-        "precision_in_field": _precision(recall, rate, terms),
+        "precision_in_field": _precision(recall, rate, upper, terms),
         "cost_per_vehicle_year": _cost(recall, rate, terms),
         "by_magnitude": _by_magnitude(judged, terms),
         "below_scope": _below(judged, terms),
@@ -87,14 +88,18 @@ def _by_vehicle(events: Sequence[FaultOutcome], rng: np.random.Generator) -> tup
     )
 
 
-def _precision(recall: float | None, rate: float | None, terms: Terms) -> dict[str, Any] | None:
-    if recall is None or rate is None:
+def _precision(
+    recall: float | None, rate: float | None, upper: float | None, terms: Terms
+) -> dict[str, Any] | None:
+    """Return the precision at the low and the high prevalence, and that at the upper bound of the rate."""
+    if recall is None or rate is None or upper is None:
         return None
     low, high = (1000 * n / DAYS_OF_YEAR for n in terms.faults_per_vehicle_year)
     return {
         "faults_per_1000_vehicle_days": [_rounded(low), _rounded(high)],
         "low": _rounded(metrics.field_precision(recall, low, rate)),
         "high": _rounded(metrics.field_precision(recall, high, rate)),
+        "low_at_upper95": _rounded(metrics.field_precision(recall, low, upper)),
     }
 
 
