@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from models.predictors.cells import (
     measured_charge,
     mirrored,
     newest_row,
+    vehicles_of,
 )
 
 
@@ -213,7 +214,7 @@ class CellInternalShortPredictor:
             rows = np.flatnonzero(worst[:, position] >= self.screen_score)
             if not len(rows):
                 continue
-            part = _vehicles(panel, rows)
+            part = vehicles_of(panel, rows)
             values, (_, weights) = at_reference(part, slope[rows, position]), measured_charge(part)
             day = as_of[position : position + 1]
             noise = day_noise(
@@ -253,19 +254,6 @@ class CellInternalShortPredictor:
             out[(leak_a > 3.7 / self.fast_ohm) & (ttt_h[1] < 7 * 24)] = 2
             out[ttt_h[1] < 48] = 2
         return out
-
-
-def _vehicles(panel: DayPanel, rows: IntArray) -> DayPanel:
-    """Return the panel of some of its vehicles."""
-    return replace(
-        panel,
-        vehicle_id=panel.vehicle_id[rows],
-        value=panel.value[rows],
-        weight=panel.weight[rows],
-        first_us=panel.first_us[rows],
-        last_us=panel.last_us[rows],
-        extra={name: values[rows] for name, values in panel.extra.items()},
-    )
 
 
 def _growth(level: FloatArray, past: Sequence[FloatArray]) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,40 @@ def component_evidence(
         "title_zh": titles[1],
         "suspect": name,
     }
+
+
+def repeated(score: FloatArray, as_of: IntArray, *, least_days: int, window: int) -> FloatArray:
+    """Return the score that ``least_days`` of the last ``window`` days reach.
+
+    Args:
+        score: Shape (n_vehicles, n_days, n_components); NaN is missing.
+        as_of: Shape (n_as_of,), indices into the day axis.
+        least_days: Days that must reach it.
+        window: Days looked back, the as-of day included.
+
+    Returns:
+        Shape (n_vehicles, n_as_of, n_components); NaN where fewer days are known.
+    """
+    out = np.full((score.shape[0], len(as_of), score.shape[2]), np.nan)
+    for position, day in enumerate(as_of.tolist()):
+        part = score[:, max(0, day - window + 1) : day + 1]
+        if part.shape[1] >= least_days:
+            found = np.sort(np.where(np.isfinite(part), part, -np.inf), axis=1)[:, -least_days]
+            out[:, position] = np.where(np.isfinite(found), found, np.nan)
+    return out
+
+
+def vehicles_of(panel: DayPanel, rows: IntArray) -> DayPanel:
+    """Return the panel of some of its vehicles."""
+    return replace(
+        panel,
+        vehicle_id=panel.vehicle_id[rows],
+        value=panel.value[rows],
+        weight=panel.weight[rows],
+        first_us=panel.first_us[rows],
+        last_us=panel.last_us[rows],
+        extra={name: values[rows] for name, values in panel.extra.items()},
+    )
 
 
 def newest_row(values: FloatArray, last: int, component: int) -> FloatArray:

@@ -1,0 +1,135 @@
+"""Weak cell: one cell holds less charge than the others and falls behind as the pack empties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.records import FailureMode, IntArray, Reason, VehicleSpec
+from models.features.cell_contrast import day_count
+from models.predictors.base import (
+    DayPanel,
+    Explanation,
+    Risk,
+    logistic,
+    reference_of_others,
+    time_to_threshold,
+)
+from models.predictors.cells import (
+    REFERENCE_SOC,
+    capacity_slope,
+    cell_name,
+    component_evidence,
+    measured_charge,
+)
+from models.predictors.part import clears
+
+
+@dataclass(frozen=True, slots=True)
+class CellWeakPredictor:
+    """Find the cell with less capacity than its pack.
+
+    Its rested deficit grows as the pack empties: by its missing part of capacity with every percent of
+    charge (a cell of 10 % less capacity is 4 % behind after 40 %). The slope of the deficit over the state of
+    charge, from days next to each other, is that part. It must exceed ``least_percent`` and a multiple of
+    its error, and stand out from the rest of the pack. A cell that merely lacks charge lacks it at every
+    state of charge. Threshold: ``limit_percent`` of capacity.
+    """
+
+    least_percent: float = 4.0
+    error_multiple: float = 4.5
+    peer_share: float = 0.05
+    limit_percent: float = 20.0
+    severe_percent: float = 10.0
+    months: float = 6.0
+    failure_mode: FailureMode = FailureMode.CELL_WEAK
+    model_version: str = "cell-weak-1"
+    feature_set: str = "cell_days"
+    main: str = "deficit_percent"
+    horizon_h: float = 2160.0
+    blind_spots: tuple[str, ...] = (
+        "LFP, whose rested voltage is flat: cells are compared at the top of a charge only",
+        "a pack that always rests at the same state of charge",
+        "a whole module of weak cells: the pack's capacity fades, no cell stands out",
+    )
+
+    def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
+        """Return the risk of every cell as of each day."""
+        slope, error = capacity_slope(panel, as_of)
+        missing, spread = -100.0 * slope, 100.0 * error
+        alone = missing - np.maximum(reference_of_others(missing, self.peer_share), 0.0)
+        score = np.minimum(missing / self.least_percent, alone / (self.error_multiple * spread))
+        value, _ = measured_charge(panel)
+        known = day_count(value, as_of, window=42) >= 5
+        days = self.months * 30.4
+        rate = np.maximum(missing, 0.0) / days
+        return Risk(
+            as_of=as_of,
+            probability=np.where(known, logistic(score), np.where(_heard(panel, as_of), 0.0, np.nan)),
+            severity=np.where(missing >= self.severe_percent, 3, 4).astype(np.int64),
+            ttt_h=time_to_threshold(self.limit_percent - missing, spread, rate, rate),
+            detail={"missing": missing, "error": spread, "alone": alone},
+        )
+
+    def explain(
+        self, panel: DayPanel, risk: Risk, vehicle: int, position: int, component: int
+    ) -> Explanation:
+        """Return the missing capacity, how it shows, and what would clear it."""
+        at = (vehicle, position, component)
+        missing, error = float(risk.detail["missing"][at]), float(risk.detail["error"][at])
+        behind = missing * 0.4
+        name = cell_name(component)
+        reasons = (
+            Reason(
+                feature="cell_capacity_missing_percent",
+                value=round(missing, 1),
+                unit="%",
+                healthy_low=-2.0,
+                healthy_high=2.0,
+                peers=0.0,
+                text_en=f"{name} holds {missing:.1f} % (±{1.96 * error:.1f}) less charge than the pack's "
+                "median cell; healthy cells lie within ±2 %",
+                text_zh=f"{component + 1} 号电芯的容量比全包中位电芯少 {missing:.1f}%"
+                f"（±{1.96 * error:.1f}）；"
+                "正常电芯在 ±2% 以内",
+            ),
+            Reason(
+                feature="cell_deficit_growth_percent",
+                value=round(behind, 1),
+                unit="%",
+                text_en=f"it falls {behind:.1f} % of charge behind while the pack goes from "
+                f"{REFERENCE_SOC + 20:.0f} to {REFERENCE_SOC - 20:.0f} %; the pack is empty when it is",
+                text_zh=f"电池从 {REFERENCE_SOC + 20:.0f}% 放电到 {REFERENCE_SOC - 20:.0f}% 时，"
+                f"该电芯多落后 {behind:.1f}% 的电量：它先放空，整包即放空",
+            ),
+            clears(
+                "clears_below_percent",
+                self.least_percent,
+                "%",
+                (
+                    f"clears when less than {self.least_percent:.0f} % is missing, or after a replacement",
+                    f"缺少的容量低于 {self.least_percent:.0f}%，或更换电芯（模组）后解除",
+                ),
+            ),
+        )
+        evidence = component_evidence(
+            panel,
+            "deficit_percent",
+            vehicle=vehicle,
+            last=int(risk.as_of[position]),
+            component=component,
+            name=name,
+            unit="%",
+            titles=("Charge missing at rest against the median cell", "静置时相对中位电芯缺少的电量"),
+        )
+        return Explanation(reasons=reasons, evidence=evidence, window_days=42)
+
+    def component_name(self, spec: VehicleSpec, component: int) -> str:
+        """Return ``cell`` and its number from 1."""
+        return cell_name(component)
+
+
+def _heard(panel: DayPanel, as_of: IntArray) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    value, _ = measured_charge(panel)
+    return np.asarray(day_count(value, as_of, window=14) > 0)
