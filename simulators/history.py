@@ -175,7 +175,7 @@ class History:
         rows = np.arange(n)[:, None]
         rise = day.rise_m[rows, trip] + (day.rise_m[rows, trip + 1] - day.rise_m[rows, trip]) * day.fraction
         altitude = self.fleet.home_altitude_m[:, None] + np.where(begun, rise, 0.0)
-        noise = self.chance.normal_padded(day.is_valid.sum(axis=1), width, 2, 4)
+        noise = self.chance.normal_padded(day.is_valid.sum(axis=1), width, 2, 5)
         noise[~day.is_valid, 1] = SILENCE
         trace = Trace.empty(n, width)
         for k in range(width):

@@ -136,7 +136,7 @@ class LiveFleet:
             sun_degc=np.zeros(n),
             hazard_s=self._hazards(to_s),
         )
-        state.advance(inputs, chance.normal(2, 4), trace, 0)
+        state.advance(inputs, chance.normal(2, 5), trace, 0)
         self._activity = np.where(arrives, PARKED, self._activity)
         self._until_s = np.where(arrives, to_s + 180.0 + 1200.0 * draw[:, 3], self._until_s)
         self._report_s = np.where(arrives | leaves, to_s, self._report_s)

@@ -35,6 +35,8 @@ GRAVITY = 9.81
 LAPSE_K_PER_M = 0.0065
 #: A rest of this length lets the battery management correct its count.
 CORRECTS_S = 2.0 * 3600.0
+#: Traffic within a step: acceleration about its mean, m/s², in town and on a fast road.
+TOWN_ACCEL, ROAD_ACCEL = 0.6, 0.2
 #: Heat from one cell of 150 Ah to the plate with and without flow, W/K.
 CELL_W_PER_K, CELL_STILL_W_PER_K = 1.4, 0.1
 
@@ -78,10 +80,11 @@ class VehicleState:
         """Begin at ``fleet.start_s``, everybody parked at home."""
         n, plan = len(fleet), fleet.plan
         self.fleet = fleet
-        own = chance.uniform(10)
+        own = chance.uniform(11)
         self.mass_kg = 1500.0 + 800.0 * own[:, 0]
         self.drag_m2 = 0.55 + 0.2 * own[:, 1]
         self.rolling = 0.008 + 0.003 * own[:, 2]
+        self.temper = 0.7 + 0.6 * own[:, 10]  #: of the driver
         self.current_offset_a = 0.6 * (own[:, 5] - 0.5)
         self.soh_error_percent = 3.0 * (own[:, 6] - 0.5)
         self.time_s = np.full(n, fleet.start_s)
@@ -124,7 +127,8 @@ class VehicleState:
     def advance(self, to: Inputs, noise: Singles, trace: Trace, k: int) -> None:
         """Move every vehicle to its next instant and write column ``k`` of the trace.
 
-        ``noise`` is (F, 2, 4) standard normal. Vehicles whose input is not valid stand still in time.
+        ``noise`` is (F, 2, 5) standard normal. Vehicles whose input is not valid stand still. Power is
+        the step's mean; torque and current told at its end are those of an instant in traffic.
         """
         fleet, climate = self.fleet, self.fleet.climate
         dt = np.maximum(to.time_s - self.time_s, 0.0)
@@ -143,8 +147,10 @@ class VehicleState:
             air_kpa=air,
         )
         wheel_w, torque, omega, mean = self._drive(step)
+        swing_nm = self._swing(step, mean)
         open_v, ohm, current = self._electrify(step, wheel_w)
-        self._heat(step, current**2 * ohm, torque, omega)
+        swing_a = swing_nm * omega / np.maximum(open_v, 1.0)
+        self._heat(step, (current**2 + swing_a**2) * ohm, np.hypot(torque, swing_nm), omega)
         hour = ((to.time_s + CHINA_OFFSET_S) % DAY_S) / 3600.0
         advance_low_voltage(
             self.lv,
@@ -179,7 +185,7 @@ class VehicleState:
             overload=np.where(is_hurried, self._today.overload, 1.0) * (1.0 + self._today.tows_kg / 6000.0),
             hazard_s=to.hazard_s,
             drag_nm=self._drag_nm,
-            noise=noise[:, 0],
+            noise=noise[:, 0, :4],
         )
         listen(
             self.receiver,
@@ -188,13 +194,16 @@ class VehicleState:
             time_s=to.time_s,
             speed_mps=speed,
             air_kpa=air,
-            noise=noise,
+            noise=noise[:, :, :4],
         )
-        self.time_s, self.current_a = to.time_s.copy(), current
+        told_nm = np.clip(torque + swing_nm * noise[:, 0, 4], -300.0, 300.0)
+        told_a = current - (told_nm - torque) * omega / np.maximum(open_v, 1.0)
+        wheel_w = wheel_w + (told_nm - torque) * omega
+        self.time_s, self.current_a = to.time_s.copy(), told_a
         self.speed_mps, self.altitude_m = to.speed_mps.copy(), to.altitude_m.copy()
-        trace.pack_v[:, k] = open_v + ohm * (current + 0.6 * (self.fast_a + 0.3 * self.slow_a))
-        trace.contact_v[:, k] = self._today.contact_ohm * current
-        trace.wheel_w[:, k], trace.torque_nm[:, k] = wheel_w, torque
+        trace.pack_v[:, k] = open_v + ohm * (told_a + 0.6 * (self.fast_a + 0.3 * self.slow_a))
+        trace.contact_v[:, k] = self._today.contact_ohm * told_a
+        trace.wheel_w[:, k], trace.torque_nm[:, k] = wheel_w, told_nm
         trace.ambient_degc[:, k], trace.air_kpa[:, k], trace.rain[:, k] = ambient, air, rain
         trace.insulation_kohm[:, k] = leak_kohm
         trace.is_awake[:, k] = to.activity != PARKED
@@ -219,6 +228,13 @@ class VehicleState:
         torque = np.where(mean > 0.5, wheel_w / np.maximum(mean, 1.0) * WHEEL_M / RATIO, 0.0)
         torque = np.clip(np.where(torque >= 0, torque / GEAR, torque * GEAR * 0.8), -300.0, 300.0)
         return wheel_w, torque, mean / WHEEL_M * RATIO, mean
+
+    def _swing(self, step: _Step, mean_mps: Floats) -> Floats:
+        """Return (F,) by how much, root mean square, the torque swings about the step's mean."""
+        fast = np.clip((mean_mps - 8.0) / 20.0, 0.0, 1.0)
+        accel = (TOWN_ACCEL + (ROAD_ACCEL - TOWN_ACCEL) * fast) * self.temper
+        mass = self.mass_kg + self._today.tows_kg
+        return np.where(step.is_driving & (mean_mps > 0.5), 1.05 * mass * accel * WHEEL_M / RATIO, 0.0)
 
     def _electrify(self, step: _Step, wheel_w: Floats) -> tuple[Floats, Floats, Floats]:
         """Return open-circuit voltage and resistance of the pack and its current; counts the charge."""
