@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -1388,18 +1388,126 @@ def evaluate(
     }
     for line in table(result):
         console.print(line)
-    if report:
+    _write_evaluation(report, result, as_json=as_json)
+
+
+@app.command()
+def backtest(
+    since: Annotated[datetime | None, typer.Option(help="First day; default: the first stored.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Last day; default: the newest stored.")] = None,
+    vehicles: Annotated[str | None, typer.Option(help="VINs by comma; default: all with readings.")] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="What is really wrong, as `simulate --truth` writes it; else what workshops found."
+        ),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a CPU.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page and model cards into this folder.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What the predictors would have said of the stored history, and whether live said the same."""
+    import numpy as np
+
+    from data.db import connect
+    from data.records import Origin
+    from models.backtest import BacktestResult, BacktestWork, backtest_vehicles
+    from models.evaluation.baselines import baselines
+    from models.evaluation.evaluate import figures
+    from models.evaluation.text import table
+    from models.evaluation.truths import parse_truths
+    from models.spread import run_partitions
+    from models.store_backtest import fetch_span, fetch_vehicles
+
+    settings = _running()
+    vins = [vin.strip() for vin in vehicles.split(",")] if vehicles else None
+    with connect(settings.database_url, name="anxin-backtest") as connection:
+        known = fetch_vehicles(connection, vins)
+        span = fetch_span(connection, list(known))
+    if missing := sorted(set(vins or ()) - set(known.values())):
+        raise SettingsError(f"--vehicles {missing[0]!r}: has no readings")
+    if span is None:
+        raise SettingsError("nothing to test: no features are stored")
+    first, last = (
+        stored if asked is None else (asked.date() - date(1970, 1, 1)).days
+        for asked, stored in ((since, span[0]), (until, span[1]))
+    )
+    if first > last:
+        raise SettingsError(
+            f"--since {since}, --until {until}: must be in order and not after the newest day"
+        )
+    truths = None
+    if truth:
+        try:
+            text = truth.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"--truth {str(truth)!r}: cannot be read ({error})") from error
+        truths = tuple(parse_truths(text, {vin: vehicle for vehicle, vin in known.items()}))
+    levels, ids = _alert_levels(), sorted(known)
+    work = [
+        BacktestWork(
+            url=settings.database_url,
+            vehicle_ids=tuple(ids[at : at + _VEHICLES_PER_BACKTEST]),
+            first_day=first,
+            last_day=last,
+            levels=levels,
+            truths=truths,
+            baselines=baselines(),
+        )
+        for at in range(0, len(ids), _VEHICLES_PER_BACKTEST)
+    ]
+    result = BacktestResult()
+    with _progress() as progress:
+        task = progress.add_task("parts of the fleet", total=len(work))
+        for found in run_partitions(backtest_vehicles, work, cluster=cluster, workers=workers):
+            result += found
+            progress.advance(task)
+    simulated = result.vehicles.get(Origin.SIMULATED, 0)
+    out = figures(
+        result.tallies,
+        levels,
+        level="stored",
+        rng=np.random.default_rng(0),
+        is_simulated=simulated > 0,
+    )
+    out["run"] = {
+        "vehicles": {origin.value: count for origin, count in result.vehicles.items()},
+        "first_day": date(1970, 1, 1) + timedelta(days=first),
+        "last_day": date(1970, 1, 1) + timedelta(days=last),
+        "truth": truth.name if truth else "outcomes of closed orders",
+        "truths": result.truths,
+    }
+    out["agreement"] = asdict(result.agreement)
+    for line in table(out):
+        console.print(line)
+    agreed = result.agreement
+    console.print(
+        f"stored features: {agreed.days:,} days compared, {agreed.days_different:,} differ;"
+        f" live predictions: {agreed.predictions:,} compared, {agreed.predictions_different:,} differ,"
+        f" {agreed.predictions_within_day:,} made within their day"
+    )
+    for example in agreed.examples:
+        console.print(f"  {example}")
+    _write_evaluation(report, out, as_json=as_json)
+
+
+def _write_evaluation(folder: Path | None, result: dict[str, Any], *, as_json: bool) -> None:
+    if folder:
         from models.evaluation.cards import cards_of
         from models.evaluation.report import write_report
         from models.features.registry import feature_sets
         from models.predictors import day_predictors
 
-        write_report(report, result, cards_of(day_predictors(), feature_sets()))
-        console.print(f"report: {report / 'index.html'}")
+        write_report(folder, result, cards_of(day_predictors(), feature_sets()))
+        console.print(f"report: {folder / 'index.html'}")
     if as_json:
         _print_json(result)
 
 
+_VEHICLES_PER_BACKTEST = 25
 _VEHICLES_PER_PART = 100
 _DEVELOPMENT_SEED, _DEVELOPMENT_VEHICLES = 1000, 200
 
@@ -1497,6 +1605,30 @@ def bench_decode(
         result["mf4"] = bench_mf4(mf4, dbc, rounds=rounds)
         found = result["mf4"]
         console.print(f"ratio to asammdf on {mf4.name}: {found['ratio']:.2f}, equal: {found['equal']}")
+    if as_json:
+        _print_json(result)
+
+
+@bench.command("score")
+def bench_score(
+    tire_vehicles: Annotated[int, typer.Option(min=1, help="With 14 days of tires each.")] = 100_000,
+    cell_vehicles: Annotated[int, typer.Option(min=1, help="With 90 sessions of 96 cells each.")] = 10_000,
+    pandas_vehicles: Annotated[int, typer.Option(min=1, help="Of each case that pandas scores too.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same features.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Daily features to risks, one process, against pandas group by group with the same formula."""
+    from models.bench.score import bench_score as measure
+    from models.features.registry import feature_sets
+
+    result = measure(
+        feature_sets(),
+        tire_vehicles=tire_vehicles,
+        cell_vehicles=cell_vehicles,
+        pandas_vehicles=pandas_vehicles,
+        seed=seed,
+        tell=console.print,
+    )
     if as_json:
         _print_json(result)
 
