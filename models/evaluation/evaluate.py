@@ -80,15 +80,21 @@ def add_up(results: Iterable[Tallies]) -> Tallies:
 
 
 def figures(
-    tallies: Tallies, levels: Mapping[FailureMode, Levels], *, level: str, rng: np.random.Generator
+    tallies: Tallies,
+    levels: Mapping[FailureMode, Levels],
+    *,
+    level: str,
+    rng: np.random.Generator,
+    is_simulated: bool = True,
 ) -> dict[str, Any]:
     """Return the figures of all modes and baselines, ready for JSON.
 
     Args:
         tallies: Of the whole fleet.
         levels: Of the alerts.
-        level: ``day`` or ``full``: how the fleet was simulated.
+        level: ``day`` or ``full``: how the fleet was simulated; ``stored``: the history of a database.
         rng: Chance of the bootstrap.
+        is_simulated: Tells where the data come from.
     """
     modes: dict[str, Any] = {}
     baselines: dict[str, dict[str, Any]] = {}
@@ -98,4 +104,4 @@ def figures(
         else:
             found = summarise(tally, TERMS[mode], BASELINE_LEVELS, rng)
             baselines.setdefault(system, {})[mode.value] = found
-    return {"simulated": True, "level": level, "modes": modes, "baselines": baselines}
+    return {"simulated": is_simulated, "level": level, "modes": modes, "baselines": baselines}

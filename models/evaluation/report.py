@@ -144,7 +144,8 @@ def _against(
         return ""
     sign = "≥" if is_floor else "≤"
     is_met = value is not None and (value >= target if is_floor else value <= target)
-    return f'<span class="{"yes" if is_met else "no"}">{sign} {target / per:g}{unit} {"✓" if is_met else "✗"}</span>'
+    colour, sign_of = ("yes", "✓") if is_met else ("no", "✗")
+    return f'<span class="{colour}">{sign} {target / per:g}{unit} {sign_of}</span>'
 
 
 def _mode_section(mode: str, found: Mapping[str, Any], result: Mapping[str, Any]) -> str:

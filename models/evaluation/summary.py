@@ -23,7 +23,7 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
     the exact one-sided 95 % bound; vehicle-days are those with an answer.
     """
     judged = [f for f in tally.faults if f.outcome is not Outcome.UNJUDGED]
-    events = [f for f in judged if f.magnitude >= terms.least_magnitude]
+    events = [f for f in judged if _is_in_scope(f, terms)]
     found = [f for f in events if f.outcome is Outcome.FOUND]
     thousands = tally.healthy_days / 1000
     false = len(tally.false_alerts)
@@ -75,6 +75,11 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
         "target": _target(terms),
         "tail": _tail(tally, levels),
     }
+
+
+def _is_in_scope(fault: FaultOutcome, terms: Terms) -> bool:
+    """Tell whether a fault is large enough to be an event; one of unknown size is."""
+    return not fault.magnitude < terms.least_magnitude
 
 
 def _by_vehicle(events: Sequence[FaultOutcome], rng: np.random.Generator) -> tuple[float, float] | None:
@@ -144,7 +149,7 @@ def _by_magnitude(judged: Sequence[FaultOutcome], terms: Terms) -> list[dict[str
 
 
 def _below(judged: Sequence[FaultOutcome], terms: Terms) -> dict[str, Any]:
-    small = [f for f in judged if f.magnitude < terms.least_magnitude]
+    small = [f for f in judged if not _is_in_scope(f, terms)]
     return {
         "events": len(small),
         "recall": _rounded(_share(sum(f.outcome is Outcome.FOUND for f in small), len(small))),
