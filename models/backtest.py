@@ -244,7 +244,7 @@ def _compare_predictions(
     vehicles: Sequence[int],
     detectors: Sequence[RepairMindingDetector],
 ) -> Agreement:
-    """Hold the stored predictions that were made when their day was over against those of the same samples."""
+    """Hold the stored predictions that saw their whole day against those of the same samples."""
     since, until = (to_datetime(d * DAY_US) for d in (work.first_day - 1, work.last_day + 2))
     stored = store_backtest.fetch_predictions(connection, vehicles, since, until)
     said: dict[tuple[str, int, int], tuple[Detected, int, int]] = {}
