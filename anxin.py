@@ -1633,6 +1633,34 @@ def bench_score(
         _print_json(result)
 
 
+@bench.command("simulate")
+def bench_simulate(
+    vehicles: Annotated[int, typer.Option(min=1, max=90_000, help="With every fault and decoy.")] = 1000,
+    days: Annotated[int, typer.Option(min=1, max=730, help="Of all their readings.")] = 30,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    part: Annotated[int, typer.Option(min=1, help="Vehicles simulated at once: speed against memory.")] = 125,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same fleet.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """The complete simulator: vehicle-days per second and peak memory, against what is promised."""
+    from simulators.bench import bench_simulate as measure
+
+    with _progress() as progress:
+        task = progress.add_task("vehicles", total=vehicles)
+        result = measure(
+            vehicles=vehicles,
+            days=days,
+            seed=seed,
+            workers=workers,
+            vehicles_per_part=part,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    for name in ("vehicle_days_per_s", "minutes_for_30000_vehicle_days", "cpu_s", "peak_rss_mb"):
+        console.print(f"{name}: {result[name]}")
+    if as_json:
+        _print_json(result)
+
+
 @bench.command("dispatch")
 def bench_dispatch(
     alerts: Annotated[int, typer.Option(min=1, help="One for each vehicle.")] = 10_000,
