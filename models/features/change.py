@@ -24,7 +24,7 @@ class Course:
     window: int  #: days looked back
     ramps: tuple[int, ...] = (7, 14, 21, 30, 45, 60, 90)  #: began so long ago and has grown since
     steps: tuple[int, ...] = (3, 5, 8, 13, 21, 34)  #: came so long ago and stayed
-    least_before: int = 10  #: fewest days with values before the change
+    least_before: int = 14  #: fewest days with values before the change
     least_after: int = 3  #: and since
     is_share: bool = False  #: the change multiplies what is expected, and is told as a share of it
 
@@ -124,7 +124,7 @@ def _fit(
     error = spread * _widening(left) / np.sqrt(power)
     after = (kept[:, None, :] & (pattern > 0)[None]).sum(-1)
     before = kept.sum(1)[:, None] - after
-    is_possible = (after >= course.least_after) & (before >= course.least_before) & (freedom >= 4)
+    is_possible = (after >= course.least_after) & (before >= course.least_before) & (freedom >= 8)
     is_possible &= power > 1e-6 * np.maximum((candidate**2).sum(-1), _TINY)
     strength = level / error
     ranked = np.where(is_possible, np.abs(strength) if sign == 0 else sign * strength, -np.inf)

@@ -40,7 +40,7 @@ class ThermalDays:
     """
 
     name: str = "thermal_days"
-    version: int = 1
+    version: int = 2
 
     @property
     def columns(self) -> Mapping[Family, tuple[str, ...]]:
@@ -74,6 +74,9 @@ class ThermalDays:
                 is_alive, track.warming(own, driving, _LEAST_H), np.nan
             )
             value[f"{part}_soak_k"] = track.quantile(own - sink, soaked, 0.5, 1)
+        coolant = track.held("coolant")
+        rise = track.mean(middle(coolant - track.held("ambient")), driving, _LEAST_H)
+        value["coolant_rise_k"] = np.where(is_frozen(track, coolant, driving), np.nan, rise)
         value["torque_square_n2m2"] = track.mean(torque**2, driving, _LEAST_H)
         value["torque_nm"] = track.mean(np.abs(torque), driving, _LEAST_H)
         value["speed_square_krpm2"] = track.mean(krpm**2, driving, _LEAST_H)

@@ -65,6 +65,13 @@ THERMAL_FEATURES: Final = (
         missing_when="the vehicle did not stand so long, or sent nothing then",
     ),
     Feature(
+        name="coolant_rise_k",
+        unit="K",
+        window=_WINDOW,
+        least_evidence=_EVIDENCE,
+        missing_when="no such driving, no outside temperature, or a coolant that is not told or stands still",
+    ),
+    Feature(
         name="drive_h",
         unit="h",
         window="local day",

@@ -25,19 +25,19 @@ class BrakeDragPredictor:
     fall out; held against the wheel's own past and its tire's pressure, a sensor's bias and the heat of an
     under-inflated tire do. A sensor that is off is off at rest too. What stays for days is a brake: one hot
     stop is gone the next day, new pads settle in some. A wheel that has dragged from the first day has no
-    past: it must stand out by twice as much.
+    past: it must stand out four times as much.
 
     Panel: ``wheel_excess_k`` of ``brake_days``, one component a wheel.
     """
 
     limit_k: float = 25.0
-    least_k: float = 5.0
+    least_k: float = 2.5
     least_strength: float = 5.0
-    days: int = 4
+    days: int = 6
     blind_spots: tuple[str, ...] = (
         "vehicles whose tires tell no temperature",
         "two wheels of a vehicle that drag alike",
-        "drag of less than some 20 N, and cars driven too little to warm up",
+        "drag of less than some 20 N·m, and cars driven too little to warm up",
         "worn pads and discs without drag",
     )
     history_days: int = 60
@@ -59,17 +59,19 @@ class BrakeDragPredictor:
 
         excess, soak = apart(panel.extra["wheel_excess_k"]), apart(panel.extra["wheel_soak_k"])
         course = Course(
-            window=self.history_days, ramps=(7, 14, 21, 30), steps=(4, 6, 9, 13, 20), least_after=self.days
+            window=self.history_days, ramps=(7, 14, 21, 30), steps=(6, 9, 13, 20), least_after=self.days
         )
         causes = [apart(panel.extra["wheel_pressure_percent"])]
         found = find_change(excess, causes, as_of, course, noise=_NOISE_K)
         offset = find_change(soak, [], as_of, course, noise=_NOISE_K, sign=0)
         moved = np.nan_to_num(np.where(np.abs(offset.strength) >= 2.5, offset.level, 0.0))
         lately = newest(excess, as_of, count=self.days)
-        level = np.minimum(found.level, lately.min(0) - found.usual + self.least_k) - moved
+        # one of the days may lack the heat, for want of a drive; a hot stop is gone in less
+        shown = np.sort(lately, axis=0)[1] - found.usual
+        level = np.minimum(found.level, 1.5 * shown) - moved
         grown = weakest(found.strength / self.least_strength, level / self.least_k)
         at_rest = newest(soak, as_of, count=1, within=self.history_days)[0]
-        always = (lately.min(0) - np.maximum(np.nan_to_num(at_rest), 0.0)) / (2.0 * self.least_k)
+        always = (lately.min(0) - np.maximum(np.nan_to_num(at_rest), 0.0)) / (4.0 * self.least_k)
         has_past = np.isfinite(found.level)
         score = together(np.where(has_past, grown, np.where(np.isfinite(always), always, np.nan)))
         now = np.where(has_past, level, lately.min(0))
@@ -120,8 +122,8 @@ class BrakeDragPredictor:
                 float(self.days),
                 "days",
                 (
-                    f"clears when one of {self.days} days is as before, or after a repair",
-                    f"{self.days} 天内有一天恢复正常或维修后解除",
+                    f"clears when two of {self.days} days are as before, or after a repair",
+                    f"{self.days} 天内有两天恢复正常或维修后解除",
                 ),
             ),
         )

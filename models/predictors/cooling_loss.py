@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -26,6 +26,7 @@ _PACK, _COOLANT, _LESS, _MORE, _STOPPED = range(5)
 _NOISE_K: Final = 0.3
 _NOISE_LOG: Final = 0.02
 _SOAK_NOISE_K: Final = 0.5
+_FAN_KM_PER_H: Final = 50.0
 _KNOWN_BY: Final = ("pack_rise_k", "coolant_rise_k", "pump_current_a", "pump_idle_share")
 _TITLES: Final = {
     _PACK: ("K", "Pack above its coolant under load", "负载下电池相对冷却液的温升"),
@@ -43,9 +44,13 @@ class CoolingLossPredictor:
 
     Four kinds of evidence, each against the vehicle's own past, the strongest decides:
 
-    - the pack's rise over its coolant at equal I²: flow lost by 30 % is a rise of 43 %;
-    - the coolant's rise over the outside air at equal power, speed and weather;
-    - the pump's current at equal speed: 40 % less (it runs dry) or more (something is in its way);
+    - the pack's rise over its coolant at equal I²: heat transfer follows the flow to the power of 0.6 to 0.8
+      (Dittus-Boelter), so that 30 % less flow is a rise of a quarter and more;
+    - the coolant's rise over the outside air at equal power, speed and weather: dust on a radiator takes a
+      tenth of it too, so more must show;
+    - the pump's current at equal speed: a radial pump takes about half of its power with nothing flowing, so
+      that 30 % less flow takes 15 % less current (40 % less when it runs dry), and something in its wheel
+      takes more;
     - a pump that stands still while the loop is warm, and did not before.
 
     Sensors that are off after a night of standing explain a rise away. Heat waves, hard driving and towing
@@ -54,12 +59,13 @@ class CoolingLossPredictor:
     Panel: ``load_h`` of ``cooling_days``.
     """
 
-    limit_share: float = 0.43
-    least_share: float = 0.15
-    least_k: float = 0.7
-    dry_share: float = 0.40
-    blocked_share: float = 0.40
-    least_pump_share: float = 0.12
+    limit_share: float = 0.25
+    least_share: float = 0.08
+    least_k: float = 0.6
+    limit_coolant_share: float = 0.43
+    least_coolant_share: float = 0.22
+    limit_pump_share: float = 0.15
+    least_pump_share: float = 0.05
     idle_share: float = 0.8
     least_strength: float = 5.0
     blind_spots: tuple[str, ...] = (
@@ -100,39 +106,44 @@ class CoolingLossPredictor:
         )
 
     def _pack(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
-        causes = ("current_square_a2", "pack_warming_k_per_h", "outside_degc")
-        return self._rise(panel, as_of, "pack", causes, self.least_share)
+        names = ("current_square_a2", "pack_warming_k_per_h", "outside_degc")
+        causes = [daily(panel, name) for name in names]
+        return self._rise(panel, as_of, "pack", causes, (self.least_share, self.limit_share))
 
     def _coolant(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
-        causes = (
-            "power_kw",
-            "current_square_a2",
-            "coolant_warming_k_per_h",
-            "speed_km_per_h",
-            "outside_degc",
-        )
-        # air conditioning and radiator shutters work on it too: twice as much must show
-        return self._rise(panel, as_of, "coolant", causes, 2.0 * self.least_share)
+        # a radiator gives off heat in proportion to its air: the fan's and the drive's, equal at some 50 km/h
+        still = 1.0 / (1.0 + daily(panel, "speed_km_per_h") / _FAN_KM_PER_H)
+        names = ("power_kw", "current_square_a2", "coolant_warming_k_per_h")
+        causes = [daily(panel, "power_kw"), *(daily(panel, name) * still for name in names)]
+        causes.append(daily(panel, "outside_degc"))
+        levels = (self.least_coolant_share, self.limit_coolant_share)
+        return self._rise(panel, as_of, "coolant", causes, levels)
 
     def _rise(
-        self, panel: DayPanel, as_of: IntArray, part: str, causes: tuple[str, ...], least: float
+        self,
+        panel: DayPanel,
+        as_of: IntArray,
+        part: str,
+        causes: list[FloatArray],
+        levels: tuple[float, float],
     ) -> tuple[FloatArray, ...]:
-        course = Course(window=self.history_days, is_share=True)
-        plain = Course(window=self.history_days)
+        least, limit = levels
+        plain = Course(window=self.history_days, least_before=21)
+        course = replace(plain, is_share=True)
         values = daily(panel, f"{part}_rise_k")
-        found = find_change(values, [daily(panel, c) for c in causes], as_of, course, noise=_NOISE_K)
+        found = find_change(values, causes, as_of, course, noise=_NOISE_K)
         offset = find_change(daily(panel, f"{part}_soak_k"), [], as_of, plain, noise=_SOAK_NOISE_K, sign=0)
-        moved = np.nan_to_num(np.where(np.abs(offset.strength) >= 2.0, offset.level, 0.0))
-        level_k = np.minimum(found.level, 2.0 * found.support) * found.usual - moved - 0.25 * np.abs(moved)
-        own = level_k / np.maximum(found.usual, 2.0)
+        moved = np.nan_to_num(np.where(np.abs(offset.strength) >= 2.5, offset.level, 0.0))
+        level_k = np.minimum(found.level, 2.0 * found.support) * found.usual - np.maximum(1.25 * moved, 0.0)
+        own = level_k / np.maximum(found.usual, 3.0)
         days = self.horizon_h / 24.0
         score = weakest(
             found.strength / self.least_strength,
             own / least,
             level_k / self.least_k,
-            (own + np.maximum(found.rate, 0.0) * days) / self.limit_share,
+            (own + np.maximum(found.rate, 0.0) * days) / limit,
         )
-        ttt = time_to_threshold(self.limit_share - own, found.level_error, found.rate, found.rate_error)
+        ttt = time_to_threshold(limit - own, found.level_error, found.rate, found.rate_error)
         return score, own, found.usual, found.age, ttt
 
     def _pump(self, panel: DayPanel, as_of: IntArray) -> list[tuple[FloatArray, ...]]:
@@ -140,8 +151,10 @@ class CoolingLossPredictor:
             taken, turned = (np.log(daily(panel, f"pump_{n}")) for n in ("current_a", "speed_rpm"))
         course = Course(window=self.history_days)
         out: list[tuple[FloatArray, ...]] = []
-        for sign, limit in ((-1, -np.log1p(-self.dry_share)), (1, np.log1p(self.blocked_share))):
-            found = find_change(taken, [turned], as_of, course, noise=_NOISE_LOG, sign=sign)
+        for sign, limit in ((-1, -np.log1p(-self.limit_pump_share)), (1, np.log1p(self.limit_pump_share))):
+            found = find_change(
+                taken, [turned, daily(panel, "outside_degc")], as_of, course, noise=_NOISE_LOG, sign=sign
+            )
             level = sign * np.where(sign * found.support > 0.5 * sign * found.level, found.level, 0.0)
             rate = sign * found.rate
             days = self.horizon_h / 24.0

@@ -7,19 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from data.records import FloatArray, IntArray
-from models.features.change import Course, find_change
+from models.features.change import Change, Course, find_change
 from models.predictors.base import DayPanel
 from models.predictors.part import daily
 
-#: What a day's mean of a 1 °C sensor on a drive of minutes is good for, K.
-_NOISE_K = 0.4
+#: What a day's mean over a hundred readings of a 1 °C sensor is good for, K.
+_NOISE_K = 0.15
 #: A soak offset of a 1 °C pair of sensors, K; it counts as moved from so many errors on.
 _SOAK_NOISE_K = 0.5
-_SOAK_STRENGTH = 2.0
+_SOAK_STRENGTH = 2.5
 #: Of an offset that is taken away, so much may be left: gains differ from cold to warm.
 _OFFSET_LEFT = 0.25
-#: What both parts show is taken away so many times: they do not see the coolant's flow alike.
-_SHARED = 1.5
 
 _CAUSES = {
     "motor": ("torque_square_n2m2", "speed_square_krpm2", "speed_krpm", "motor_warming_k_per_h"),
@@ -41,6 +39,11 @@ class HeatChange:
     age: FloatArray
 
 
+def slow_course(window: int) -> Course:
+    """Return the shapes that wear of a machine takes: weeks, not days."""
+    return Course(window=window, ramps=(14, 21, 30, 45, 60, 90), steps=(8, 13, 21, 34), least_after=5)
+
+
 def heat_change(panel: DayPanel, as_of: IntArray, part: str, course: Course) -> HeatChange:
     """Return the change of ``motor`` or ``inverter``.
 
@@ -55,7 +58,7 @@ def heat_change(panel: DayPanel, as_of: IntArray, part: str, course: Course) -> 
     moved = np.where(np.abs(offset.strength) >= _SOAK_STRENGTH, offset.level, 0.0)
     unit = found.usual if course.is_share else np.ones(found.level.shape)
     shown = np.minimum(found.level, 2.0 * found.support) * unit
-    level = shown - np.nan_to_num(moved + _OFFSET_LEFT * np.abs(moved))
+    level = shown - np.maximum(np.nan_to_num((1.0 + _OFFSET_LEFT) * moved), 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         kept = np.clip(level / (found.level * unit), 0.0, 1.0)
         share = level / np.maximum(found.usual, 3.0)
@@ -71,11 +74,35 @@ def heat_change(panel: DayPanel, as_of: IntArray, part: str, course: Course) -> 
     )
 
 
-def own_level_k(part: HeatChange, other: HeatChange) -> FloatArray:
-    """Return what is left of a change once the share that the other part has too is taken away.
+def own_level_k(
+    part: HeatChange, other: HeatChange, coolant: Change, *, times: float, doubt: float
+) -> FloatArray:
+    """Return what is left of a change once what other parts of the loop may show too is taken away.
 
-    Less coolant flow and a coolant sensor that is off warm both parts; a bearing or a die warms one.
+    Less coolant flow and a coolant sensor that is off warm both parts and the coolant; a bearing or a die
+    warms one.
+
+    Args:
+        part: Whose own change it is.
+        other: The other part.
+        coolant: Change of the coolant's rise over the outside air, as a share.
+        times: How much more of a lost flow the part may show than the other: jackets lose heat transfer with
+            a power of 0.6 to 0.8 of the flow (Dittus-Boelter), a module's inner resistance not at all.
+        doubt: Standard errors by which the other's change may be larger than it looks.
     """
-    shared = np.where(other.strength >= 3.0, np.maximum(other.share, 0.0), 0.0)
-    shared_k = np.maximum(shared * part.usual_k, np.where(shared > 0, other.level_k, 0.0))
-    return np.asarray(part.level_k - _SHARED * shared_k)
+    margin = doubt * other.error_k / np.maximum(other.usual_k, 3.0)
+    shared = np.where((other.strength >= 2.0) | (doubt > 0), other.share + margin, 0.0)
+    shared = np.maximum(np.nan_to_num(shared), 0.0)
+    shared = np.maximum(shared, np.where(coolant.strength >= 3.0, np.nan_to_num(coolant.level), 0.0))
+    # a coolant sensor that is off adds the same to both
+    added_k = np.where(other.strength >= 3.0, np.minimum(other.level_k, part.level_k), 0.0)
+    return np.asarray(part.level_k - np.maximum(times * shared * part.usual_k, np.nan_to_num(added_k)))
+
+
+def coolant_change(panel: DayPanel, as_of: IntArray, course: Course) -> Change:
+    """Return the change of the coolant's rise over the outside air while driving, as a share."""
+    turns = daily(panel, "speed_krpm")
+    load = daily(panel, "torque_nm") * turns
+    causes = [load, load / (1.0 + turns / 4.0), turns]
+    wanted = replace(course, is_share=True)
+    return find_change(daily(panel, "coolant_rise_k"), causes, as_of, wanted, noise=_NOISE_K)

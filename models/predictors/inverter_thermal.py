@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data.records import FailureMode, IntArray, Reason, VehicleSpec
-from models.features.change import Course
 from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
-from models.predictors.drive_heat import heat_change, own_level_k
+from models.predictors.drive_heat import coolant_change, heat_change, own_level_k, slow_course
 from models.predictors.part import clears, daily, evidence, part_risk, until, weakest
 
 
@@ -44,12 +43,11 @@ class InverterThermalPredictor:
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk of the inverter as of each day."""
-        course = Course(window=self.history_days, is_share=True)
-        found = heat_change(panel, as_of, "inverter", course)
-        beside = heat_change(panel, as_of, "motor", Course(window=self.history_days))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            own_k = own_level_k(found, beside)
-            per_k = 1.0 / np.maximum(found.usual_k, 3.0)
+        course = slow_course(self.history_days)
+        found = heat_change(panel, as_of, "inverter", replace(course, is_share=True))
+        beside, coolant = heat_change(panel, as_of, "motor", course), coolant_change(panel, as_of, course)
+        own_k = own_level_k(found, beside, coolant, times=1.5, doubt=0.0)
+        per_k = 1.0 / np.maximum(found.usual_k, 3.0)
         own, rate = own_k * per_k, found.rate_k * per_k
         days = self.horizon_h / 24.0
         score = weakest(

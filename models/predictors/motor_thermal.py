@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FailureMode, IntArray, Reason, VehicleSpec
-from models.features.change import Course
 from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
-from models.predictors.drive_heat import heat_change, own_level_k
+from models.predictors.drive_heat import coolant_change, heat_change, own_level_k, slow_course
 from models.predictors.part import clears, daily, evidence, part_risk, until, weakest
 
 
@@ -44,9 +43,10 @@ class MotorThermalPredictor:
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk of the motor as of each day."""
-        course = Course(window=self.history_days)
+        course = slow_course(self.history_days)
         found = heat_change(panel, as_of, "motor", course)
-        own = own_level_k(found, heat_change(panel, as_of, "inverter", course))
+        beside, coolant = heat_change(panel, as_of, "inverter", course), coolant_change(panel, as_of, course)
+        own = own_level_k(found, beside, coolant, times=2.5, doubt=2.0)
         days = self.horizon_h / 24.0
         score = weakest(
             found.strength / self.least_strength,

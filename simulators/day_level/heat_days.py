@@ -80,6 +80,13 @@ def thermal_features(
         "speed_krpm": (loads.krpm * (1.0 + error["motor.speed"]), known),
         "motor_soak_k": (np.round(0.8 + motor - coolant + 0.4 * noise[:, 6]), stands),
         "inverter_soak_k": (np.round(0.3 + inverter - coolant + 0.4 * noise[:, 7]), stands),
+        "coolant_rise_k": (
+            coolant_rise * (1.0 + 0.04 * noise[:, 11])
+            + error["coolant"]
+            - error["ambient"]
+            + 0.5 * noise[:, 9],
+            known & ~stuck["coolant"],
+        ),
         "drive_h": (usage.drive_h, usage.is_heard & usage.drives),
     }
     cooling = {
