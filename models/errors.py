@@ -7,10 +7,15 @@ AnxinError
     ├── EvaluationError what is to be judged does not fit together; names field, value and rule
     ├── PartitionLost   another process goes on with the vehicles of a partition
     ├── RegistryError   predictors and feature sets do not fit together; names both
+    ├── LearningError   there is not enough to learn from, or what was learned does not fit
+    ├── ArtefactError   an artefact is unknown, damaged, or of a kind that is not loaded
     └── SpreadError     work cannot be handed out to processes or a cluster
 """
 
 from __future__ import annotations
+
+import traceback
+from pathlib import PurePath
 
 from data.errors import AnxinError
 
@@ -41,3 +46,20 @@ class RegistryError(ModelError):
 
 class SpreadError(ModelError):
     """Work cannot be handed out to processes or a cluster."""
+
+
+def describe_error(error: BaseException) -> str:
+    """Return what went wrong and where, in a line: ``ValueError: odd (tires.py:120 in gas_amount)``."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = (
+        f" ({PurePath(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
+    )
+    return f"{type(error).__name__}: {str(error).strip()[:500]}{place}"
+
+
+class LearningError(ModelError):
+    """There is not enough to learn from, or what was learned does not fit."""
+
+
+class ArtefactError(ModelError):
+    """An artefact is unknown, damaged, or of a kind that is not loaded."""

@@ -12,6 +12,7 @@ from data.db import Connection
 from data.errors import DatabaseError
 from data.records import Family, FamilyRows, VehicleSpec
 from models import readings, store_features
+from models.errors import describe_error
 from models.features.days import DAY_US, day_bounds_us
 from models.features.sets import DayFeatures, FeatureSet
 
@@ -74,8 +75,13 @@ def recompute_days(
             except (DatabaseError, psycopg.Error):
                 raise
             except Exception as error:
-                failures[one.name] = f"{type(error).__name__}: {error}"
-                _LOG.exception("features left out", vehicle_id=vehicle_id, feature_set=one.name)
+                failures[one.name] = describe_error(error)
+                _LOG.error(
+                    "features left out",
+                    vehicle_id=vehicle_id,
+                    feature_set=one.name,
+                    error=failures[one.name],
+                )
     return failures
 
 

@@ -16,6 +16,7 @@ from data.records import FloatArray, IntArray, VehicleSpec
 from models import store, store_features
 from models.assess import TELL_LEVEL, Told, choose, is_news, run_starts, tell
 from models.backlog import Touched
+from models.errors import describe_error
 from models.features.days import to_datetime
 from models.features.registry import feature_sets, pair
 from models.features.sets import FeatureSet
@@ -207,13 +208,18 @@ class Scorer:
         except (DatabaseError, psycopg.Error):
             raise
         except Exception as error:
-            if len(panel.vehicle_id) > 1:
-                for row in range(len(panel.vehicle_id)):
-                    self._predict_day(context, predictor, rows_of(panel, [row]), day)
-                return
-            vehicle = int(panel.vehicle_id[0])
-            context.failures[vehicle, predictor.model_version] = f"{type(error).__name__}: {error}"
-            _LOG.exception("prediction left out", vehicle_id=vehicle, model_version=predictor.model_version)
+            failure = describe_error(error)
+        else:
+            return
+        if len(panel.vehicle_id) > 1:
+            for row in range(len(panel.vehicle_id)):
+                self._predict_day(context, predictor, rows_of(panel, [row]), day)
+            return
+        vehicle = int(panel.vehicle_id[0])
+        context.failures[vehicle, predictor.model_version] = failure
+        _LOG.error(
+            "prediction left out", vehicle_id=vehicle, model_version=predictor.model_version, error=failure
+        )
 
     def _tell(self, context: _Context, predictor: Predictor, panel: DayPanel, day: int) -> None:
         mode, version = predictor.failure_mode.value, predictor.model_version

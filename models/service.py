@@ -19,7 +19,7 @@ from data.settings import Settings
 from models import store
 from models.assess import Told
 from models.backlog import Backlog
-from models.errors import PartitionLost
+from models.errors import PartitionLost, describe_error
 from models.features.days import to_us
 from models.features.deflation import WINDOW_US
 from models.partitions import Partitions, partition_of
@@ -175,16 +175,18 @@ def _score_due(follower: _Follower, backlog: Backlog, scorer: Scorer, due: list[
     except (DatabaseAway, PartitionLost):
         raise
     except Exception as error:
-        scorer.forget(due)
-        if len(due) == 1:
-            _LOG.exception("vehicle left out until it sends more", vehicle_id=due[0], error=str(error)[:300])
-            failure = {(due[0], "*"): f"{type(error).__name__}: {error}"}
-            with transaction(follower.pool) as connection:
-                store.write_failures(connection, due, failure, now=datetime.now(UTC))
-            backlog.done(due, time.monotonic())
-            return
+        failure = describe_error(error)
+    else:
+        return
+    scorer.forget(due)
+    if len(due) > 1:
         for vehicle in due:
             _score_due(follower, backlog, scorer, [vehicle])
+        return
+    _LOG.error("vehicle left out until it sends more", vehicle_id=due[0], error=failure)
+    with transaction(follower.pool) as connection:
+        store.write_failures(connection, due, {(due[0], "*"): failure}, now=datetime.now(UTC))
+    backlog.done(due, time.monotonic())
 
 
 def _score_some(follower: _Follower, backlog: Backlog, scorer: Scorer, due: list[int]) -> None:

@@ -189,7 +189,8 @@ def test_vehicle_that_cannot_be_scored_holds_up_nobody_and_is_noted(
         scored = connection.execute("SELECT DISTINCT vehicle_id FROM vehicle_scores ORDER BY 1").fetchall()
         failed = connection.execute("SELECT vehicle_id, part, error FROM scoring_failures").fetchall()
     assert [(leaking,), (shorted,)] == scored
-    assert [(broken, "*", "UniqueViolation: rows that no table expects")] == failed
+    assert [(broken, "*")] == [row[:2] for row in failed]
+    assert failed[0][2].startswith("UniqueViolation: rows that no table expects (")
 
 
 def test_feature_set_that_fails_on_a_vehicle_stops_no_other_and_is_noted_until_it_works(
@@ -223,7 +224,8 @@ def test_feature_set_that_fails_on_a_vehicle_stops_no_other_and_is_noted_until_i
         seed.store_rows(pool, fortnight(three[0], now_us())[:1])
         wait_for(pool, "SELECT count(*) = 0 FROM scoring_failures")
 
-    assert [(three[0], "tire_days", "ValueError: rows that no feature expects")] == failed
+    assert [(three[0], "tire_days")] == [row[:2] for row in failed]
+    assert failed[0][2].startswith("ValueError: rows that no feature expects (test_models_services.py:")
     assert ("tire_days",) not in sets
     assert ("cell_days",) in sets
     assert scored == [(True, True)]
