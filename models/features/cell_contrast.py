@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.records import FloatArray, IntArray
+from data.records import BoolArray, FloatArray, IntArray
 from models.features.trend import weighted_median
+
+#: Days between two that are still compared; a leak adds up over longer.
+_LONGEST_GAP = 14
 
 
 def windowed_level(
@@ -74,43 +77,39 @@ def charge_slope(
     shape = (value.shape[0], len(as_of), value.shape[2])
     slope, error = np.zeros(shape), np.full(shape, spread)
     prior = (noise / spread) ** 2
-    for position, day in enumerate(as_of.tolist()):
+    needed = (
+        slice(max(0, int(as_of.min()) - window - _LONGEST_GAP), int(as_of.max()) + 1)
+        if len(as_of)
+        else slice(0)
+    )
+    known = np.isfinite(value) & (weight > 0) & np.isfinite(soc_percent)[..., None]
+    step, soc_step, pair = _steps(
+        value[:, needed], soc_percent[:, needed], weight[:, needed], known[:, needed]
+    )
+    # the difference of two days has twice the variance of one
+    power_part, both_part = pair * soc_step**2 / 2.0, pair * soc_step * step / 2.0
+    for position, day in enumerate((as_of - needed.start).tolist()):
         rows = slice(max(0, day - window + 1), day + 1)
-        part, trust, soc = value[:, rows], weight[:, rows], soc_percent[:, rows]
-        known = np.isfinite(part) & (trust > 0) & np.isfinite(soc)[..., None]
-        before = _previous(known)
-        step, soc_step, pair = _steps(part, soc, trust, known, before)
-        # the difference of two days has twice the variance of one
-        power = (pair * soc_step**2).sum(1) / 2.0
-        both = (pair * soc_step * step).sum(1) / 2.0
-        slope[:, position] = both / (power + prior)
+        power = power_part[:, rows].sum(1)
+        slope[:, position] = both_part[:, rows].sum(1) / (power + prior)
         error[:, position] = noise / np.sqrt(power + prior)
     return slope, error
 
 
-def _previous(known: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> IntArray:
-    """Return for each day the last one before it that is known, -1 where there is none."""
-    index = np.where(known, np.arange(known.shape[1])[None, :, None], -1)
-    latest = np.maximum.accumulate(index, axis=1)
-    out = np.full(known.shape, -1, dtype=np.int64)
-    out[:, 1:] = latest[:, :-1]
-    return out
-
-
 def _steps(
-    part: FloatArray,
-    soc: FloatArray,
-    trust: FloatArray,
-    known: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
-    before: IntArray,
+    value: FloatArray, soc: FloatArray, trust: FloatArray, known: BoolArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return differences to the day known before, of value and state of charge, and their weights."""
+    days = np.arange(known.shape[1])
+    index = np.where(known, days[None, :, None], -1)
+    before = np.full(known.shape, -1, dtype=np.int64)
+    before[:, 1:] = np.maximum.accumulate(index, axis=1)[:, :-1]
+    usable = known & (before >= 0) & (days[None, :, None] - before <= _LONGEST_GAP)
     at = np.maximum(before, 0)
-    usable = known & (before >= 0)
-    wide_soc = np.broadcast_to(soc[..., None], part.shape)
-    step = np.where(usable, part - np.take_along_axis(part, at, 1), 0.0)
+    wide_soc = np.broadcast_to(soc[..., None], value.shape)
+    step = np.where(usable, value - np.take_along_axis(value, at, 1), 0.0)
     soc_step = np.where(usable, wide_soc - np.take_along_axis(wide_soc, at, 1), 0.0)
-    both = np.minimum(trust, np.take_along_axis(np.broadcast_to(trust, part.shape), at, 1))
+    both = np.minimum(trust, np.take_along_axis(np.broadcast_to(trust, value.shape), at, 1))
     # a step of the deficit that no capacity explains (a session misread) must not tilt the slope
     limit = 1.0 + 0.3 * np.abs(soc_step)
     return np.clip(step, -limit, limit), soc_step, np.where(usable, both, 0.0)

@@ -17,6 +17,7 @@ from models.predictors.cells import (
     component_evidence,
     measured_charge,
     mirrored,
+    unknown_risk,
     vehicles_of,
 )
 from models.predictors.part import clears
@@ -40,6 +41,8 @@ class CellImbalancePredictor:
     peer_share: float = 0.05
     capacity_share: float = 0.5
     drift: CellInternalShortPredictor = field(default_factory=CellInternalShortPredictor)
+    least_cells: int = 4
+    history_days: int = 75
     failure_mode: FailureMode = FailureMode.CELL_IMBALANCE
     model_version: str = "cell-imbalance-1"
     feature_set: str = "cell_days"
@@ -52,7 +55,9 @@ class CellImbalancePredictor:
     )
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
-        """Return the risk of every cell as of each day."""
+        """Return the risk of every cell as of each day; unknown in a pack too small to have peers."""
+        if panel.spec.cell_count < self.least_cells:
+            return unknown_risk(panel, as_of, ("level", "growth", "alone"))
         slope, _ = capacity_slope(panel, as_of)
         value, weight = measured_charge(panel)
         shape = slope.shape

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
+from data.records import FailureMode, FloatArray, IntArray, VehicleSpec
 from models.features.cell_contrast import windowed_level
 from models.features.trend import Trend, day_noise, theil_sen
 from models.predictors.base import (
@@ -18,7 +18,13 @@ from models.predictors.base import (
     reference_of_others,
     time_to_threshold,
 )
-from models.predictors.cell_short_reasons import clear_reason, lag_reason, leak_reason, rest_reason
+from models.predictors.cell_short_reasons import (
+    clear_reason,
+    growth_reason,
+    lag_reason,
+    leak_reason,
+    rest_reason,
+)
 from models.predictors.cells import (
     at_reference,
     capacity_slope,
@@ -27,6 +33,7 @@ from models.predictors.cells import (
     measured_charge,
     mirrored,
     newest_row,
+    unknown_risk,
     vehicles_of,
 )
 
@@ -72,7 +79,10 @@ class CellInternalShortPredictor:
     noise_percent: float = 0.1
     prior_noise_percent: float = 0.15
     recent_days: int = 4
+    stand_out: float = 0.75
     screen_score: float = 0.3
+    least_cells: int = 4
+    history_days: int = 75
     limit_percent: float = 15.0
     fast_ohm: float = 100.0
     failure_mode: FailureMode = FailureMode.CELL_INTERNAL_SHORT
@@ -89,27 +99,24 @@ class CellInternalShortPredictor:
     )
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
-        """Return the risk of every cell as of each day."""
+        """Return the risk of every cell as of each day; unknown in a pack too small to have peers."""
+        if panel.spec.cell_count < self.least_cells:
+            return unknown_risk(panel, as_of, ("deficit", "growth", "rate", "isolation", "window"))
         slope, _ = capacity_slope(panel, as_of)
-        level, slow, *past = self._levels(
-            panel,
-            as_of,
-            slope,
-            [
-                (self.recent_days - 1, 0, 1),
-                (self.settled_days - 1, 0, 2),
-                *((*look, 3) for look in (*self.looks, *self.far_looks)),
-            ],
+        level, slow = self._levels(
+            panel, as_of, slope, [(self.recent_days - 1, 0, 1), (self.settled_days - 1, 0, 2)]
         )
-        growth = _growth(level, past[: len(self.looks)])
         isolation = level - reference_of_others(level, self.peer_share)
+        slow_isolation = slow - reference_of_others(slow, self.peer_share)
+        nearest = np.fmax(
+            isolation / self.least_isolation_percent, slow_isolation / self.far_isolation_percent
+        )
+        growth, slow_growth = self._growths(panel, as_of, slope, (level, slow), nearest)
         growth_alone = growth - np.maximum(reference_of_others(growth, self.peer_share), 0.0)
         own = np.minimum(growth_alone / self.least_growth_percent, isolation / self.least_isolation_percent)
         rate_score, rate, rate_error, window = self._rates(panel, as_of, own, slope)
         drifting = np.minimum(rate_score, own)
-        slow_growth = _growth(slow, past[len(self.looks) :])
         slow_alone = slow_growth - np.maximum(reference_of_others(slow_growth, self.peer_share), 0.0)
-        slow_isolation = slow - reference_of_others(slow, self.peer_share)
         far_out = np.minimum(
             slow_isolation / self.far_isolation_percent, slow_alone / self.far_growth_percent
         )
@@ -147,17 +154,9 @@ class CellInternalShortPredictor:
         rate = float(risk.detail["rate"][at])
         reasons = [
             lag_reason(recent, component) if is_lfp else rest_reason(recent, component),
-            Reason(
-                feature="charge_deficit_growth_percent",
-                value=round(growth, 2),
-                unit="%",
-                healthy_low=-0.5,
-                healthy_high=0.5,
-                text_en=f"it holds {deficit:.1f} % less charge than the median cell, "
-                f"{growth:.1f} % more than in the weeks before",
-                text_zh=f"电量比中位电芯少 {deficit:.1f}%，比前几周多差了 {growth:.1f}%",
-            ),
         ]
+        if np.isfinite(growth):
+            reasons.append(growth_reason(deficit, growth))
         if np.isfinite(rate) and rate > 0.02:
             reasons.append(
                 leak_reason(panel.spec, rate, risk.ttt_h[:, vehicle, position, component], self.limit_percent)
@@ -182,6 +181,34 @@ class CellInternalShortPredictor:
     def component_name(self, spec: VehicleSpec, component: int) -> str:
         """Return ``cell`` and its number from 1."""
         return cell_name(component)
+
+    def _growths(
+        self,
+        panel: DayPanel,
+        as_of: IntArray,
+        slope: FloatArray,
+        levels: tuple[FloatArray, FloatArray],
+        nearest: FloatArray,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return how far the recent and the settled level lie above those of the weeks before.
+
+        Missing in vehicles of which no cell stands out enough to matter.
+        """
+        growth, slow_growth = (np.full(level.shape, np.nan) for level in levels)
+        worst = np.where(np.isfinite(nearest), nearest, -np.inf).max(2)
+        spans = [(*look, 3) for look in (*self.looks, *self.far_looks)]
+        for position in range(len(as_of)):
+            rows = np.flatnonzero(worst[:, position] >= self.stand_out)
+            if not len(rows):
+                continue
+            at = slice(position, position + 1)
+            past = self._levels(vehicles_of(panel, rows), as_of[at], slope[rows, at], spans)
+            for target, level, looks in (
+                (growth, levels[0], past[: len(self.looks)]),
+                (slow_growth, levels[1], past[len(self.looks) :]),
+            ):
+                target[rows, at] = _growth(level[rows, at], looks)
+        return growth, slow_growth
 
     def _levels(
         self, panel: DayPanel, as_of: IntArray, slope: FloatArray, spans: Sequence[tuple[int, int, int]]

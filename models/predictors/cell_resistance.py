@@ -16,7 +16,7 @@ from models.predictors.base import (
     reference_of_others,
     time_to_threshold,
 )
-from models.predictors.cells import cell_name, component_evidence
+from models.predictors.cells import cell_name, component_evidence, unknown_risk
 from models.predictors.part import clears
 
 
@@ -40,6 +40,8 @@ class CellResistancePredictor:
     past: int = 42
     peer_share: float = 0.05
     stand_out_percent: float = 15.0
+    least_cells: int = 4
+    history_days: int = 75
     failure_mode: FailureMode = FailureMode.CELL_RESISTANCE
     model_version: str = "cell-resistance-1"
     feature_set: str = "cell_days"
@@ -52,7 +54,9 @@ class CellResistancePredictor:
     )
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
-        """Return the risk of every cell as of each day."""
+        """Return the risk of every cell as of each day; unknown in a pack too small to have peers."""
+        if panel.spec.cell_count < self.least_cells:
+            return unknown_risk(panel, as_of, ("excess", "error", "rate"))
         ratio = panel.value
         weight = np.where(np.isfinite(ratio), 1.0, 0.0)
         level = windowed_level(ratio, weight, as_of, oldest=self.window - 1, newest=0, least=self.least_days)

@@ -42,6 +42,20 @@ def lag_reason(row: FloatArray, component: int) -> Reason:
     )
 
 
+def growth_reason(deficit: float, growth: float) -> Reason:
+    """Return the charge that the cell lacks, and how much more of it than in the weeks before."""
+    return Reason(
+        feature="charge_deficit_growth_percent",
+        value=round(growth, 2),
+        unit="%",
+        healthy_low=-0.5,
+        healthy_high=0.5,
+        text_en=f"it holds {deficit:.1f} % less charge than the median cell, "
+        f"{growth:.1f} % more than in the weeks before",
+        text_zh=f"电量比中位电芯少 {deficit:.1f}%，比前几周多差了 {growth:.1f}%",
+    )
+
+
 def clear_reason(growth: float) -> Reason:
     """Return what ends the finding."""
     return Reason(

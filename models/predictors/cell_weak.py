@@ -22,6 +22,7 @@ from models.predictors.cells import (
     cell_name,
     component_evidence,
     measured_charge,
+    unknown_risk,
 )
 from models.predictors.part import clears
 
@@ -43,6 +44,7 @@ class CellWeakPredictor:
     limit_percent: float = 20.0
     severe_percent: float = 10.0
     months: float = 6.0
+    least_cells: int = 4
     failure_mode: FailureMode = FailureMode.CELL_WEAK
     model_version: str = "cell-weak-1"
     feature_set: str = "cell_days"
@@ -55,7 +57,9 @@ class CellWeakPredictor:
     )
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
-        """Return the risk of every cell as of each day."""
+        """Return the risk of every cell as of each day; unknown in a pack too small to have peers."""
+        if panel.spec.cell_count < self.least_cells:
+            return unknown_risk(panel, as_of, ("missing", "error", "alone"))
         slope, error = capacity_slope(panel, as_of)
         missing, spread = -100.0 * slope, 100.0 * error
         alone = missing - np.maximum(reference_of_others(missing, self.peer_share), 0.0)

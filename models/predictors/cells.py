@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from data.records import FloatArray, IntArray
 from models.features.cell_contrast import charge_slope
-from models.predictors.base import DayPanel, evidence_time, rounded
+from models.predictors.base import DayPanel, Risk, evidence_time, rounded
 
 #: State of charge at which deficits of cells with another capacity are compared, %.
 REFERENCE_SOC = 70.0
@@ -162,6 +162,18 @@ def repeated(score: FloatArray, as_of: IntArray, *, least_days: int, window: int
             found = np.sort(np.where(np.isfinite(part), part, -np.inf), axis=1)[:, -least_days]
             out[:, position] = np.where(np.isfinite(found), found, np.nan)
     return out
+
+
+def unknown_risk(panel: DayPanel, as_of: IntArray, detail: Sequence[str]) -> Risk:
+    """Return a risk that says nothing: a pack of so few cells has no peers to compare with."""
+    shape = (len(panel.vehicle_id), len(as_of), panel.value.shape[2])
+    return Risk(
+        as_of=as_of,
+        probability=np.full(shape, np.nan),
+        severity=np.full(shape, 4, dtype=np.int64),
+        ttt_h=np.full((3, *shape), np.nan),
+        detail={name: np.full(shape, np.nan) for name in detail},
+    )
 
 
 def vehicles_of(panel: DayPanel, rows: IntArray) -> DayPanel:
