@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -1237,6 +1238,39 @@ def _judge_drawn(work: tuple[Any, Any], *, systems: Any, levels: Any) -> Any:
     return judge_part(_drawn_part(*work), systems, levels)
 
 
+def _judge_simulated(fleet: Any, *, systems: Any, levels: Any) -> Any:
+    """Simulate vehicles reading by reading and judge them, model by model."""
+    from models.evaluation.drawn import computed_panels
+    from models.evaluation.evaluate import add_up, judge_mixed
+    from models.evaluation.part import EvaluationPart
+    from models.features.registry import feature_sets
+    from simulators.parts import simulate_part
+
+    part = simulate_part(fleet, 0, len(fleet))
+    results = []
+    for spec in dict.fromkeys(part.specs):
+        rows = [row for row, own in enumerate(part.specs) if own == spec]
+        numbers = [part.first + row for row in rows]
+        panels = computed_panels(
+            feature_sets(),
+            spec,
+            numbers,
+            (part.rows_of(row) for row in rows),
+            first_day=int(part.day[0]),
+            last_day=int(part.day[-1]),
+        )
+        judged = EvaluationPart(
+            spec=spec,
+            panels=panels,
+            truths=[t for t in part.truths if t.vehicle in set(numbers)],
+            seed=fleet.seed,
+            is_enriched=False,
+            states={name: values[rows] for name, values in part.states.items()},
+        )
+        results.append(judge_mixed(judged, systems, levels))
+    return add_up(results)
+
+
 def _judge_stream(work: tuple[str, int, int, int, str], *, systems: Any, levels: Any) -> Any:
     """Judge the live rules on the readings of some vehicles: kind, number, seed, the first one's, model."""
     from data.records import FailureMode
@@ -1294,6 +1328,8 @@ def _judge_work(work: tuple[str, Any], *, systems: Any, live: Any, levels: Any) 
     level, what = work
     if level == "live":
         return _judge_stream(what, systems=live, levels=levels)
+    if level == "full":
+        return _judge_simulated(what, systems=systems, levels=levels)
     return _judge_drawn(what, systems=systems, levels=levels)
 
 
@@ -1326,6 +1362,32 @@ def _systems(development: list[Any]) -> dict[str, Any]:
     }
 
 
+class Level(StrEnum):
+    """How much of the chain is simulated."""
+
+    DAY = "day"
+    FULL = "full"
+
+
+def _simulated_parts(vehicles: int, days: int, seed: int, faults: str | list[str]) -> list[Any]:
+    """Return the parts of a fleet whose readings are simulated; nearly half of it faulty, a third decoys."""
+    from simulators.fleet import build_fleet
+
+    fleet = build_fleet(
+        vehicles,
+        seed=seed,
+        start=datetime(2026, 1, 1, tzinfo=UTC),
+        days=days,
+        faults=faults if isinstance(faults, str) else {name: 0.45 / len(faults) for name in faults},
+        models="all",
+        timing="within",
+    )
+    return [
+        fleet.part(at, min(at + _VEHICLES_PER_FULL, vehicles))
+        for at in range(0, vehicles, _VEHICLES_PER_FULL)
+    ]
+
+
 @app.command()
 def evaluate(
     vehicles: Annotated[int, typer.Option(min=10, help="Of each fleet: one of faults, one healthy.")] = 500,
@@ -1333,6 +1395,9 @@ def evaluate(
     seeds: Annotated[
         str, typer.Option(help="Fleets, by comma. 1000 and above are for development.")
     ] = "1,2,3",
+    level: Annotated[
+        Level, typer.Option(help="day: features are drawn; full: every reading is simulated, half as faulty.")
+    ] = Level.DAY,
     faults: Annotated[str, typer.Option(help="all, or failure modes by comma.")] = "all",
     drives: Annotated[
         int, typer.Option(min=0, help="Hazards of each kind, second by second, for the live rules; 0: none.")
@@ -1356,13 +1421,18 @@ def evaluate(
     asked = "all" if faults == "all" else [name.strip() for name in faults.split(",")]
     numbers = _parse_seeds(seeds)
     levels = _alert_levels()
-    fleets = []
+    work: list[tuple[str, Any]] = []
     for seed in numbers:
-        fleets.append(draw_fleet(vehicles, max(days, 180), seed=seed, mode="enriched", faults=asked))
-        fleets.append(draw_fleet(vehicles, days, seed=seed, mode="healthy"))
-    work: list[tuple[str, Any]] = [
-        ("day", (fleet, block)) for fleet in fleets for block in fleet.blocks(_VEHICLES_PER_PART)
-    ]
+        if level is Level.DAY:
+            fleets = (
+                draw_fleet(vehicles, max(days, 180), seed=seed, mode="enriched", faults=asked),
+                draw_fleet(vehicles, days, seed=seed, mode="healthy"),
+            )
+            work += [
+                ("day", (fleet, block)) for fleet in fleets for block in fleet.blocks(_VEHICLES_PER_PART)
+            ]
+        else:
+            work += [("full", part) for part in _simulated_parts(vehicles, days, seed, asked)]
     if drives:
         work += [("live", part) for part in _stream_work(drives, numbers)]
     started = time.monotonic()
@@ -1376,11 +1446,11 @@ def evaluate(
         for found in run_partitions(judging, work, cluster=cluster, workers=workers):
             results.append(found)
             progress.advance(task)
-    result = figures(add_up(results), levels, level="day", rng=np.random.default_rng(0))
+    result = figures(add_up(results), levels, level=level.value, rng=np.random.default_rng(0))
     result["run"] = {
         "vehicles": vehicles,
         "days": days,
-        "days_enriched": max(days, 180),
+        "days_enriched": max(days, 180) if level is Level.DAY else days,
         "seeds": numbers,
         "faults": asked,
         "drives": drives,
@@ -1507,7 +1577,7 @@ def _write_evaluation(folder: Path | None, result: dict[str, Any], *, as_json: b
         _print_json(result)
 
 
-_VEHICLES_PER_BACKTEST = 25
+_VEHICLES_PER_BACKTEST, _VEHICLES_PER_FULL = 25, 20
 _VEHICLES_PER_PART = 100
 _DEVELOPMENT_SEED, _DEVELOPMENT_VEHICLES = 1000, 200
 

@@ -12,12 +12,12 @@ from data.db import Connection, connect, wrap_errors
 from data.records import FailureMode, Origin, Truth, VehicleSpec
 from models import recompute, store, store_backtest, store_features
 from models.evaluation.detectors import Detected, Detector, PredictorDetector
-from models.evaluation.evaluate import ANXIN, Tallies, add_up, judge_part
+from models.evaluation.evaluate import ANXIN, Tallies, add_up, judge_mixed
 from models.evaluation.part import EvaluationPart, Levels
 from models.features.days import DAY_US, to_datetime
 from models.features.registry import feature_sets
 from models.features.sets import DayFeatures, FeatureSet
-from models.panels import NEVER, feature_panel, repaired_days, rows_of, since_repair, with_main
+from models.panels import NEVER, feature_panel, repaired_days, since_repair, with_main
 from models.predictors import day_predictors
 from models.predictors.base import DayPanel, Predictor
 
@@ -174,43 +174,24 @@ def backtest_vehicles(work: BacktestWork) -> BacktestResult:
             }
             detectors = [RepairMindingDetector(p, repairs, specs) for p in predictors]
             systems = {ANXIN: detectors, **work.baselines}
-            tallies = _judge(spec, panels, present, truths, systems=systems, levels=work.levels)
+            part = EvaluationPart(
+                spec=spec,
+                panels=panels,
+                truths=[t for t in truths if t.vehicle in present],
+                seed=0,
+                is_enriched=False,
+                origin="stored",
+            )
+            tallies = judge_mixed(part, systems, work.levels)
             agreement += _compare_predictions(connection, work, present, detectors)
             origins = [states[v].origin for v in present if v in states]
             result += BacktestResult(
                 tallies=tallies,
                 agreement=agreement,
                 vehicles={o: origins.count(o) for o in set(origins)},
-                truths=sum(t.vehicle in present for t in truths),
+                truths=len(part.truths),
             )
     return result
-
-
-def _judge(
-    spec: VehicleSpec,
-    panels: Mapping[str, DayPanel],
-    vehicles: Sequence[int],
-    truths: Sequence[Truth],
-    *,
-    systems: Mapping[str, Sequence[Detector]],
-    levels: Mapping[FailureMode, Levels],
-) -> Tallies:
-    """Judge vehicles with a fault for recall, the others for false alerts."""
-    faulty = {t.vehicle for t in truths if t.is_fault}
-    results = []
-    for is_enriched in (True, False):
-        rows = [row for row, v in enumerate(vehicles) if (v in faulty) == is_enriched]
-        if rows:
-            part = EvaluationPart(
-                spec=spec,
-                panels={name: rows_of(panel, rows) for name, panel in panels.items()},
-                truths=[t for t in truths if t.vehicle in {vehicles[r] for r in rows}],
-                seed=0,
-                is_enriched=is_enriched,
-                origin="stored",
-            )
-            results.append(judge_part(part, systems, levels))
-    return add_up(results)
 
 
 def _compare_days(

@@ -1,16 +1,18 @@
-"""Panels of features that were drawn or computed elsewhere, as arrays by name."""
+"""Panels of features that were drawn elsewhere, as arrays by name, or are worked out from readings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from data.records import IntArray, VehicleSpec
+from data.records import Family, FamilyRows, IntArray, VehicleSpec
 from models.errors import EvaluationError
-from models.features.sets import FeatureSet, width
+from models.features.rows import thinned
+from models.features.sets import DayFeatures, FeatureSet, width
+from models.panels import feature_panel
 from models.predictors.base import DayPanel
 
 
@@ -62,3 +64,41 @@ def drawn_panel(
         last_us=last_us,
         extra=extra,
     )
+
+
+def computed_panels(
+    sets: Sequence[FeatureSet],
+    spec: VehicleSpec,
+    vehicle_ids: Sequence[int],
+    rows: Iterable[Mapping[Family, FamilyRows]],
+    *,
+    first_day: int,
+    last_day: int,
+) -> dict[str, DayPanel]:
+    """Return a panel of each feature set, worked out from readings as the live system does it.
+
+    Args:
+        sets: Feature sets.
+        spec: The vehicle model that all vehicles share.
+        vehicle_ids: One a vehicle.
+        rows: Readings of each vehicle by family, ascending in time; taken one after the other.
+        first_day: First local day of the panels, days since 1970-01-01.
+        last_day: Last day, included.
+    """
+    found: dict[str, list[DayFeatures]] = {one.name: [] for one in sets}
+    for families in rows:
+        kept = {family: thinned(of_family) for family, of_family in families.items()}
+        for one in sets:
+            found[one.name].append(one.compute(kept, spec))
+    return {
+        one.name: feature_panel(
+            spec,
+            vehicle_ids,
+            found[one.name],
+            features=one.features,
+            main=one.features[0].name,
+            first_day=first_day,
+            last_day=last_day,
+        )
+        for one in sets
+    }

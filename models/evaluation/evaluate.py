@@ -15,6 +15,7 @@ from models.evaluation.part import EvaluationPart, Levels
 from models.evaluation.summary import summarise
 from models.evaluation.tally import FaultOutcome, Outcome, Tally
 from models.evaluation.terms import TERMS
+from models.panels import rows_of
 
 #: Name of the running system among those that are judged; the others are baselines.
 ANXIN = "anxin"
@@ -50,6 +51,33 @@ def judge_part(
             key = (system, mode)
             out[key] = out[key].beside(tally) if key in out else tally
     return {key: _with_unnamed(tally, part) for key, tally in out.items()}
+
+
+def judge_mixed(
+    part: EvaluationPart,
+    systems: Mapping[str, Sequence[Detector]],
+    levels: Mapping[FailureMode, Levels],
+) -> Tallies:
+    """Return what every system did on a part of faulty and healthy vehicles, whatever it says it is.
+
+    Vehicles with a fault count for recall, the others for false alerts.
+    """
+    ids = next(iter(part.panels.values())).vehicle_id.tolist()
+    faulty = {t.vehicle for t in part.truths if t.is_fault}
+    results = []
+    for is_enriched in (True, False):
+        rows = [row for row, vehicle in enumerate(ids) if (vehicle in faulty) == is_enriched]
+        if rows:
+            mine = {ids[row] for row in rows}
+            some = replace(
+                part,
+                panels={name: rows_of(panel, rows) for name, panel in part.panels.items()},
+                truths=[t for t in part.truths if t.vehicle in mine],
+                states={name: values[rows] for name, values in part.states.items()},
+                is_enriched=is_enriched,
+            )
+            results.append(judge_part(some, systems, levels))
+    return add_up(results)
 
 
 def _with_unnamed(tally: Tally, part: EvaluationPart) -> Tally:
