@@ -18,8 +18,8 @@ REFERENCE_K = 293.15
 TIME_CONSTANT_S = 18 * 60.0
 #: A valve that leaks only when the wheel spins fast, or only when it is stiff with cold.
 FAST_MPS, COLD_DEGC = 60.0 / 3.6, 0.0
-#: Torque of a dragging brake that warms the cavity by 10 K on the road.
-DRAG_NM = 40.0
+#: Torque of a dragging brake that warms the cavity by 10 K, and the speed from which it does so fully.
+DRAG_NM, DRAG_MPS = 35.0, 14.0
 _TIRE_FAULTS = (
     FailureMode.TIRE_SLOW_LEAK,
     FailureMode.TIRE_TOPPED_UP_LEAK,
@@ -218,7 +218,7 @@ def advance_tires(
     gauge = np.maximum(gauge_pressure(state.amount_kpa, state.temperature_degc, air_kpa[:, None]), 20.0)
     rolling = 20.0 * (speed_mps[:, None] / 27.78) * c.load * overload[:, None]
     rolling *= (c.placard_kpa / gauge) ** 0.7
-    moves = np.clip(speed_mps[:, None] / 25.0, 0.0, 1.0)
+    moves = np.clip(speed_mps[:, None] / DRAG_MPS, 0.0, 1.0)
     brake = 10.0 * drag_nm / DRAG_NM * moves
     brake += np.where((now > f.hot_at_s) & (now < f.hot_until_s), f.hot_k, 0.0) * (moves > 0)
     since = np.where(np.isfinite(hazard_s), np.maximum(time_s - hazard_s, 0.0), 0.0)[:, None]

@@ -15,12 +15,12 @@ FAMILIES = (Family.DRIVE, Family.TIRE, Family.CELL)
 
 @pytest.fixture(scope="session")
 def fleet() -> Fleet:
-    """Twelve vehicles over ten winter days: leaks, a short, decoys of every kind."""
+    """Twelve vehicles over eight winter days: leaks, a short, decoys of every kind."""
     return build_fleet(
         12,
         seed=7,
         start=START,
-        days=10,
+        days=8,
         faults={"cell_internal_short:growing": 1, "tire_slow_leak:capillary": 2},
         decoys={"cold_front": 2, "altitude_trip": 2, "refill": 1, "hot_stop": 1},
         timing="ahead",
