@@ -121,7 +121,7 @@ class Prediction:
     component: str  #: ``tire front-left``, ``cell 82``, ``battery``, ``motor 1``
     failure_mode: FailureMode
     severity: Severity
-    probability: float  #: that the threshold is crossed within the horizon, 0-1
+    probability: float  #: risk index, 0-1: alerts are raised on it; grows with the physical score
     horizon_h: float
     time_to_threshold_h: Quantiles | None
     predicted_at: datetime  #: timezone-aware
@@ -133,6 +133,10 @@ class Prediction:
     model_version: str
     origin: Origin
     is_fresh: bool  #: a live (not back-filled) sample stands behind it
+    #: that the threshold is crossed within the horizon, at the prevalence it was fitted for; None: not learned
+    calibrated: float | None = None
+    p_value: float | None = None  #: share of healthy vehicle-days with a component as bad
+    is_tail: bool = False  #: the p-value lies beyond what was seen and comes from a fitted tail
     prediction_id: int = 0  #: given by the database
 
 

@@ -140,9 +140,18 @@ def tell(
             model_version=predictor.model_version,
             origin=origin,
             is_fresh=is_fresh,
+            calibrated=_learned(risk.calibrated, place),
+            p_value=_learned(risk.p_value, place),
+            is_tail=risk.is_tail is not None and bool(risk.is_tail[place]),
         ),
         why.evidence,
     )
+
+
+def _learned(values: FloatArray | None, place: tuple[int, int, int]) -> float | None:
+    if values is None or not np.isfinite(values[place]):
+        return None
+    return float(f"{values[place]:.4g}")
 
 
 def replay_days(

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from data.records import FailureMode, FloatArray, IntArray, Quantiles, Reason, VehicleSpec
+from data.records import BoolArray, FailureMode, FloatArray, IntArray, Quantiles, Reason, VehicleSpec
 from models.errors import PanelError
 
 #: Probability from which a component counts as failing; ``Prediction.since`` dates from it.
@@ -51,6 +51,10 @@ class Risk:
     severity: IntArray  #: same shape, 0 the most urgent, as in ``Severity``
     ttt_h: FloatArray  #: shape (3, ...), p10, p50, p90, hours; NaN: not foreseeable
     detail: Mapping[str, FloatArray]  #: what ``explain`` needs, same shape as probability
+    #: chance that the limit is crossed within the horizon, at a stated prevalence; None: nothing was learned
+    calibrated: FloatArray | None = None
+    p_value: FloatArray | None = None  #: share of healthy vehicle-days with a component as bad
+    is_tail: BoolArray | None = None  #: the p-value lies beyond what was seen and comes from a fitted tail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
