@@ -21,7 +21,7 @@ _OFFSET_LEFT = 0.25
 
 _CAUSES = {
     "motor": ("torque_square_n2m2", "speed_square_krpm2", "speed_krpm", "motor_warming_k_per_h"),
-    "inverter": ("torque_nm", "torque_square_n2m2", "inverter_warming_k_per_h"),
+    "inverter": ("torque_nm", "torque_square_n2m2", "speed_krpm", "inverter_warming_k_per_h"),
 }
 
 
@@ -91,7 +91,7 @@ def own_level_k(
         doubt: Standard errors by which the other's change may be larger than it looks.
     """
     margin = doubt * other.error_k / np.maximum(other.usual_k, 3.0)
-    shared = np.where((other.strength >= 2.0) | (doubt > 0), other.share + margin, 0.0)
+    shared = np.where((other.strength >= 3.0) | (doubt > 0), other.share + margin, 0.0)
     shared = np.maximum(np.nan_to_num(shared), 0.0)
     shared = np.maximum(shared, np.where(coolant.strength >= 3.0, np.nan_to_num(coolant.level), 0.0))
     # a coolant sensor that is off adds the same to both

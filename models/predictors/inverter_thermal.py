@@ -26,8 +26,8 @@ class InverterThermalPredictor:
 
     limit_share: float = 0.20
     least_share: float = 0.05
-    least_k: float = 0.8
-    least_strength: float = 5.0
+    least_k: float = 0.35
+    least_strength: float = 4.2
     blind_spots: tuple[str, ...] = (
         "vehicles that send no inverter temperature or torque",
         "growth that was there before the first three weeks of data",
@@ -39,7 +39,7 @@ class InverterThermalPredictor:
     model_version: str = "inverter-thermal-1"
     feature_set: str = "thermal_days"
     main: str = "inverter_rise_k"
-    horizon_h: float = 1440.0
+    horizon_h: float = 2160.0
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk of the inverter as of each day."""

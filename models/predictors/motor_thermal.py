@@ -46,7 +46,7 @@ class MotorThermalPredictor:
         course = slow_course(self.history_days)
         found = heat_change(panel, as_of, "motor", course)
         beside, coolant = heat_change(panel, as_of, "inverter", course), coolant_change(panel, as_of, course)
-        own = own_level_k(found, beside, coolant, times=2.5, doubt=2.0)
+        own = own_level_k(found, beside, coolant, times=3.5, doubt=2.0)
         days = self.horizon_h / 24.0
         score = weakest(
             found.strength / self.least_strength,
