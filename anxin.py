@@ -500,7 +500,7 @@ def replay(
     """Publish a recording through the broker, shifted so that its last row is now, marked as replayed."""
     from data.db import connect
     from data.records import parse_vin
-    from data.reference import VehicleRegistration, fetch_model_of, register_vehicles
+    from data.reference import VehicleRegistration, fetch_model_of, fetch_model_specs, register_vehicles
     from data.vehicle_specs import check_fits, find_like, find_spec
     from ingest.recordings import CanLog, open_recording
     from simulators.replay import CanRecording, publish_recording
@@ -509,6 +509,10 @@ def replay(
     vehicle = parse_vin(vin)
     place = _parse_place(at)
     pace = None if speed == "max" else _parse_speed(speed)
+    with connect(settings.database_url, name="anxin-replay") as connection:
+        models = fetch_model_specs(connection)
+        known = fetch_model_of(connection, tenant=TENANT, vin=vehicle)
+    named = model or known
     with console.status(f"reading {escape(file.name)}"):
         recording = open_recording(
             file,
@@ -516,12 +520,10 @@ def replay(
             unit=unit,
             dbc_path=dbc,
             map_path=signal_map,
-            spec=find_spec(model) if model else None,
+            spec=find_spec(model, models) if model else None,
         )
     with connect(settings.database_url, name="anxin-replay") as connection:
-        known = fetch_model_of(connection, tenant=TENANT, vin=vehicle)
-        named = model or known
-        spec = find_spec(named) if named else find_like(recording.spec)
+        spec = find_spec(named, models) if named else find_like(recording.spec, models)
         check_fits(spec, recording.spec)
         if known is None or model or place:
             registration = VehicleRegistration(
@@ -1566,12 +1568,14 @@ def backtest(
 
 def _write_evaluation(folder: Path | None, result: dict[str, Any], *, as_json: bool) -> None:
     if folder:
-        from models.evaluation.cards import cards_of
+        from models.evaluation.cards import cards_of, live_cards_of
         from models.evaluation.report import write_report
         from models.features.registry import feature_sets
         from models.predictors import day_predictors
+        from models.watch import live_rules
 
-        write_report(folder, result, cards_of(day_predictors(), feature_sets()))
+        cards = [*cards_of(day_predictors(), feature_sets()), *live_cards_of(live_rules())]
+        write_report(folder, result, cards)
         console.print(f"report: {folder / 'index.html'}")
     if as_json:
         _print_json(result)

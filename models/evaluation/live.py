@@ -27,6 +27,9 @@ WITHIN_S: Mapping[FailureMode, float] = {
 }
 #: GB 38031-2025 C.5.3.7: 1 °C/s for more than 3 s, with 25 % less voltage or beyond the highest temperature.
 _RATE_DEGC_PER_S, _RATE_READINGS, _DROP_SHARE, _HIGH_DEGC = 1.0, 4, 0.75, 60.0
+#: Hazards that there are streams of, by the signals in them.
+_TIRE_MODES = frozenset({FailureMode.TIRE_PUNCTURE, FailureMode.TIRE_BLOWOUT_RISK})
+_CELL_MODES = frozenset({FailureMode.BATTERY_THERMAL_EVENT})
 _KPA_PER_PSI, _KM_PER_MILE = 6.894757, 1.609344
 
 
@@ -255,9 +258,9 @@ def judge_streams(
     for system, detectors in systems.items():
         for detector in detectors:
             mode = detector.failure_mode
-            is_tire = mode in (FailureMode.TIRE_PUNCTURE, FailureMode.TIRE_BLOWOUT_RISK)
-            if part.mode not in (None, mode) or is_tire != has_tires:
+            if part.mode not in (None, mode) or mode not in (_TIRE_MODES if has_tires else _CELL_MODES):
                 continue
             own = levels[mode] if system == ANXIN else Levels()
-            out[system, mode] = judge_live(detector, part, own, act_h[mode])
+            tally = judge_live(detector, part, own, act_h[mode])
+            out[system, mode] = out[system, mode].beside(tally) if (system, mode) in out else tally
     return out
