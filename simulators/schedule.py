@@ -276,14 +276,16 @@ def _place_hazard(
     begin, end = drives
     out = np.full(len(is_due), NEVER)
     for row in np.flatnonzero(is_due).tolist():
-        if habits.is_charged[row]:
-            if np.isfinite(charge_end[row]):
-                out[row] = np.round(charge_end[row] + 120.0)
-            continue
+        at_s = NEVER
         trip = 2 if habits.is_belt[row] else 0
-        if trips.makes[row, trip] and end[row, trip] - begin[row, trip] > 240.0:
+        if habits.is_charged[row]:
+            at_s = charge_end[row] + 120.0
+        elif trips.makes[row, trip] and end[row, trip] - begin[row, trip] > 240.0:
             share = 0.35 if habits.is_belt[row] else 0.3 + 0.3 * trips.draw[row, 11]
-            out[row] = np.round(begin[row, trip] + share * (end[row, trip] - begin[row, trip]))
+            at_s = begin[row, trip] + share * (end[row, trip] - begin[row, trip])
+        one = habits.hazard[row]
+        if one is not None and np.isfinite(at_s) and at_s >= one.at_s:
+            out[row] = np.round(at_s)
     return out
 
 

@@ -240,8 +240,8 @@ def advance_tires(
     bursts = (state.temperature_degc > f.bursts_degc) & (since > 0) & ~state.is_burst
     state.burst_at_s = np.where(bursts, now, state.burst_at_s)
     state.is_burst |= bursts
-    amount = np.where(state.is_burst, ATMOSPHERE_KPA, amount)
-    state.amount_kpa = np.maximum(amount, ATMOSPHERE_KPA)
+    outside = air_kpa[:, None] * REFERENCE_K / (state.temperature_degc + 273.15)
+    state.amount_kpa = np.where(state.is_burst, outside, np.maximum(amount, outside))
     _serve(
         state,
         c,
