@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-import psycopg
 import structlog
 
 from data.db import Connection
-from data.errors import DatabaseError
 from data.records import Family, FamilyRows, VehicleSpec
 from models import readings, store_features
 from models.errors import describe_error
@@ -68,12 +66,10 @@ def recompute_days(
         wanted = {s.name: {d for d in days[s.name] if first <= d <= last} for s in sets}
         busy = [s for s in sets if wanted[s.name] and s.name not in failures]
         rows = _fetch_run(connection, vehicle_id, busy, (first, last), spec)
+        done: list[tuple[FeatureSet, set[int], DayFeatures]] = []
         for one in busy:
             try:
-                found = one.compute(rows, spec)
-                store_features.replace_days(connection, vehicle_id, one, wanted[one.name], found, spec=spec)
-            except (DatabaseError, psycopg.Error):
-                raise
+                done.append((one, wanted[one.name], one.compute(rows, spec)))
             except Exception as error:
                 failures[one.name] = describe_error(error)
                 _LOG.error(
@@ -82,6 +78,7 @@ def recompute_days(
                     feature_set=one.name,
                     error=failures[one.name],
                 )
+        store_features.replace_days(connection, vehicle_id, done, spec=spec)
     return failures
 
 

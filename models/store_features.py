@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -19,37 +19,45 @@ _SQL = load_queries("models")
 def replace_days(
     connection: Connection,
     vehicle_id: int,
-    feature_set: FeatureSet,
-    days: Collection[int],
-    found: DayFeatures,
+    found: Sequence[tuple[FeatureSet, Collection[int], DayFeatures]],
     *,
     spec: VehicleSpec,
 ) -> None:
-    """Put the features of some days in the place of what was there; a day without any is noted as such."""
+    """Put the features of some days in the place of what was there; a day without any is noted as such.
+
+    Args:
+        connection: In the caller's transaction.
+        vehicle_id: Whose days.
+        found: Each set, the days wanted of it, and its features on these and perhaps other days.
+        spec: For the widths of features.
+    """
+    rows = [row for one, days, of_set in found for row in _rows(vehicle_id, one, days, of_set, spec)]
+    with connection.cursor() as cursor:
+        cursor.executemany(_SQL["upsert_day"], rows)
+
+
+def _rows(
+    vehicle_id: int, feature_set: FeatureSet, days: Collection[int], found: DayFeatures, spec: VehicleSpec
+) -> Iterator[dict[str, object]]:
     at = {int(day): row for row, day in enumerate(found.day.tolist())}
-    rows = np.concatenate(
+    values = np.concatenate(
         [
             np.asarray(found.value[f.name], dtype=np.float64).reshape(len(found.day), width(f, spec))
             for f in feature_set.features
         ],
         axis=1,
     )
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            _SQL["upsert_day"],
-            [
-                {
-                    "vehicle_id": vehicle_id,
-                    "feature_set": feature_set.name,
-                    "day": to_date(day),
-                    "version": feature_set.version,
-                    "first_time": to_datetime(int(found.first_us[at[day]])) if day in at else None,
-                    "last_time": to_datetime(int(found.last_us[at[day]])) if day in at else None,
-                    "value": _literal(rows[at[day]]) if day in at else "{}",
-                }
-                for day in sorted(days)
-            ],
-        )
+    for day in sorted(days):
+        row = at.get(day)
+        yield {
+            "vehicle_id": vehicle_id,
+            "feature_set": feature_set.name,
+            "day": to_date(day),
+            "version": feature_set.version,
+            "first_time": None if row is None else to_datetime(int(found.first_us[row])),
+            "last_time": None if row is None else to_datetime(int(found.last_us[row])),
+            "value": "{}" if row is None else _literal(values[row]),
+        }
 
 
 def fetch_days(

@@ -62,7 +62,7 @@ class World:
         }
         last_us = np.minimum(day * DAY_US + DAY_US * 2 // 3, NOW_US)
         found = DayFeatures(day=day, first_us=day * DAY_US, last_us=last_us, value=value)
-        store_features.replace_days(self.connection, vehicle, one, set(day.tolist()), found, spec=spec)
+        store_features.replace_days(self.connection, vehicle, [(one, set(day.tolist()), found)], spec=spec)
 
     def score(self, scorer: Scorer, now: datetime = NOW) -> None:
         touched = {v: Touched(1, 0.0, 0.0, days={"tire": {TODAY}}, data_us=NOW_US) for v in self.specs}
