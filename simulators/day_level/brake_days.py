@@ -11,7 +11,7 @@ from simulators.day_level.scene import Scene
 from simulators.day_level.tire_days import contrast
 
 #: Dragging torque: what is ill, and what the cavity of the tire sees of it at 60 km/h.
-_LIMIT_NM, _END_NM, _K_PER_NM = 40.0, 80.0, 0.33
+_LIMIT_NM, _K_PER_NM = 40.0, 0.33
 
 
 def brake_features(scene: Scene, gas_kpa: Singles) -> tuple[dict[str, Singles], list[Course]]:
@@ -21,14 +21,16 @@ def brake_features(scene: Scene, gas_kpa: Singles) -> tuple[dict[str, Singles], 
     n_wheels = len(scene.spec.wheels)
     topic = scene.chance.topic("brakes")
     bias = np.clip(topic.normal(n_wheels), -2.5, 2.5).astype(np.float64)[:, None]
-    load = 1.2 * topic.normal(n_wheels).astype(np.float64)[:, None]
+    load = 0.8 * topic.normal(n_wheels).astype(np.float64)[:, None]
     noise = topic.normal(2, days, n_wheels).astype(np.float64)
     single = topic.normal(days).astype(np.float64)
     one, since = scene.mark(n_wheels), scene.since
     drags = scene.has(FailureMode.BRAKE_DRAG)
-    takes = 10.0 + 50.0 * u[:, 2]
+    takes = 5.0 + 20.0 * u[:, 2]
+    most = 15.0 + 45.0 * u[:, 3]
+    to_limit = takes * np.minimum(1.0, _LIMIT_NM / most)
     clock = np.arange(days)[None, :] + 0.5 - np.minimum(scene.plan.onset_day, 1e6)[:, None]
-    torque = np.where(drags[:, None], np.clip(_LIMIT_NM * clock / takes[:, None], 0.0, _END_NM), 0.0)
+    torque = np.where(drags[:, None], np.clip(clock / takes[:, None], 0.0, 1.0) * most[:, None], 0.0)
     hot = np.where(scene.has("hot_brake")[:, None] & (since >= 0) & (since < 4), 12.0 + 10.0 * u[:, 3:4], 0.0)
     pads = scene.has("new_brake_pads")[:, None] & (since >= 0) & (since < 6)
     hot = hot + np.where(pads, 6.0 * np.exp(-np.maximum(since, 0.0) / 2.0), 0.0)
@@ -39,7 +41,7 @@ def brake_features(scene: Scene, gas_kpa: Singles) -> tuple[dict[str, Singles], 
         :, None, None
     ]
     sun = np.where(side & ~usage.weather.is_wet[..., None], 2.5, 0.0)
-    degc = bias + load * warm[..., None] - 0.05 * low + heat + sun + 0.5 * noise[:, 0]
+    degc = bias + load * warm[..., None] - 0.05 * low + heat + sun + 0.3 * noise[:, 0]
     degc = np.round(2.0 * degc) / 2.0
     rank = np.sort(degc, axis=2)
     others = np.where(degc == rank[..., -1:], rank[..., -2:-1], rank[..., -1:])
@@ -52,7 +54,7 @@ def brake_features(scene: Scene, gas_kpa: Singles) -> tuple[dict[str, Singles], 
     energy = (
         1000.0 * who.consumption_kwh_per_km[:, None] * (1.0 + 0.008 * np.clip(21.0 - usage.degc, 0.0, 40.0))
     )
-    energy = energy * usage.load * np.exp(0.07 * single) + torque / 0.33 / 3.6
+    energy = energy * usage.load * np.exp(0.22 * single) + torque / 0.33 / 3.6
     values = {
         "wheel_excess_k": np.where(known, degc - others, np.nan),
         "wheel_rise_k": np.where(known, contrast(degc), np.nan),
@@ -65,10 +67,10 @@ def brake_features(scene: Scene, gas_kpa: Singles) -> tuple[dict[str, Singles], 
         Course(
             row=row,
             component=f"brake {scene.spec.wheels[int(one[row, 0].argmax())]}",
-            magnitude=round(float(_LIMIT_NM / takes[row]), 2),
-            unit="N·m/day",
+            magnitude=round(float(most[row]), 1),
+            unit="N·m",
             onset_day=float(scene.plan.onset_day[row]),
-            threshold_day=float(scene.plan.onset_day[row] + takes[row]),
+            threshold_day=float(scene.plan.onset_day[row] + to_limit[row]),
         )
         for row in np.flatnonzero(drags).tolist()
     ]

@@ -134,20 +134,19 @@ def _weaken(scene: Scene, out: CellCharge) -> None:
     """Lower the capacity or raise the resistance of the weak cell, and write what is true of it."""
     u, plan, width = scene.plan.u, scene.plan, scene.spec.cell_count
     cell = scene.picked(width)
-    takes = 60.0 + 140.0 * u[:, 2]
+    takes = 40.0 + 80.0 * u[:, 2]
     grown = np.clip((scene.since + 0.5) / takes[:, None], 0.0, 1.0)
-    for kind, variants in ((FailureMode.CELL_WEAK, 2), (FailureMode.CELL_RESISTANCE, 1)):
-        variant = scene.variant(kind, variants)
+    for kind in (FailureMode.CELL_WEAK, FailureMode.CELL_RESISTANCE):
         for row in plan.rows(kind).tolist():
             onset, at = float(plan.onset_day[row]), int(cell[row])
-            loses = kind is FailureMode.CELL_WEAK and variant[row] == 0
-            size = 0.05 + 0.10 * u[row, 3] if loses else 0.4 + 0.8 * u[row, 3]
+            loses = kind is FailureMode.CELL_WEAK
+            size = 0.05 + 0.10 * u[row, 3] if loses else 0.3 + 0.7 * u[row, 3]
             if loses:
                 out.capacity[row, :, at] *= 1.0 - size * grown[row]
             else:
                 out.resistance[row, :, at] *= 1.0 + size * grown[row]
-            limit = 0.05 if loses else 0.3
-            threshold = onset + takes[row] * limit / size
+            # ill with all of its loss, or a quarter more resistance than the others
+            threshold = onset + takes[row] * (1.0 if loses else 0.25 / size)
             out.courses.append(
                 Course(
                     row=row,

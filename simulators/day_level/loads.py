@@ -48,7 +48,7 @@ def draw_loads(scene: Scene) -> Loads:
     accelerates = (0.42 - 0.22 * far) * style * np.exp(0.08 * day[:, 0])
     resist_n = mass * _GRAVITY * 0.0095 + 0.5 * 1.2 * 0.65 * mps**2 * (1.3 + 0.4 * far)
     to_motor = _WHEEL_M / _GEAR
-    square = (resist_n * to_motor) ** 2 + (mass * accelerates * to_motor) ** 2
+    square = (resist_n * to_motor) ** 2 + (mass * 1.5 * accelerates * to_motor) ** 2
     square = square * np.exp(0.05 * day[:, 1])
     spread = 0.55 - 0.35 * far
     krpm = mps / _WHEEL_M * _GEAR * 30.0 / np.pi / 1000.0

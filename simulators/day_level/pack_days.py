@@ -75,7 +75,7 @@ def battery_features(scene: Scene, loads: Loads, health: Floats, sensors: DriveS
         + 0.005**2
     )
     tells_soh = who.tells_health[:, None] & usage.is_heard
-    jump = 0.45 + 0.05 * np.abs(noise[:, 2]) + np.where(noise[:, 3] > 2.2, 1.5 + 2.0 * noise[:, 4] ** 2, 0.0)
+    jump = 0.55 + 0.12 * np.abs(noise[:, 2]) + np.where(noise[:, 3] > 2.2, 1.5 + 2.0 * noise[:, 4] ** 2, 0.0)
     jump = jump + np.where(drifts & (noise[:, 3] > 0.8), 4.0, 0.0)
     busy = usage.is_heard & (120.0 * usage.drive_h + 60.0 * loads.charge_h >= 60.0)
     ohm = (
@@ -98,7 +98,7 @@ def battery_features(scene: Scene, loads: Loads, health: Floats, sensors: DriveS
             np.round(sensors.error["pack.current"] + 0.03 * noise[:, 0], 1),
             np.nan,
         ),
-        "voltage_offset_v": np.where(busy, 0.3 * own[:, 2:3] + 0.05 * noise[:, 6], np.nan),
+        "voltage_offset_v": np.where(busy, -0.05 + 0.05 * own[:, 2:3] + 0.05 * noise[:, 6], np.nan),
         "series_mohm": np.where(is_swung, 3.0 + 0.6 * own[:, 3:4] + 0.15 * noise[:, 7], np.nan),
         "temperature_max_degc": np.where(usage.is_heard, np.round(usage.degc + 3.0 + warm_k), np.nan),
         "temperature_spread_k": np.where(usage.is_heard, np.round(spread), np.nan),

@@ -65,7 +65,7 @@ def draw_population(chance: PartChance, vehicle: Ints, spec: VehicleSpec) -> Pop
         charge_to=np.where(u[:, 9] < (0.35 if spec.chemistry == "NCM" else 0.85), 1.0, 0.8 + 0.15 * u[:, 9]),
         fast_share=np.where(is_taxi, 0.7, 0.3 * u[:, 10]),
         age_years=6.0 * u[:, 11],
-        consumption_kwh_per_km=0.13 + 0.06 * u[:, 12],
+        consumption_kwh_per_km=0.11 + 0.06 * u[:, 12],
         mass_kg=1500.0 + 800.0 * u[:, 13],
         energy_kwh=nominal_v * spec.cell_count * spec.capacity_ah / 1000.0,
         has_barometer=fitted[:, 0] < 0.9,

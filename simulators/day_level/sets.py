@@ -11,9 +11,11 @@ from simulators.day_level.cell_charge import run_cells
 from simulators.day_level.cell_days import cell_features
 from simulators.day_level.chance import Floats, Singles
 from simulators.day_level.drive_sensors import draw_drive_sensors, sensor_features
+from simulators.day_level.heat import run_heat
 from simulators.day_level.heat_days import thermal_features
 from simulators.day_level.loads import draw_loads
-from simulators.day_level.lv_days import lv_features, run_low_voltage
+from simulators.day_level.low_voltage import run_low_voltage
+from simulators.day_level.lv_days import lv_features
 from simulators.day_level.pack_days import battery_features, insulation_features, run_ageing
 from simulators.day_level.plan import Course
 from simulators.day_level.scene import Scene
@@ -32,8 +34,9 @@ def draw_sets(scene: Scene) -> tuple[dict[str, dict[str, Singles]], list[Course]
     health, ageing_courses = run_ageing(scene)
     insulation, insulation_courses = insulation_features(scene)
     wear = run_wear(scene)
-    thermal, cooling, motor = thermal_features(scene, loads, wear, sensors)
-    lv_days, lv_courses, volts = lv_features(scene, run_low_voltage(scene), sensors)
+    thermal, cooling = thermal_features(scene, loads, run_heat(scene, loads, wear), sensors)
+    low_voltage = run_low_voltage(scene)
+    lv_days, volts = lv_features(scene, low_voltage, sensors)
     brakes, brake_courses = brake_features(scene, tires["gas_kpa"])
     swing = scene.usage.weather.swing_degc
     driven = np.minimum(scene.usage.drive_h, 2.0)
@@ -67,8 +70,7 @@ def draw_sets(scene: Scene) -> tuple[dict[str, dict[str, Singles]], list[Course]
         *ageing_courses,
         *insulation_courses,
         *wear.courses,
-        *motor,
-        *lv_courses,
+        *low_voltage.courses,
         *brake_courses,
         *sensors.courses,
     ]

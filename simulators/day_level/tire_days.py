@@ -42,14 +42,14 @@ def tire_features(scene: Scene, gas: Gas) -> tuple[dict[str, Singles], list[Cour
     minutes = 60.0 * usage.drive_h / np.maximum(usage.trips, 1)
     rolling_k = 20.0 * usage.speed_kmh / 100.0 * -np.expm1(-minutes / 18.0)
     air = AIR_KPA * (1 - 2.25577e-5 * (scene.who.altitude_m[:, None])) ** 5.2559 + usage.weather.air_shift_kpa
-    cool = np.where(usage.drives, usage.degc - 0.3 * usage.weather.swing_degc, usage.degc)
+    cool = np.where(usage.drives, usage.degc - 0.7 * usage.weather.swing_degc, usage.degc)
     found = draw_medians(
         scene.chance.topic("tire readings"),
         gas,
         Conditions(
             air_kpa=air[..., None],
             cool_degc=cool[..., None],
-            warms_k=(0.5 * usage.weather.swing_degc + np.where(usage.drives, rolling_k, 0.0))[..., None],
+            warms_k=(0.8 * usage.weather.swing_degc + np.where(usage.drives, rolling_k, 0.0))[..., None],
             bias_kpa=3.0 * bias[rows, 0, gas.wheel_set[..., None], gas.seat],
             bias_k=bias[rows, 1, gas.wheel_set[..., None], gas.seat],
             grid_kpa=grid,
@@ -80,7 +80,7 @@ def tire_features(scene: Scene, gas: Gas) -> tuple[dict[str, Singles], list[Cour
         np.where(is_odd, contrast(whole), one)
         for whole, one in zip((middle, begin, end), by_instant, strict=True)
     ]
-    cold_k = np.where(usage.drives, 0.5 * (usage.degc + usage.night_degc), usage.night_degc) + 273.15
+    cold_k = np.where(usage.drives, 0.3 * usage.degc + 0.7 * usage.night_degc, usage.night_degc) + 273.15
     cold = middle / REFERENCE_K * cold_k[..., None] - air[..., None] + 0.7 * noise[:, 1]
     stale = np.where(is_awake_parked, 0.0, np.maximum(24.0 - usage.drive_h - 4.0 * usage.trips, 0.0))
     share = (count / np.maximum(count + stale, 1.0))[..., None]

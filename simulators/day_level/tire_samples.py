@@ -12,9 +12,9 @@ from simulators.day_level.tire_gas import Gas
 REFERENCE_K = 293.15
 #: One transmission: electrical noise of pressure and of temperature, resolution of temperature.
 _NOISE_KPA, _NOISE_K = 0.8, 0.4
-#: A morning's nine transmissions, the last of them held while parked; the same in the evening.
-_ORDER = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 17, 17, 17])
-_DRAWN, _KEPT = 18, len(_ORDER)
+#: A morning's transmissions, the last of them held while parked; the same in the evening.
+_ORDER = np.array([*range(10), 9, 9, *range(10, 21), 20])
+_DRAWN, _KEPT = 21, len(_ORDER)
 _THIRD = _KEPT // 3
 
 
@@ -100,7 +100,7 @@ def draw_medians(chance: TopicChance, gas: Gas, at: Conditions) -> DayMedians:
         spread=np.asarray(
             1.4826 * _median(np.asarray(np.abs(against - contrast[..., None]), np.float32)), np.float32
         ),
-        gauge_span=np.asarray(span[..., -2] - span[..., 1], np.float32),
+        gauge_span=np.asarray(span[..., -1] - span[..., 0], np.float32),
     )
 
 

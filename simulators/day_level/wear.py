@@ -7,113 +7,121 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FailureMode, Severity
-from simulators.day_level.chance import Floats
-from simulators.day_level.plan import Course, first_day_below
+from simulators.day_level.chance import Floats, Ints
+from simulators.day_level.plan import Course
 from simulators.day_level.scene import Scene
 
-#: Growth of bearing friction and of the clogging of a cooling jacket a week.
-_BEARING, _JACKET = (0.05, 0.15), (0.03, 0.08)
-#: Rises that say a machine is ill: against the usual at the same load.
-_MOTOR_RISE_K, _MOTOR_END_K = 8.0, 25.0
-_INVERTER_LIMIT, _INVERTER_END = 0.20, 0.60
-_FLOW_LIMIT, _FLOW_END = 0.30, 0.70
+#: Friction of a rubbing bearing: at first, where it is ill (some +10 K at 80 km/h), where it has failed.
+_RUB_NM, _RUB_LIMIT_NM, _RUB_END_NM = 0.05, 0.5, 1.5
+#: Parts that a jacket loses of its conductance, an inverter gains in thermal resistance, a flow loses.
+_JACKET_LOSS, _JACKET_LIMIT = 0.4, 0.2
+_SOLDER_LIMIT, _SOLDER_END = 0.2, 0.6
+_FLOW_LIMIT = 0.3
+_PUMP, _COOLANT, _PLATE = range(3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wear:
-    """How ill motor, inverter and cooling are; (F, D)."""
+    """How ill motor, inverter and cooling are; (F, D), 1 is as new unless said otherwise."""
 
-    friction_w: Floats  #: of the motor's bearings at 3000 rpm, beyond the usual
-    jacket: Floats  #: heat transfer of the motor to its coolant over the usual
-    inverter_ohm: Floats  #: thermal resistance of the inverter over the usual
-    flow: Floats  #: of the coolant over the usual
-    plate: Floats  #: heat transfer of the pack to its coolant over the usual
-    radiator: Floats  #: heat transfer of the radiator over the usual
-    pump_draw: Floats  #: current of the pump at a speed over the usual
-    pump_stands: Floats  #: share of the time in which it should run and does not
+    rub_nm: Floats  #: friction of the motor's bearings beyond the usual
+    jacket: Floats  #: heat transfer of the motor to its coolant
+    inverter_ohm: Floats  #: thermal resistance of the inverter
+    flow: Floats  #: of the coolant
+    plate: Floats  #: heat transfer of the pack to its coolant
+    radiator: Floats
+    pump_speed: Floats  #: of what it is told
+    pump_draw: Floats  #: current at a speed
     courses: list[Course]
 
 
 def run_wear(scene: Scene) -> Wear:
     """Return what wears how far.
 
-    Bearings: friction grows 5-15 % a week. Jackets clog 3-8 % a week. IGBT modules: thermal resistance grows
-    0.1-0.4 % a day. Cooling: a pump that wears and stops, coolant lost 1-5 % a week, a plate that clogs.
+    A bearing's friction grows exponentially; a jacket loses two fifths of its conductance, solder fatigue
+    adds a fifth of thermal resistance in 60-180 days. Cooling: a pump slows with the cube of its course and
+    stops after 14-40 days; coolant is lost at 1-5 % a week and below nine tenths takes air into the pump; a
+    plate clogs in 30-90 days, halving the flow.
     """
-    days = scene.shape[1]
     u, plan = scene.plan.u, scene.plan
-    since = np.arange(days)[None, :] + 0.5 - np.minimum(plan.onset_day, 1e6)[:, None]
-    gone = np.maximum(since, 0.0)
+    gone = np.arange(scene.shape[1])[None, :] + 0.5 - np.minimum(plan.onset_day, 1e6)[:, None]
+    gone = np.maximum(gone, 0.0)
+    months = 60.0 + 120.0 * u[:, 2]
     courses: list[Course] = []
 
-    bearing = scene.variant(FailureMode.MOTOR_THERMAL, 2)
-    weekly = _BEARING[0] + (_BEARING[1] - _BEARING[0]) * u[:, 2]
-    friction = np.where(
-        (bearing == 0)[:, None], 150.0 * np.expm1(np.log1p(weekly)[:, None] * gone / 7.0), 0.0
+    machine = scene.variant(FailureMode.MOTOR_THERMAL, 2)
+    to_limit, to_end = (np.log1p(nm / _RUB_NM) for nm in (_RUB_LIMIT_NM, _RUB_END_NM))
+    rate = np.where(machine == 0, to_limit / months, 0.0)
+    rub = _RUB_NM * np.expm1(np.minimum(rate[:, None] * gone, 6.0))
+    jacket = 1.0 - _JACKET_LOSS * np.where(machine == 1, 1.0, 0.0)[:, None] * np.minimum(
+        gone / months[:, None], 1.0
     )
-    clogs = _JACKET[0] + (_JACKET[1] - _JACKET[0]) * u[:, 2]
-    jacket = np.where((bearing == 1)[:, None], np.maximum((1.0 - clogs[:, None]) ** (gone / 7.0), 0.2), 1.0)
+    for row in plan.rows(FailureMode.MOTOR_THERMAL).tolist():
+        takes = float(months[row])
+        if machine[row] == 0:
+            marks, size = (
+                (takes, takes * to_end / to_limit),
+                (100.0 * 7.0 * float(rate[row]), "% of friction/week"),
+            )
+        else:
+            marks = (takes * _JACKET_LIMIT / _JACKET_LOSS, takes)
+            size = (100.0 * _JACKET_LOSS / takes, "% of conductance/day")
+        courses.append(_course(scene, row, "motor 1", size, marks))
 
-    daily = 0.001 + 0.003 * u[:, 2]
-    ohm = np.where(scene.has(FailureMode.INVERTER_THERMAL)[:, None], 1.0 + daily[:, None] * gone, 1.0)
+    tired = scene.has(FailureMode.INVERTER_THERMAL)[:, None]
+    solder = np.where(tired, 1.0 + _SOLDER_LIMIT * (gone / months[:, None]) ** 1.5, 1.0)
     for row in plan.rows(FailureMode.INVERTER_THERMAL).tolist():
-        marks = [limit / daily[row] for limit in (_INVERTER_LIMIT, _INVERTER_END)]
-        courses.append(_course(scene, row, "inverter 1", (float(100.0 * daily[row]), "%/day"), marks))
+        takes = float(months[row])
+        marks = (takes, takes * (_SOLDER_END / _SOLDER_LIMIT) ** (1.0 / 1.5))
+        size = (100.0 * _SOLDER_LIMIT / takes, "% of thermal resistance/day")
+        courses.append(_course(scene, row, "inverter 1", size, marks))
 
-    cooling = scene.variant(FailureMode.COOLING_LOSS, 3)[:, None]
-    takes = np.where(cooling[:, 0] == 1, 7.0 / (0.01 + 0.04 * u[:, 2]) * 0.35, 20.0 + 50.0 * u[:, 2])
-    lost = np.clip(gone / takes[:, None], 0.0, 1.5)
-    ill = np.where(cooling >= 0, np.minimum(_FLOW_LIMIT / 0.6 * lost, 0.95), 0.0)
-    stops = (cooling == 0) & (lost > 1.3)
-    plate = np.where(cooling == 2, np.maximum(1.0 - 0.7 * np.minimum(lost, 1.0), 0.3), 1.0)
-    flow = np.where(cooling == 2, 1.0 - 0.4 * ill, 1.0 - ill)
-    flow = np.where(stops, 0.08, flow)
-    for row in plan.rows(FailureMode.COOLING_LOSS).tolist():
-        # flow -30 %; a clogged plate: heat transfer -30 %
-        limit = 0.6 if cooling[row, 0] < 2 else 0.3 / 0.7
-        end = {0: 1.3, 1: 1.4, 2: 1.0}[int(cooling[row, 0])]
-        marks = [limit * takes[row], end * takes[row]]
-        courses.append(_course(scene, row, "cooling", (float(takes[row]), "days"), marks))
-    dust = np.where(scene.has("radiator_in_dust")[:, None], 1.0 - 0.15 * np.clip(since / 40.0, 0.0, 1.0), 1.0)
-    dust = np.where(since > 60.0, 1.0, dust)
-    # a pump that wears or runs dry draws less, one against a clogged plate more
-    draw = 1.0 + np.select(
-        [cooling == 0, cooling == 1, cooling == 2], [-0.5 * ill, -0.8 * ill, 0.5 * ill], 0.0
-    )
+    loop = scene.variant(FailureMode.COOLING_LOSS, 3)
+    whole = np.select([loop == _PUMP, loop == _PLATE], [14.0 + 26.0 * u[:, 2], 30.0 + 60.0 * u[:, 2]], 1e9)
+    weekly = np.where(loop == _COOLANT, 0.01 + 0.04 * u[:, 2], 0.0)
+    part = gone / whole[:, None]
+    worn = np.where((loop == _PUMP)[:, None], part, 0.0)
+    runs = worn < 1.0
+    blocked = np.where((loop == _PLATE)[:, None], np.minimum(part, 1.0), 0.0)
+    wet = np.clip(1.0 - 2.0 * np.maximum(weekly[:, None] * gone / 7.0 - 0.1, 0.0), 0.0, 1.0)
+    speed = np.where(runs, 1.0 - 0.5 * np.minimum(worn, 1.0) ** 3, 0.0)
+    air = np.maximum(1.0 - 0.4 * (1.0 - wet) / _FLOW_LIMIT, 0.2)
+    courses += [_loop_course(scene, row, loop, whole, weekly) for row in np.flatnonzero(loop >= 0).tolist()]
+    dust = np.clip(gone / 40.0, 0.0, 1.0) * (gone <= 60.0) * scene.has("radiator_in_dust")[:, None]
     return Wear(
-        friction_w=friction,
+        rub_nm=rub,
         jacket=jacket,
-        inverter_ohm=ohm,
-        flow=flow,
-        plate=plate * np.maximum(flow, 0.05) ** 0.6,
-        radiator=dust * np.maximum(flow, 0.05) ** 0.7,
-        pump_draw=np.where(stops, 0.1, draw),
-        pump_stands=np.where(stops, 1.0, 0.0),
+        inverter_ohm=np.minimum(solder, 3.0),
+        flow=speed * wet * (1.0 - 0.5 * blocked),
+        plate=1.0 - 0.7 * blocked,
+        radiator=1.0 - 0.15 * dust,
+        pump_speed=speed,
+        pump_draw=np.where(runs, 1.0 + 0.6 * np.minimum(worn, 1.0), 0.0) * air * (1.0 + 0.4 * blocked),
         courses=courses,
     )
 
 
-def motor_courses(scene: Scene, excess_k: Floats) -> list[Course]:
-    """Return the courses of motors from how much warmer they run at their usual load, (F, D) in K."""
-    variant, u = scene.variant(FailureMode.MOTOR_THERMAL, 2), scene.plan.u
-    out = []
-    for row in scene.plan.rows(FailureMode.MOTOR_THERMAL).tolist():
-        onset = float(scene.plan.onset_day[row])
-        least, most = _BEARING if variant[row] == 0 else _JACKET
-        marks = [
-            first_day_below(-excess_k[row], -limit, onset) - onset for limit in (_MOTOR_RISE_K, _MOTOR_END_K)
-        ]
-        size = (float(100.0 * (least + (most - least) * u[row, 2])), "%/week")
-        out.append(_course(scene, row, "motor 1", size, marks))
-    return out
+def _loop_course(scene: Scene, row: int, loop: Ints, whole: Floats, weekly: Floats) -> Course:
+    """Return the course of a failing cooling loop; ill from a flow of -30 % on."""
+    if loop[row] == _COOLANT:
+        # a quarter of the filling lost
+        takes = 7.0 * 0.25 / float(weekly[row])
+        return _course(
+            scene, row, "cooling", (100.0 * float(weekly[row]), "% of coolant/week"), (takes, 2 * takes)
+        )
+    share = (_FLOW_LIMIT / 0.5) ** (1.0 / 3.0) if loop[row] == _PUMP else _FLOW_LIMIT / 0.5
+    takes = float(whole[row])
+    return _course(scene, row, "cooling", (takes, "days to failure"), (share * takes, takes))
 
 
-def _course(scene: Scene, row: int, component: str, size: tuple[float, str], marks: list[float]) -> Course:
+def _course(
+    scene: Scene, row: int, component: str, size: tuple[float, str], marks: tuple[float, float]
+) -> Course:
     onset = float(scene.plan.onset_day[row])
     return Course(
         row=row,
         component=component,
-        magnitude=round(size[0], 2),
+        magnitude=round(size[0], 3),
         unit=size[1],
         onset_day=onset,
         threshold_day=onset + float(marks[0]),
