@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from data.db import Connection, load_queries
 from data.errors import ReferenceDataError
-from data.records import parse_vin
+from data.records import VehicleSpec, parse_vin
 from data.reference_rows import (
     ModelRow,
     StationRow,
@@ -108,6 +108,23 @@ def _load_station(connection: Connection, tenant_id: int, station: StationRow, a
         connection.execute(queries["insert_shifts"], {**shift, **key})
     stock = {"skus": list(station.stock), "counts": list(station.stock.values())}
     connection.execute(queries["insert_stock"], {**stock, "station_id": station_id})
+
+
+def fetch_model_specs(connection: Connection) -> list[VehicleSpec]:
+    """Return the vehicle models of the database, shipped and imported ones."""
+    rows = connection.execute(load_queries("data", "reference.sql")["fetch_specs"]).fetchall()
+    return [
+        VehicleSpec(
+            model_id=model_id,
+            chemistry=chemistry,
+            cell_count=cells,
+            probe_count=probes,
+            capacity_ah=capacity_ah,
+            wheels=tuple(wheels),
+            placard_kpa=tuple(placard_kpa),
+        )
+        for model_id, chemistry, cells, probes, capacity_ah, wheels, placard_kpa in rows
+    ]
 
 
 def fetch_model_of(connection: Connection, *, tenant: str, vin: str) -> str | None:

@@ -108,5 +108,9 @@ WITH given AS (
 )
 UPDATE vehicles v SET owner_id = fresh.new_id FROM fresh WHERE v.vehicle_id = fresh.vehicle_id;
 
+-- fetch_specs --
+SELECT model_id, chemistry, cell_count, probe_count, capacity_ah::float8, wheels, placard_kpa::float8[]
+FROM vehicle_models ORDER BY model_id;
+
 -- fetch_model_of --
 SELECT v.model_id FROM vehicles v JOIN tenants t USING (tenant_id) WHERE t.name = %(tenant)s AND v.vin = %(vin)s;

@@ -1,36 +1,51 @@
-"""Vehicle models of the reference data as the facts that features and predictors need."""
+"""Vehicle models as the facts that features and predictors need: those shipped, or those of a database."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from data.errors import ReferenceDataError
 from data.records import VehicleSpec
 from data.reference_rows import ModelRow, read_reference
 
 
-def find_spec(model_id: str) -> VehicleSpec:
+def shipped_specs() -> list[VehicleSpec]:
+    """Return the vehicle models of the reference data."""
+    return [_spec_of(model) for model in read_reference().models]
+
+
+def find_spec(model_id: str, models: Sequence[VehicleSpec] | None = None) -> VehicleSpec:
     """Return the facts of one vehicle model.
+
+    Args:
+        model_id: Its name.
+        models: Where to look; the shipped ones by default.
 
     Raises:
         ReferenceDataError: There is no such model; names those there are.
     """
-    models = {model.model_id: model for model in read_reference().models}
-    if model_id not in models:
-        raise ReferenceDataError(f"vehicle model {model_id!r}: must be one of {', '.join(sorted(models))}")
-    return _spec_of(models[model_id])
+    known = {spec.model_id: spec for spec in (shipped_specs() if models is None else models)}
+    if model_id not in known:
+        raise ReferenceDataError(f"vehicle model {model_id!r}: must be one of {', '.join(sorted(known))}")
+    return known[model_id]
 
 
-def find_like(spec: VehicleSpec) -> VehicleSpec:
-    """Return the shipped model that a recording's vehicle resembles: same cells and probes, same chemistry.
+def find_like(spec: VehicleSpec, models: Sequence[VehicleSpec] | None = None) -> VehicleSpec:
+    """Return the model that a recording's vehicle resembles: same cells and probes, same chemistry.
+
+    Args:
+        spec: What the recording shows.
+        models: Where to look; the shipped ones by default.
 
     Raises:
         ReferenceDataError: None has as many cells and probes; says what to do.
     """
-    models = [_spec_of(model) for model in read_reference().models]
-    same = [model for model in models if _misfit(model, spec) is None]
+    known = shipped_specs() if models is None else models
+    same = [model for model in known if _misfit(model, spec) is None]
     if not same:
         raise ReferenceDataError(
             f"recording: has {spec.cell_count} cells and {spec.probe_count} probes, no vehicle model has:"
-            " add one to vehicle_models.toml"
+            " add one with anxin models import"
         )
     return next((model for model in same if model.chemistry == spec.chemistry), same[0])
 

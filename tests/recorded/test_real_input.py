@@ -224,6 +224,49 @@ def test_raw_frames_are_replayed_natively(running: Installation, recordings: Pat
     assert any("unknown" in reason for reason in unknown[0]["figures"])
 
 
+LAB_CELL = """[[vehicle_models]]
+model_id = "lab-cell"
+name = "One cell"
+chemistry = "NCM"
+cell_count = 1
+probe_count = 1
+capacity_ah = 2.0
+energy_kwh = 0.0072
+wheels = ["front-left", "front-right", "rear-left", "rear-right"]
+placard_kpa = [250.0, 250.0, 250.0, 250.0]
+"""
+#: File, unit of it, the table that its rows land in, and how many there are at least.
+TABLES = [
+    ("leaf_trips/2022_Denver_to_Portland_day1.csv", None, "tire_readings", 100),
+    ("tires_aws/tire_telemetry_2025-01.parquet", "VEH-0007", "tire_readings", 600),
+    ("cell_abuse/timeseries_5hz.csv.gz", "LCO4000mAh-0SOC-cell1", "cell_readings", 500),
+    ("nasa_cells/B0005_discharge.csv.gz", None, "cell_readings", 10_000),
+    ("trucks/truck1_can.csv.gz", None, "drive_readings", 100),
+    ("trucks/truck1_gps.csv.gz", None, "drive_readings", 3_000),
+]
+
+
+@pytest.mark.parametrize("number", range(len(TABLES)), ids=[file for file, *_ in TABLES])
+def test_every_kind_of_table_is_replayed(
+    running: Installation, recordings: Path, tmp_path: Path, number: int
+) -> None:
+    file, unit, table, least = TABLES[number]
+    vin = f"LANXREC00000001{number:02d}"
+    options = ["--unit", unit] if unit else []
+    if table == "cell_readings":  # a cell in a laboratory is a pack of one, of a model of its own
+        lab = tmp_path / "lab.toml"
+        lab.write_text(LAB_CELL)
+        assert running.anxin("models", "import", lab).code == 0
+        options += ["--model", "lab-cell"]
+    outcome = running.anxin("replay", recordings / file, "--vin", vin, "--linger-s", 0, "--json", *options)
+
+    assert outcome.code == 0, outcome.err
+    rows = f"SELECT count(*) AS n FROM {table} JOIN vehicles USING (vehicle_id) WHERE vin = %(vin)s"  # noqa: S608
+    eventually(
+        lambda: ask(running, rows, vin=vin)[0]["n"] >= least, within_s=60, what=rows, logs=running.logs
+    )
+
+
 def test_what_cannot_be_replayed_ends_with_one_line(
     running: Installation, recordings: Path, tmp_path: Path
 ) -> None:

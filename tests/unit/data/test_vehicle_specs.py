@@ -33,3 +33,12 @@ def test_model_that_could_not_send_the_recording_is_refused() -> None:
         check_fits(find_spec("anxin-sedan-88-ncm"), SEDAN)
     with pytest.raises(ReferenceDataError, match="has 4 probes, vehicle model 'anxin-sedan-96-ncm' has 24"):
         check_fits(SEDAN, HATCH)
+
+
+def test_models_of_a_database_take_the_place_of_the_shipped_ones() -> None:
+    lab = replace(SEDAN, model_id="lab-cell", cell_count=1, probe_count=1)
+
+    assert find_like(replace(lab, model_id="recording"), [SEDAN, lab]) == lab
+    assert find_spec("lab-cell", [SEDAN, lab]) == lab
+    with pytest.raises(ReferenceDataError, match="'lab-cell': must be one of anxin-sedan-96-ncm"):
+        find_spec("lab-cell", [SEDAN])
