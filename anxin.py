@@ -596,10 +596,13 @@ Days = Annotated[int, typer.Option(min=1, max=365, help="Days of back-fill.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same fleet.")]
 
 
-def _build_fleet(vehicles: int, days: int, seed: int) -> Any:
+def _build_fleet(vehicles: int, days: int, seed: int, faults: list[str] | None = None) -> Any:
+    from simulators.faults import parse_orders
     from simulators.fleet import build_fleet
 
-    return build_fleet(vehicles, seed=seed, start=datetime.now(UTC) - timedelta(days=days), days=days)
+    start = datetime.now(UTC) - timedelta(days=days)
+    orders = parse_orders(faults or [])
+    return build_fleet(vehicles, seed=seed, start=start, days=days, faults=orders, timing="ahead")
 
 
 def _register_fleet(connection: Any, fleet: Any) -> None:
@@ -626,6 +629,10 @@ def simulate(
     days: Days = 14,
     seed: Seed = 1,
     rate: Annotated[float, typer.Option(help="Messages a second of the whole fleet, at most.")] = 400.0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="KIND[:COURSE]=NUMBER, repeatable, or all; see simulators/README.md."),
+    ] = None,
     truth: Annotated[Path | None, typer.Option(help="Write what is really wrong to this JSON file.")] = None,
     once: Annotated[bool, typer.Option("--once", help="End after the back-fill.")] = False,
     as_json: Json = False,
@@ -636,7 +643,7 @@ def simulate(
     from simulators.service import FleetRun
 
     settings = _running("simulator")
-    fleet = _build_fleet(vehicles, days, seed)
+    fleet = _build_fleet(vehicles, days, seed, fault)
     if truth:
         try:
             write_truth(fleet.truth, truth)

@@ -122,6 +122,26 @@ def build_plan(
     return Plan(n, tuple(sorted(placed, key=lambda i: i.vehicle)))
 
 
+def parse_orders(texts: Sequence[str]) -> Orders | str | None:
+    """Return orders written as ``KIND=NUMBER``, ``KIND:COURSE=NUMBER`` or ``all``; None for no text.
+
+    Raises:
+        FleetError: A text is neither; names it.
+    """
+    if not texts:
+        return None
+    if list(texts) == ["all"]:
+        return "all"
+    out: dict[str, int | float] = {}
+    for text in texts:
+        kind, _, number = text.partition("=")
+        try:
+            out[kind] = float(number) if "." in number else int(number)
+        except ValueError:
+            raise FleetError(f"fault {text!r}: must be KIND=NUMBER, KIND:COURSE=NUMBER or all") from None
+    return out
+
+
 def _choose_course(mode: str, rng: np.random.Generator, *, is_plain: bool) -> str:
     courses = FAULTS[mode]
     if is_plain:

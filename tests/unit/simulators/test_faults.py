@@ -8,7 +8,7 @@ from data.records import FailureMode, Severity
 from simulators.chance import VehicleChance
 from simulators.climate import DAY_S, Climate
 from simulators.errors import FleetError
-from simulators.faults import Plan, Witness, build_plan, truth_rows
+from simulators.faults import Plan, Witness, build_plan, parse_orders, truth_rows
 from simulators.faults.battery import LIMIT_OHM
 from simulators.faults.decoys import DECOYS
 from simulators.faults.injection import Injection
@@ -103,6 +103,17 @@ def test_same_vehicle_has_the_same_fault_in_a_part_of_the_plan() -> None:
 def test_orders_that_cannot_be_are_refused(orders: object) -> None:
     with pytest.raises(FleetError):
         plan_of(orders)
+
+
+def test_orders_are_read_from_the_command_line() -> None:
+    assert parse_orders([]) is None
+    assert parse_orders(["all"]) == "all"
+    assert parse_orders(["lv_battery=0.05", "cooling_loss:pump_wear=3"]) == {
+        "lv_battery": 0.05,
+        "cooling_loss:pump_wear": 3,
+    }
+    with pytest.raises(FleetError, match="rust"):
+        parse_orders(["rust"])
 
 
 def test_leaked_charge_is_the_integral_of_ohms_law_through_every_phase() -> None:
