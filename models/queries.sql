@@ -55,27 +55,11 @@ COPY (
     ORDER BY time, first_cell
 ) TO STDOUT (FORMAT binary);
 
--- copy_recent_tires --
+-- copy_recent_rows --
+-- New rows of many vehicles for the live watch, every frame of cells.
 COPY (
-    SELECT vehicle_id, time,
-           array_replace(pressure, NULL, 'NaN'::real),
-           CASE WHEN cardinality(temperature) = %(width)s THEN array_replace(temperature, NULL, 'NaN'::real)
-                ELSE array_fill('NaN'::real, ARRAY[%(width)s]) END,
-           CASE WHEN cardinality(age) = %(width)s THEN array_replace(age, NULL, 'NaN'::real)
-                ELSE array_fill('NaN'::real, ARRAY[%(width)s]) END
-    FROM tire_readings
-    WHERE vehicle_id = ANY (%(vehicle_ids)s) AND time >= %(begin)s AND time < %(end)s
-      AND cardinality(pressure) = %(width)s
-    ORDER BY time, vehicle_id
-) TO STDOUT (FORMAT binary);
-
--- copy_recent_surroundings --
-COPY (
-    SELECT vehicle_id, time, coalesce(ambient, 'NaN'),
-           coalesce(barometer, 'NaN'), coalesce(altitude, 'NaN')
-    FROM drive_readings
-    WHERE vehicle_id = ANY (%(vehicle_ids)s) AND time >= %(begin)s::timestamptz - interval '15 minutes'
-      AND time < %(end)s
+    SELECT {columns} FROM {table}
+    WHERE vehicle_id = ANY (%(vehicle_ids)s) AND time >= %(begin)s AND time < %(end)s {part}
     ORDER BY vehicle_id, time
 ) TO STDOUT (FORMAT binary);
 

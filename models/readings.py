@@ -18,8 +18,6 @@ from models.features.days import to_datetime
 _SQL = load_queries("models")
 #: What stands for a missing element of an integer array.
 _NONE = -32768
-_WHEEL_ALIASES = ("tire.pressure", "tire.temperature", "tire.age")
-_AIR_ALIASES = ("ambient", "barometer", "altitude")
 
 
 def fetch_rows(
@@ -97,33 +95,53 @@ def _fetch_cells(
 
 
 def fetch_recent_rows(
-    connection: Connection, vehicle_ids: list[int], begin_us: int, end_us: int, n_wheels: int
-) -> tuple[FamilyRows, FamilyRows]:
-    """Return tire rows and surroundings of many vehicles: tires by time, drive by vehicle and time."""
+    connection: Connection,
+    vehicle_ids: Sequence[int],
+    family: Family,
+    aliases: Sequence[str],
+    *,
+    span_us: tuple[int, int],
+    spec: VehicleSpec,
+) -> FamilyRows:
+    """Return stored rows of many vehicles of one model and one family, by vehicle and time.
+
+    Arrays as for ``fetch_rows``; of cells every frame, unthinned.
+
+    Args:
+        connection: To read from.
+        vehicle_ids: Whose rows.
+        family: Drive, tire or cell.
+        aliases: Of the catalogue; a query names no other column.
+        span_us: First sample time and the one after the last, microseconds since 1970.
+        spec: For the lengths of arrays.
+
+    Raises:
+        RegistryError: The catalogue has no such signal in this family.
+    """
+    signals = _signals(family, aliases)
+    has_cells = family is Family.CELL
+    lengths = {"wheel": len(spec.wheels), "cell": max(1, spec.cell_count), "probe": max(1, spec.probe_count)}
+    key = [("vehicle", "int4", 0), ("time", "timestamptz", 0), *([("first", "int2", 0)] if has_cells else [])]
+    names = ["vehicle_id", "time", *(["first_cell"] if has_cells else [])]
+    expressions = [_expression(s, lengths.get(s.shape, 0)) for s in signals]
+    query = sql.SQL(_SQL["copy_recent_rows"]).format(
+        columns=sql.SQL(", ").join([*(sql.Identifier(name) for name in names), *expressions]),
+        table=sql.Identifier(TABLES[family]),
+        part=sql.SQL("AND sub_pack = 1" if has_cells else ""),
+    )
     params = {
-        "vehicle_ids": vehicle_ids,
-        "begin": to_datetime(begin_us),
-        "end": to_datetime(end_us),
-        "width": n_wheels,
+        "vehicle_ids": list(vehicle_ids),
+        "begin": to_datetime(span_us[0]),
+        "end": to_datetime(span_us[1]),
     }
-    key = [("vehicle", "int4", 0), ("time", "timestamptz", 0)]
-    layout = row_type([*key, *((alias, "real", n_wheels) for alias in _WHEEL_ALIASES)])
-    tire = _copy(connection, sql.SQL(_SQL["copy_recent_tires"]), params, layout)
-    layout = row_type([*key, *((alias, "real", 0) for alias in _AIR_ALIASES)])
-    drive = _copy(connection, sql.SQL(_SQL["copy_recent_surroundings"]), params, layout)
-    return (
-        _family_rows(
-            Family.TIRE,
-            whole(tire, "vehicle"),
-            times(tire, "time"),
-            {alias: arrays(tire, alias) for alias in _WHEEL_ALIASES},
-        ),
-        _family_rows(
-            Family.DRIVE,
-            whole(drive, "vehicle"),
-            times(drive, "time"),
-            {alias: scalars(drive, alias) for alias in _AIR_ALIASES},
-        ),
+    layout = row_type([*key, *(_field(s, lengths.get(s.shape, 0)) for s in signals)])
+    rows = _copy(connection, query, params, layout)
+    return _family_rows(
+        family,
+        whole(rows, "vehicle"),
+        times(rows, "time"),
+        {s.alias: _values(rows, s) for s in signals},
+        whole(rows, "first") if has_cells else None,
     )
 
 

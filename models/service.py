@@ -20,11 +20,9 @@ from models import store
 from models.assess import Told
 from models.backlog import Backlog
 from models.errors import PartitionLost, describe_error
-from models.features.days import to_us
-from models.features.deflation import WINDOW_US
 from models.partitions import Partitions, partition_of
 from models.score import Scorer
-from models.watch import Watcher
+from models.watch import Spans, Watcher
 
 _LOG = structlog.get_logger("models")
 _BATCHES = 500
@@ -230,7 +228,7 @@ def _watch(
 def _look(
     watcher: Watcher,
     connection: Connection,
-    spans: dict[int, tuple[int, int]],
+    spans: Spans,
     specs: dict[int, VehicleSpec],
     now: datetime,
 ) -> list[Told]:
@@ -241,23 +239,28 @@ def _look(
         raise
     except Exception as error:
         watcher.forget()
-        if len(spans) == 1:
-            _LOG.exception("vehicle not watched this time", vehicle_id=min(spans), error=str(error)[:300])
+        vehicles = sorted({vehicle for vehicle, _ in spans})
+        if len(vehicles) == 1:
+            _LOG.exception("vehicle not watched this time", vehicle_id=vehicles[0], error=str(error)[:300])
             return []
         return [
-            told for v, span in spans.items() for told in _look(watcher, connection, {v: span}, specs, now)
+            told
+            for one in vehicles
+            for told in _look(
+                watcher, connection, {key: s for key, s in spans.items() if key[0] == one}, specs, now
+            )
         ]
 
 
 def _watch_some(follower: _Follower, watcher: Watcher, batches: list[store.Batch]) -> None:
     now = datetime.now(UTC)
-    oldest_us = to_us(now) - WINDOW_US
-    spans: dict[int, tuple[int, int]] = {}
+    spans: dict[tuple[int, Family], tuple[int, int]] = {}
     for batch in batches:
-        for vehicle, family, from_us, to_us_, _ in follower.entries(batch):
-            if family == Family.TIRE.value and to_us_ >= oldest_us:
-                first, last = spans.get(vehicle, (from_us, to_us_))
-                spans[vehicle] = (min(first, from_us), max(last, to_us_))
+        for vehicle, name, from_us, to_us_, _ in follower.entries(batch):
+            key = (vehicle, Family(name))
+            if not watcher.is_late(key[1], to_us_, now):
+                first, last = spans.get(key, (from_us, to_us_))
+                spans[key] = (min(first, from_us), max(last, to_us_))
     follower.mark_read(batches[-1].batch_id)
     with transaction(follower.pool) as connection:
         told = _look(watcher, connection, spans, follower.specs, now) if spans else []
@@ -266,4 +269,4 @@ def _watch_some(follower: _Follower, watcher: Watcher, batches: list[store.Batch
             follower.move(connection, partition, to)
     follower.cursors.update(follower.read_to)
     if written:
-        _LOG.info("watched", predictions=written, vehicles=len(spans))
+        _LOG.info("watched", predictions=written, vehicles=len({vehicle for vehicle, _ in spans}))

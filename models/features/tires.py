@@ -129,12 +129,32 @@ def gas_amount(tire: FamilyRows, drive: FamilyRows | None) -> tuple[FloatArray, 
     age = np.full_like(gauge, np.nan)
     if "tire.age" in tire.columns:
         age[:] = tire.columns["tire.age"]
-    temperature = np.where(np.isfinite(own), own, np.where(np.isfinite(ambient), ambient, 20.0)[:, None])
-    pressure = compensate(gauge, temperature, air[:, None])
-    limit = np.where(np.isfinite(own), PAIRED_AGE_S, FRESH_AGE_S)
-    is_plausible = (gauge > _PLAUSIBLE_KPA[0]) & (gauge < _PLAUSIBLE_KPA[1])
-    is_trusted = is_plausible & ~(age > limit) & np.isfinite(pressure)
-    return pressure, is_trusted
+    return trusted_gas(gauge, own, age, air_kpa=air, ambient_degc=ambient)
+
+
+def trusted_gas(
+    gauge_kpa: FloatArray,
+    own_degc: FloatArray,
+    age_s: FloatArray,
+    *,
+    air_kpa: FloatArray,
+    ambient_degc: FloatArray,
+) -> tuple[FloatArray, BoolArray]:
+    """Return the compensated pressure of samples and which of them are trusted; see ``gas_amount``.
+
+    Args:
+        gauge_kpa: Shape (n, n_wheels).
+        own_degc: Same shape, NaN where the sensor tells none.
+        age_s: Same shape, how long the value has been standing, NaN where not told.
+        air_kpa: Shape (n,).
+        ambient_degc: Shape (n,), NaN where not told.
+    """
+    ambient = np.where(np.isfinite(ambient_degc), ambient_degc, 20.0)[:, None]
+    temperature = np.where(np.isfinite(own_degc), own_degc, ambient)
+    pressure = compensate(gauge_kpa, temperature, air_kpa[:, None])
+    limit = np.where(np.isfinite(own_degc), PAIRED_AGE_S, FRESH_AGE_S)
+    is_plausible = (gauge_kpa > _PLAUSIBLE_KPA[0]) & (gauge_kpa < _PLAUSIBLE_KPA[1])
+    return pressure, is_plausible & ~(age_s > limit) & np.isfinite(pressure)
 
 
 def tire_days(tire: FamilyRows, drive: FamilyRows | None, *, time_zone: str) -> TireDays:

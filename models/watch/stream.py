@@ -11,10 +11,8 @@ from data.records import BoolArray, Family, FamilyRows, FloatArray, IntArray, Ve
 from models.features.align import as_of
 from models.watch.rule import LiveExplanation, LiveRisk, LiveRule, Readings, State
 
-#: Bounds of what a probability says; a finding is told of when it moves across one of them.
-BANDS = (0.3, 0.5, 0.7)
-#: Band from which on a component counts as likely.
-LIKELY = 2
+#: A finding begins at the upper level and has ended at the lower one; both are told of once.
+BEGIN_LEVEL, END_LEVEL = 0.7, 0.3
 CONTEXT_US = 15 * 60 * 1_000_000
 #: Farther apart than any two readings that are looked at together.
 _VEHICLES_APART_US = 1 << 40
@@ -41,7 +39,7 @@ class _Block:
     vehicle_id: IntArray  #: ascending
     seen_us: dict[Family, IntArray]
     states: list[State]  #: one a rule
-    bands: list[IntArray]  #: one a rule, shape (n_vehicles, n_components): what was told last
+    is_open: list[BoolArray]  #: one a rule, shape (n_vehicles, n_components): begun and not ended
 
 
 @dataclass(slots=True)
@@ -84,8 +82,8 @@ class Stream:
             for old, state in zip(block.states, grown.states, strict=True):
                 for name, values in state.items():
                     values[kept] = old[name]
-            for was, bands in zip(block.bands, grown.bands, strict=True):
-                bands[kept] = was
+            for was, is_open in zip(block.is_open, grown.is_open, strict=True):
+                is_open[kept] = was
             self._blocks[_key(spec)] = grown
         return new
 
@@ -93,12 +91,18 @@ class Stream:
         """Learn which components were last told of as likely, so that their end is told of as well."""
         block = self._block(spec)
         row = int(np.searchsorted(block.vehicle_id, vehicle_id))
-        for rule, bands in zip(self.rules, block.bands, strict=True):
+        for rule, is_open in zip(self.rules, block.is_open, strict=True):
             if rule.failure_mode.value == mode:
-                names = [rule.component_name(spec, i) for i in range(bands.shape[1])]
-                bands[row, [i for i, name in enumerate(names) if name in components]] = LIKELY
+                names = [rule.component_name(spec, i) for i in range(is_open.shape[1])]
+                is_open[row, [i for i, name in enumerate(names) if name in components]] = True
 
-    def take(self, rows: Mapping[Family, FamilyRows], spec: VehicleSpec) -> list[Finding]:
+    def has_open(self) -> bool:
+        """Tell whether any finding has begun and not ended."""
+        return any(one.any() for block in self._blocks.values() for one in block.is_open)
+
+    def take(
+        self, rows: Mapping[Family, FamilyRows], spec: VehicleSpec, *, is_live: bool = False
+    ) -> list[Finding]:
         """Take readings of vehicles of one model; return what is to be told, in order of time.
 
         Readings that are not newer than all before of their vehicle and family change nothing.
@@ -107,6 +111,8 @@ class Stream:
             rows: By family, any vehicles that were added, in any order; drive rows may reach back
                 ``CONTEXT_US`` for the surroundings.
             spec: Of all of them.
+            is_live: Tell of what is so after the last reading of each vehicle, again with each call, and not
+                at the reading with which it began: the same rows, read once more, tell the same.
         """
         block = self._block(spec)
         drive = rows.get(Family.DRIVE)
@@ -125,7 +131,9 @@ class Stream:
                 if rule.family is family:
                     given = {a: columns.get(a, np.full(len(at), np.nan)) for a in rule.columns}
                     given |= _context(rule.context, at, time_us, drive, block.vehicle_id)
-                    out += _told(block, index, rule, Readings(at=at, time_us=time_us, columns=given))
+                    out += _told(
+                        block, index, rule, Readings(at=at, time_us=time_us, columns=given), is_live=is_live
+                    )
             block.seen_us[family][at] = time_us  # ascending within a vehicle: the last one stays
         return sorted(out, key=lambda f: f.time_us)
 
@@ -147,7 +155,7 @@ class Stream:
             vehicle_id=vehicle_ids,
             seen_us={family: np.zeros(n, dtype=np.int64) for family in self.families},
             states=[rule.empty(n, spec) for rule in self.rules],
-            bands=[np.zeros((n, _width(rule, spec, nothing)), dtype=np.int64) for rule in self.rules],
+            is_open=[np.zeros((n, _width(rule, spec, nothing)), dtype=np.bool_) for rule in self.rules],
         )
 
 
@@ -190,6 +198,8 @@ def _assembled(
     """Return readings by vehicle and time, arrays as long as the model says, cells of an instant together."""
     at = np.searchsorted(vehicle_ids, rows.vehicle_id.astype(np.int64)).astype(np.int64)
     order = np.lexsort((rows.time_us, at))
+    if rows.sub_pack is not None:
+        order = order[rows.sub_pack[order] == 1]
     at, time_us = at[order], rows.time_us[order]
     is_first = np.ones(len(at), dtype=np.bool_)
     is_first[1:] = (at[1:] != at[:-1]) | (time_us[1:] != time_us[:-1])
@@ -245,20 +255,22 @@ def _context(
     }
 
 
-def _told(block: _Block, index: int, rule: LiveRule, readings: Readings) -> list[Finding]:
-    """Run a rule and return what moved across a band, and what is still likely after the last reading."""
-    state, bands = block.states[index], block.bands[index]
+def _told(block: _Block, index: int, rule: LiveRule, readings: Readings, *, is_live: bool) -> list[Finding]:
+    """Run a rule and return what began, what ended, and live what goes on."""
+    state, is_open = block.states[index], block.is_open[index]
     risk = rule.take(state, readings, block.spec)
     at = readings.at
-    n = len(at)
     is_last = np.append(at[1:] != at[:-1], True)
-    start = np.maximum.accumulate(np.where(np.append(True, is_last[:-1]), np.arange(n), 0))
-    band, before = _bands(risk, bands, at, start)
-    is_known = np.isfinite(risk.probability)
-    is_told = (is_known & (band != before) & (np.maximum(band, before) >= LIKELY)) | (
-        is_last[:, None] & is_known & (band >= LIKELY)
-    )
-    bands[at[is_last]] = band[is_last]
+    is_first = np.append(True, is_last[:-1])
+    after, before = _open(risk, is_open, at, is_first)
+    if is_live:
+        # as of now: what began and ended in between is told at its begin, so that nobody misses it
+        known = np.where(is_last[:, None], after | is_open[at] | _any_of_vehicle(after, is_first), False)
+        passed = ~_of_last(after, is_last)
+        is_told = (known | (after & ~before & passed)) & np.isfinite(risk.probability)
+    else:
+        is_told = (after != before) & np.isfinite(risk.probability)
+    is_open[at[is_last]] = after[is_last]
     return [
         Finding(
             rule=rule,
@@ -273,14 +285,30 @@ def _told(block: _Block, index: int, rule: LiveRule, readings: Readings) -> list
     ]
 
 
-def _bands(risk: LiveRisk, bands: IntArray, at: IntArray, start: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the band after each reading and before it; of what is not known the last known one."""
-    known: BoolArray = np.isfinite(risk.probability)
-    raw = np.searchsorted(BANDS, np.where(known, risk.probability, 0.0), side="right").astype(np.int64)
-    newest = np.maximum.accumulate(np.where(known, np.arange(len(at))[:, None], -1), axis=0)
-    is_own = newest >= start[:, None]
-    band = np.where(is_own, np.take_along_axis(raw, np.maximum(newest, 0), axis=0), bands[at])
-    before = bands[at].copy()
-    inside = start != np.arange(len(at))
-    before[inside] = band[np.flatnonzero(inside) - 1]
-    return band, before
+def _open(
+    risk: LiveRisk, is_open: BoolArray, at: IntArray, is_first: BoolArray
+) -> tuple[BoolArray, BoolArray]:
+    """Return whether a finding is open after each reading and before it; between the levels it stays so."""
+    begins, ends = risk.probability >= BEGIN_LEVEL, risk.probability <= END_LEVEL
+    row = np.arange(len(at))
+    newest = np.maximum.accumulate(np.where(begins | ends, row[:, None], -1), axis=0)
+    start = np.maximum.accumulate(np.where(is_first, row, 0))
+    decided = np.take_along_axis(begins, np.maximum(newest, 0), axis=0)
+    after = np.where(newest >= start[:, None], decided, is_open[at])
+    before = is_open[at]
+    before[~is_first] = after[np.flatnonzero(~is_first) - 1]
+    return after, before
+
+
+def _any_of_vehicle(values: BoolArray, is_first: BoolArray) -> BoolArray:
+    """Return, for each reading, whether any reading of its vehicle has the value."""
+    starts = np.flatnonzero(is_first)
+    if not len(starts):
+        return values
+    return np.asarray(np.logical_or.reduceat(values, starts, axis=0)[np.cumsum(is_first) - 1])
+
+
+def _of_last(values: BoolArray, is_last: BoolArray) -> BoolArray:
+    """Return, for each reading, the value at the last reading of its vehicle."""
+    ends = np.flatnonzero(is_last)
+    return values[ends[np.searchsorted(ends, np.arange(len(values)))]]

@@ -30,7 +30,12 @@ class TirePunctureRule:
     rate_kpa_per_min: float = 0.8
     noises: float = 8.0
     hot_noises: float = 6.0
+    quick_noises: float = 5.5
+    earlier_noises: float = 2.0
+    least_growth: float = 0.3
+    certain_drop_kpa: float = 30.0
     least_drop_kpa: float = 4.5
+    grids: float = 2.4
     unpaired_drop_kpa: float = 11.0
     least_falls: int = 2
     dead_kpa: float = 20.0
@@ -93,13 +98,27 @@ class TirePunctureRule:
         )
         noises = np.where(is_hot & is_paired, self.hot_noises, self.noises)
         floor = np.where(is_paired, self.least_drop_kpa, self.unpaired_drop_kpa)
-        score = np.minimum.reduce(
+        # beyond what rounding of pressure and temperature can make of a wheel that warms
+        floor = np.maximum(floor, self.grids * found.grid_kpa)
+        # a sensor that jumps stays where it jumped to: both ways ask for more after the first change
+        grows = (found.quick_drop_kpa - found.earlier_kpa) / np.maximum(found.quick_drop_kpa, 0.1)
+        quick = np.minimum.reduce(
             [
-                found.rate_kpa_per_min / self.rate_kpa_per_min,
-                1.2 * found.drop_kpa / np.maximum(floor, noises * found.noise_kpa),
-                found.falls / self.least_falls * 1.3,
+                1.2 * found.quick_drop_kpa / np.maximum(floor, self.quick_noises * found.noise_kpa),
+                1.2 * found.earlier_kpa / (self.earlier_noises * found.noise_kpa),
+                1.2 * grows / self.least_growth,
             ]
         )
+        goes_on = 1.0 - found.largest_fall_kpa / np.maximum(found.drop_kpa, 0.1)
+        goes_on = np.where(found.drop_kpa >= self.certain_drop_kpa, 1.0, goes_on)
+        lasting = np.minimum.reduce(
+            [
+                1.2 * found.drop_kpa / np.maximum(floor, noises * found.noise_kpa),
+                found.falls / self.least_falls * 1.3,
+                1.2 * goes_on / self.least_growth,
+            ]
+        )
+        score = np.minimum(found.rate_kpa_per_min / self.rate_kpa_per_min, np.maximum(quick, lasting))
         score = np.where(found.gauge_kpa < self.dead_kpa, np.minimum(score, 0.4), score)
         return logistic(np.nan_to_num(score, nan=-1.0))
 

@@ -22,7 +22,8 @@ _HELD = 9
 _LEAST_HELD = 3
 _LARGEST_KPA = 10.0
 _FALL_KPA = 0.5
-_PRIOR_KPA, _PRIOR_COUNT = 1.0, 8.0
+_SAME_KPA = 0.3
+_PRIOR_KPA, _PRIOR_COUNT = 1.4, 12.0
 _NOISE_FLOOR_KPA = 0.5
 
 
@@ -31,6 +32,10 @@ class Loss:
     """Loss of each wheel within the window that ends with the newest reading, shapes (n, n_wheels)."""
 
     drop_kpa: FloatArray  #: of gas, against the other wheels; 0: none
+    quick_drop_kpa: FloatArray  #: as ``drop_kpa``, of the newest reading alone
+    earlier_kpa: FloatArray  #: the same of the reading that the wheel sent before the newest
+    largest_fall_kpa: FloatArray  #: of own gas from one reading to the next since the start of the drop
+    grid_kpa: FloatArray  #: shape (n, 1), smallest change of any gauge reading: what the sensors round to
     gauge_drop_kpa: FloatArray  #: of the reading itself, over the same time
     noise_kpa: FloatArray  #: standard deviation of the contrasts of the other wheels
     rate_kpa_per_min: FloatArray
@@ -45,7 +50,6 @@ def empty_window(n_vehicles: int, n_wheels: int) -> State:
         "seen_us": np.zeros(n_vehicles, dtype=np.int64),
         "begun_us": np.zeros(n_vehicles, dtype=np.int64),
         "time_us": np.zeros((n_vehicles, DEPTH), dtype=np.int64),
-        "slot_count": np.zeros(n_vehicles, dtype=np.int64),
         "gas_kpa": np.full((n_vehicles, DEPTH, n_wheels), np.nan, dtype=np.float32),
         "gauge_kpa": np.full((n_vehicles, DEPTH, n_wheels), np.nan, dtype=np.float32),
     }
@@ -56,8 +60,8 @@ def push_window(
 ) -> BoolArray:
     """Take one reading of each of some vehicles; return which of them changed what the window holds.
 
-    Readings within ``SLOT_US`` of the one before the newest are averaged into the newest. A silence of
-    ``SILENCE_US`` forgets everything, and until ``SETTLE_US`` after it only the newest reading is kept.
+    A reading within ``SLOT_US`` of the one before the newest replaces the newest. A silence of ``SILENCE_US``
+    forgets everything, and until ``SETTLE_US`` after it only the newest reading is kept.
 
     Args:
         state: Changed in place: it is the memory of the stream.
@@ -66,7 +70,7 @@ def push_window(
         gas_kpa: Shape (n, n_wheels), NaN where not heard: the wheel keeps its last value.
         gauge_kpa: Same shape.
     """
-    is_heard: BoolArray = np.isfinite(gas_kpa).any(axis=1)
+    is_heard: BoolArray = np.asarray(np.isfinite(gas_kpa).any(axis=1))
     at, time_us, gas_kpa, gauge_kpa = at[is_heard], time_us[is_heard], gas_kpa[is_heard], gauge_kpa[is_heard]
     is_restart = time_us - state["seen_us"][at] > SILENCE_US
     state["begun_us"][at] = np.where(is_restart, time_us, state["begun_us"][at])
@@ -74,15 +78,11 @@ def push_window(
     before = state["time_us"][at, -2]
     is_next = (before == 0) | (state["time_us"][at, -1] - before >= SLOT_US)
     shift = at[is_next]
-    count = np.where(is_next | is_restart, 1, state["slot_count"][at] + 1)
-    state["slot_count"][at] = count
     for name, values in (("gas_kpa", gas_kpa), ("gauge_kpa", gauge_kpa)):
         last = np.where(is_restart[:, None], np.nan, state[name][at, -1])
         state[name][forget] = np.nan
         state[name][shift, :-1] = state[name][shift, 1:]
-        share = np.where(np.isfinite(last) & ~is_next[:, None], 1.0 / count[:, None], 1.0)
-        mixed = np.where(share < 1.0, last + (values - last) * share, values)
-        state[name][at, -1] = np.where(np.isfinite(values), mixed, last)
+        state[name][at, -1] = np.where(np.isfinite(values), values, last)
     state["time_us"][forget] = 0
     state["time_us"][shift, :-1] = state["time_us"][shift, 1:]
     state["time_us"][at, -1] = time_us
@@ -110,21 +110,31 @@ def loss(state: State, at: IntArray) -> Loss:
     against = np.where(is_recent, axle_contrast(gas), np.nan)
     held = _held(against)
     known = np.where(np.isfinite(held), held, -np.inf)
-    # the latest of equal levels: the drop began when they ended
-    start = known.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
+    noise = _noise(against)
+    # the latest of levels that differ by noise alone: the drop began when they ended
+    is_level = known >= known.max(1, keepdims=True) - noise[:, None]
+    start = known.shape[1] - 1 - np.argmax(is_level[:, ::-1], axis=1)
     level = np.take_along_axis(known, start[:, None], 1)[:, 0]
     with np.errstate(invalid="ignore"):
         # others that are being inflated make a contrast, not a loss: the wheel's own gas must go too
         drop = np.minimum(level - _newest(against), 1.3 * _gone(gas, start))
         drop = np.where(np.isfinite(drop), np.maximum(drop, 0.0), 0.0)
-        is_fall = np.diff(gas, axis=1) < -_FALL_KPA
+        level_now = np.where(np.isfinite(level), level, np.nan)
+        quick = np.minimum(level_now - against[:, -1], 1.3 * (_level(gas, start) - gas[:, -1]))
+        earlier = _level(gas, start) - _sent_before(gas)
+        fall = -np.diff(gas, axis=1)
+        is_fall = fall > _FALL_KPA
     is_after = np.arange(gas.shape[1] - 1)[None, :, None] >= start[:, None]
     start_us = np.take_along_axis(time_us, start, 1)
     minutes = np.maximum(time_us[:, -1:] - start_us, SLOT_US // 2) / 60e6
     return Loss(
         drop_kpa=drop,
+        quick_drop_kpa=np.nan_to_num(quick),
+        earlier_kpa=np.nan_to_num(earlier),
+        largest_fall_kpa=np.where(is_after & np.isfinite(fall), fall, 0.0).max(1),
+        grid_kpa=_grid(gauge),
         gauge_drop_kpa=np.nan_to_num(_gone(gauge, start)),
-        noise_kpa=_noise(against),
+        noise_kpa=noise,
         rate_kpa_per_min=drop / minutes,
         falls=(is_fall & is_after).sum(1),
         gauge_kpa=gas[:, -1] - SEA_LEVEL_KPA,
@@ -147,7 +157,26 @@ def _newest(values: FloatArray) -> FloatArray:
 
 
 def _gone(values: FloatArray, start: IntArray) -> FloatArray:
-    return np.asarray(np.take_along_axis(_held(values), start[:, None], 1)[:, 0] - _newest(values))
+    return np.asarray(_level(values, start) - _newest(values))
+
+
+def _level(values: FloatArray, start: IntArray) -> FloatArray:
+    return np.asarray(np.take_along_axis(_held(values), start[:, None], 1)[:, 0])
+
+
+def _sent_before(gas: FloatArray) -> FloatArray:
+    """Return the value that each wheel held before the one it holds now."""
+    with np.errstate(invalid="ignore"):
+        differs = np.abs(gas - gas[:, -1:]) > _SAME_KPA
+    last = gas.shape[1] - 1 - np.argmax(differs[:, ::-1], axis=1)
+    found = np.take_along_axis(gas, last[:, None], 1)[:, 0]
+    return np.where(differs.any(1), found, gas[:, -1])
+
+
+def _grid(gauge: FloatArray) -> FloatArray:
+    change = np.abs(np.diff(gauge, axis=1)).reshape(len(gauge), -1)
+    smallest = np.where(change > _SAME_KPA, change, np.inf).min(1, initial=np.inf)
+    return np.where(np.isfinite(smallest), smallest, 0.0)[:, None]
 
 
 def _noise(against: FloatArray) -> FloatArray:

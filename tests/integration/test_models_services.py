@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -353,11 +353,11 @@ def test_vehicle_that_cannot_be_watched_holds_up_nobody(
     fetch = readings.fetch_recent_rows
 
     def fetch_or_fail(
-        connection: Connection, vehicles: list[int], *span: int
-    ) -> tuple[FamilyRows, FamilyRows]:
+        connection: Connection, vehicles: Sequence[int], *which: Any, **span: Any
+    ) -> FamilyRows:
         if broken in vehicles:
             raise ValueError("rows that no rule expects")
-        return fetch(connection, vehicles, *span)
+        return fetch(connection, vehicles, *which, **span)
 
     monkeypatch.setattr(readings, "fetch_recent_rows", fetch_or_fail)
     begin_us = now_us() - 600_000_000
