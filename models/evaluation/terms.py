@@ -152,19 +152,28 @@ TERMS: Mapping[FailureMode, Terms] = MappingProxyType(
     }
 )
 
+#: Kinds of decoys that are a faulty measurement: a sensor_fault on such a vehicle is right, any repair is not.
+_OF_SENSORS = (
+    "gateway_replay",
+    "loose_sense_wire",
+    "noise",
+    "scale_change",
+    "sensor_battery_low",
+    "sensor_bias_step",
+    "soc_drift",
+    "software_scale",
+    "spikes",
+    "stale_replay",
+    "sticky_tire",
+    "sticky_value",
+    "tire_bias_step",
+    "tire_sensor_battery",
+)
+
 #: Decoys about which another finding is right; the decoy is none for these modes.
 HONEST_FINDINGS: Mapping[str, frozenset[FailureMode]] = MappingProxyType(
     {
         "imbalance": frozenset({_M.CELL_IMBALANCE}),
-        "cell_imbalance": frozenset({_M.CELL_IMBALANCE}),
-        "loose_sense_wire": frozenset({_M.SENSOR_FAULT}),
-        "sensor_bias_step": frozenset({_M.SENSOR_FAULT}),
-        "sensor_battery_low": frozenset({_M.SENSOR_FAULT}),
-        "sticky_value": frozenset({_M.SENSOR_FAULT}),
-        "stale_value": frozenset({_M.SENSOR_FAULT}),
-        "stale_replay": frozenset({_M.SENSOR_FAULT}),
-        "soc_drift": frozenset({_M.SENSOR_FAULT}),
-        "soc_jump": frozenset({_M.SENSOR_FAULT}),
-        "scale_change": frozenset({_M.SENSOR_FAULT}),
+        **dict.fromkeys(_OF_SENSORS, frozenset({_M.SENSOR_FAULT})),
     }
 )
