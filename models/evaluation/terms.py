@@ -152,7 +152,7 @@ TERMS: Mapping[FailureMode, Terms] = MappingProxyType(
     }
 )
 
-#: Kinds of decoys that are a faulty measurement: a sensor_fault on such a vehicle is right, any repair is not.
+#: Kinds of decoys that are a faulty measurement: a sensor_fault there is right, any repair is not.
 _OF_SENSORS = (
     "gateway_replay",
     "loose_sense_wire",
