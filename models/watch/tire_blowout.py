@@ -20,17 +20,18 @@ class TireBlowoutRule:
     """Warn of a blow-out from the heat that a soft tire makes of speed.
 
     Heat grows with speed, load and deflection. Index B = load share x (placard / pressure) x (v / 100)^1.2 x
-    exp((T - 60) / 25); a sound tire at 130 km/h and 40 °C outside stays below 1.3. At 1.45 it must last
-    5 min, at 1.8 75 s, at 2.5 20 s (the dose grows with the square of B - 1.1; below 1.4 it decays). Rubber
-    is damaged from 93 to 110 °C inside, which a sensor in the cavity reads 10-25 °C lower. Also told: a tire
-    above 95 °C that goes on warming by 1 °C/min, one that is 12 °C hotter than its axle mate above 80 °C for
-    5 min, and one that runs at more than 80 km/h for 15 min with a fifth of its placard missing. What is
-    older than ``fresh_s`` is no evidence, and a pressure that no rolling tire has is a broken sensor.
+    exp((T - 60) / 25); a sound tire at 130 km/h and 40 °C outside stays below 1.3. At 1.4 it must last
+    5 min, at 1.8 30 s (the dose grows with the third power of B - 1.05; below 1.3 it decays), over two
+    readings in any case. Rubber is damaged from 93 to 110 °C inside, which a sensor in the cavity reads
+    10-25 °C lower. Also told: a tire above 95 °C that goes on warming by 1 °C/min, one that is 12 °C hotter
+    than its axle mate above 80 °C for 5 min, and one that runs at more than 80 km/h for 15 min with a fifth of
+    its placard missing. What is older than ``fresh_s`` is no evidence, and a pressure that no rolling tire
+    has is a broken sensor.
     """
 
     load_share: float = 0.8
-    from_index: float = 1.1
-    least_index: float = 1.4
+    from_index: float = 1.05
+    least_index: float = 1.3
     scale_index: float = 0.35
     dose_s: float = 300.0
     hot_degc: float = 95.0
@@ -194,8 +195,10 @@ class TireBlowoutRule:
 
     def _add(self, state: State, at: IntArray, step_s: FloatArray, index: FloatArray) -> None:
         over = np.nan_to_num(index)
-        gain = ((over - self.from_index) / self.scale_index) ** 2
-        change = np.where(over >= self.least_index, gain, -2.0) * step_s
+        gain = (np.maximum(over - self.from_index, 0.0) / self.scale_index) ** 3 * step_s
+        # no single reading is enough
+        gain = np.minimum(gain, 0.6 * self.dose_s)
+        change = np.where(over >= self.least_index, gain, -2.0 * step_s)
         state["dose_s"][at] = np.clip(state["dose_s"][at] + change, 0.0, 2.0 * self.dose_s)
 
     def _add_contrast(self, state: State, at: IntArray, step_s: FloatArray, degc: FloatArray) -> None:
