@@ -1322,11 +1322,11 @@ def _live_systems() -> dict[str, Any]:
     from models.evaluation.evaluate import ANXIN
     from models.evaluation.live import RuleDetector, live_baselines
     from models.watch.thermal_event import BatteryThermalEventRule
+    from models.watch.tire_blowout import TireBlowoutRule
     from models.watch.tire_puncture import TirePunctureRule
 
-    systems: dict[str, Any] = {
-        ANXIN: [RuleDetector(TirePunctureRule()), RuleDetector(BatteryThermalEventRule())]
-    }
+    rules = (TirePunctureRule(), TireBlowoutRule(), BatteryThermalEventRule())
+    systems: dict[str, Any] = {ANXIN: [RuleDetector(rule) for rule in rules]}
     for rule in live_baselines():
         systems.setdefault(rule.name, []).append(rule)
     return systems
