@@ -44,6 +44,31 @@ def day_count(value: FloatArray, as_of: IntArray, *, window: int) -> IntArray:
     return np.asarray(known[:, as_of + 1] - known[:, np.maximum(as_of + 1 - window, 0)], dtype=np.int64)
 
 
+def rise_days(value: FloatArray, past: FloatArray, growth: FloatArray) -> IntArray:
+    """Return on how many days each component was on its way from its past level to its present one.
+
+    A leak takes days for it; a module that was changed, a wire that came off, a scale that an update changed
+    take none. The way begins after the last day within 10 % of the growth and ends with the first one beyond
+    90 % of it.
+
+    Args:
+        value: Shape (n_vehicles, n_days, n_components), the as-of day the last; NaN is missing.
+        past: Shape (n_vehicles, n_components), level before.
+        growth: Same shape, present level less the past one.
+
+    Returns:
+        Shape (n_vehicles, n_components); 0 where nothing grew.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        part = (value - past[:, None]) / np.where(growth > 0, growth, np.nan)[:, None]
+        is_low, is_high = part <= 0.1, part >= 0.9
+    days = np.arange(value.shape[1])[None, :, None]
+    begin = np.where(is_low, days, -1).max(1, initial=-1)
+    end = np.where(is_high & (days > begin[:, None]), days, value.shape[1]).min(1, initial=value.shape[1])
+    between = np.isfinite(part) & (days > begin[:, None]) & (days < end[:, None])
+    return np.asarray(between.sum(1), dtype=np.int64)
+
+
 def charge_slope(
     value: FloatArray,
     weight: FloatArray,

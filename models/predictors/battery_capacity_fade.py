@@ -16,20 +16,21 @@ class BatteryCapacityFadePredictor:
     """Tell the state of health of the pack, with a 95 % interval, and find the pack that is spent.
 
     Each charge of 40 % and more gives a capacity with its error (``battery_days``); over the rated capacity
-    that is a state of health. A line over ``history_days`` (weights from the errors, one robust pass) gives
-    today's value and the fade; a prior holds the fade to what cells do (``prior_fade`` ± ``fade_spread`` a
-    year) until the charges know better. Errors that all charges of a vehicle share, as the gain of its
-    current sensor, do not average out: ``shared_error``. What the vehicle itself tells of its health is one
-    more witness with ``told_error``. Raised when the state of health, less its error, is under
-    ``limit_percent`` or will be within the horizon; a knee shows as a fade of the last third far beyond that
-    of the whole.
+    that is a state of health. A line over ``history_days`` gives today's value and the fade: weights from the
+    errors, widened by ``forget_percent_per_year`` with age so that a knee is followed, and one robust pass. A
+    prior holds the fade to ``prior_fade`` ± ``fade_spread`` points a year until the charges know better.
+    Errors that all charges of a vehicle share, as the gain of its current sensor, do not average out:
+    ``shared_error``. What the vehicle itself tells of its health is one more witness, with ``told_error``.
+    Raised when the state of health, less its error, is under ``limit_percent`` or will be within the horizon;
+    a knee shows as a fade of the last third far beyond that of the whole.
     """
 
     limit_percent: float = 80.0
     prior_fade: float = 3.0
-    fade_spread: float = 8.0
-    shared_error: float = 0.6
-    told_error: float = 1.2
+    fade_spread: float = 30.0
+    forget_percent_per_year: float = 25.0
+    shared_error: float = 0.25
+    told_error: float = 0.75
     least_error: float = 0.5
     outlier: float = 3.0
     knee_percent: float = 2.0
@@ -166,6 +167,8 @@ class BatteryCapacityFadePredictor:
         """Return value and fade at the last day of a window with errors, the bend, and the charges used."""
         years = (np.arange(health.shape[1]) - health.shape[1] + 1) / 365.25
         plausible = np.isfinite(health) & (health > 30.0) & (health < 130.0) & np.isfinite(spread)
+        # a straight line does not reach back for ever: what is long past says less of today
+        spread = np.hypot(spread, -self.forget_percent_per_year * years)
         weight = np.where(plausible, 1.0 / np.where(plausible, spread, 1.0) ** 2, 0.0)
         values = np.where(plausible, health, 0.0)
         line = _fit(values, weight, years, self.prior_fade, self.fade_spread)

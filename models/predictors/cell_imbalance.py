@@ -75,7 +75,7 @@ class CellImbalancePredictor:
                 )[:, 0]
         alone = level - np.maximum(reference_of_others(level, self.peer_share), 0.0)
         growth = newest - before
-        # what the cell lacks because it is small: 30 % of charge away from the top
+        # what the cell lacks because it is small, 30 % of charge away from the top
         small = np.maximum(-slope * 30.0, 0.0)
         own = 2.0 - growth / self.most_growth_percent
         score = np.minimum.reduce(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, VehicleSpec
-from models.features.cell_contrast import windowed_level
+from models.features.cell_contrast import rise_days, windowed_level
 from models.features.trend import Trend, day_noise, theil_sen
 from models.predictors.base import (
     DayPanel,
@@ -56,8 +56,10 @@ class CellInternalShortPredictor:
 
     Threshold for the time: a deficit of ``limit_percent``, where the pack loses that share of its range.
 
-    What a cell of less capacity falls behind as the pack empties is taken out first, and a change that a
-    neighbour mirrors is a loose sense wire. LFP, flat at rest, is read at the top of its charges.
+    A level that jumped from one day to the next and stays is no leak: it must have been on its way for
+    ``least_rise_days``. What a cell of less capacity falls behind as the pack empties is taken out first,
+    and a change that a neighbour mirrors is a loose sense wire. LFP, flat at rest, is read at the top of its
+    charges.
     """
 
     windows: tuple[int, ...] = (7, 14, 28)
@@ -73,6 +75,8 @@ class CellInternalShortPredictor:
     looks: tuple[tuple[int, int], ...] = ((21, 5), (35, 8), (60, 29))
     far_looks: tuple[tuple[int, int], ...] = ((35, 15), (60, 29))
     settled_days: int = 14
+    least_rise_days: int = 2
+    least_rise_lfp: int = 1
     mirror_share: float = 0.5
     mirror_cap: float = 0.4
     peer_share: float = 0.05
@@ -86,7 +90,7 @@ class CellInternalShortPredictor:
     limit_percent: float = 15.0
     fast_ohm: float = 100.0
     failure_mode: FailureMode = FailureMode.CELL_INTERNAL_SHORT
-    model_version: str = "cell-internal-short-2"
+    model_version: str = "cell-internal-short-3"
     feature_set: str = "cell_days"
     main: str = "deficit_percent"
     horizon_h: float = 720.0
@@ -111,7 +115,7 @@ class CellInternalShortPredictor:
         nearest = np.fmax(
             isolation / self.least_isolation_percent, slow_isolation / self.far_isolation_percent
         )
-        growth, slow_growth = self._growths(panel, as_of, slope, (level, slow), nearest)
+        growth, slow_growth, rises, slow_rises = self._growths(panel, as_of, slope, (level, slow), nearest)
         growth_alone = growth - np.maximum(reference_of_others(growth, self.peer_share), 0.0)
         own = np.minimum(growth_alone / self.least_growth_percent, isolation / self.least_isolation_percent)
         rate_score, rate, rate_error, window = self._rates(panel, as_of, own, slope)
@@ -121,7 +125,12 @@ class CellInternalShortPredictor:
             slow_isolation / self.far_isolation_percent, slow_alone / self.far_growth_percent
         )
         stepped = np.minimum(growth_alone, isolation) / self.step_percent
-        score = np.maximum.reduce([np.nan_to_num(part, nan=-1.0) for part in (drifting, stepped, far_out)])
+        least_rise = self.least_rise_lfp if panel.spec.chemistry == "LFP" else self.least_rise_days
+        fast = np.maximum(np.nan_to_num(drifting, nan=-1.0), np.nan_to_num(stepped, nan=-1.0))
+        fast = np.where(rises >= least_rise, fast, np.minimum(fast, self.mirror_cap))
+        far_out = np.nan_to_num(far_out, nan=-1.0)
+        far_out = np.where(slow_rises >= least_rise, far_out, np.minimum(far_out, self.mirror_cap))
+        score = np.maximum(fast, far_out)
         score = np.asarray(
             np.where(mirrored(growth) > self.mirror_share, np.minimum(score, self.mirror_cap), score),
             dtype=np.float64,
@@ -189,12 +198,12 @@ class CellInternalShortPredictor:
         slope: FloatArray,
         levels: tuple[FloatArray, FloatArray],
         nearest: FloatArray,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return how far the recent and the settled level lie above those of the weeks before.
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return how far the recent and the settled level have grown, and on how many days they did.
 
         Missing in vehicles of which no cell stands out enough to matter.
         """
-        growth, slow_growth = (np.full(level.shape, np.nan) for level in levels)
+        growth, slow_growth, rises, slow_rises = (np.full(levels[0].shape, np.nan) for _ in range(4))
         worst = np.where(np.isfinite(nearest), nearest, -np.inf).max(2)
         spans = [(*look, 3) for look in (*self.looks, *self.far_looks)]
         for position in range(len(as_of)):
@@ -202,13 +211,18 @@ class CellInternalShortPredictor:
             if not len(rows):
                 continue
             at = slice(position, position + 1)
-            past = self._levels(vehicles_of(panel, rows), as_of[at], slope[rows, at], spans)
-            for target, level, looks in (
-                (growth, levels[0], past[: len(self.looks)]),
-                (slow_growth, levels[1], past[len(self.looks) :]),
+            some, day = vehicles_of(panel, rows), int(as_of[position])
+            past = self._levels(some, as_of[at], slope[rows, at], spans)
+            days = at_reference(some, slope[rows, position])[:, max(0, day - self.history_days + 1) : day + 1]
+            for target, ways, level, looks in (
+                (growth, rises, levels[0], past[: len(self.looks)]),
+                (slow_growth, slow_rises, levels[1], past[len(self.looks) :]),
             ):
-                target[rows, at] = _growth(level[rows, at], looks)
-        return growth, slow_growth
+                lowest = _lowest(looks)
+                grown = level[rows, at] - lowest
+                target[rows, at] = grown
+                ways[rows, position] = rise_days(days, lowest[:, 0], grown[:, 0])
+        return growth, slow_growth, rises, slow_rises
 
     def _levels(
         self, panel: DayPanel, as_of: IntArray, slope: FloatArray, spans: Sequence[tuple[int, int, int]]
@@ -283,7 +297,7 @@ class CellInternalShortPredictor:
         return out
 
 
-def _growth(level: FloatArray, past: Sequence[FloatArray]) -> FloatArray:
-    """Return how far the level lies above that of the weeks before, the largest of several looks back."""
+def _lowest(past: Sequence[FloatArray]) -> FloatArray:
+    """Return the lowest level of several looks back, NaN where none is known."""
     lowest = np.minimum.reduce([np.where(np.isfinite(look), look, np.inf) for look in past])
-    return np.asarray(np.where(np.isfinite(lowest), level - lowest, np.nan))
+    return np.asarray(np.where(np.isfinite(lowest), lowest, np.nan))

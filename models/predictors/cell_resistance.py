@@ -27,8 +27,9 @@ class CellResistancePredictor:
     The slope of each cell's steps on the median cell's is its resistance over the median one's: temperature,
     state of charge and age are common to the pack and drop out. The median of two weeks must exceed 1 by
     ``least_percent`` and by a multiple of its error, which the days' own scatter gives, and stand out from
-    the other cells: ends of a string and cells beside a cooler differ for good. Threshold:
-    ``limit_percent`` above the median.
+    the other cells; or by ``growing_percent`` where it has grown by ``least_growth_percent`` since the weeks
+    before: ends of a string and cells beside a cooler differ for good. Threshold: ``limit_percent`` above the
+    median.
     """
 
     least_percent: float = 25.0
@@ -36,10 +37,12 @@ class CellResistancePredictor:
     error_multiple: float = 5.0
     prior_error: float = 0.05
     least_days: int = 5
-    window: int = 21
+    window: int = 14
     past: int = 42
     peer_share: float = 0.05
     stand_out_percent: float = 15.0
+    least_growth_percent: float = 8.0
+    growing_percent: float = 14.0
     least_cells: int = 4
     history_days: int = 75
     failure_mode: FailureMode = FailureMode.CELL_RESISTANCE
@@ -71,13 +74,19 @@ class CellResistancePredictor:
         error = self._error(ratio, as_of)
         excess = 100.0 * (level - 1.0)
         alone = excess - np.maximum(reference_of_others(excess, self.peer_share), 0.0)
-        score = np.minimum.reduce(
+        sure = 1.0 / np.maximum(self.error_multiple * 100.0 * error, 1e-6)
+        far = np.minimum(excess / self.least_percent, alone / self.stand_out_percent)
+        # no cell of a sound pack grows against the others
+        grown = 100.0 * (level - earlier)
+        growing = np.minimum.reduce(
             [
-                excess / self.least_percent,
-                alone / self.stand_out_percent,
-                excess / np.maximum(self.error_multiple * 100.0 * error, 1e-6),
+                grown / self.least_growth_percent,
+                grown * sure / 1.4142,
+                alone / self.least_growth_percent,
+                excess / self.growing_percent,
             ]
         )
+        score = np.minimum(np.fmax(far, growing), excess * sure)
         rate = 100.0 * (level - earlier) / ((self.past + self.window) / 2.0)
         rate_error = 100.0 * error * 1.4142 / ((self.past + self.window) / 2.0)
         heard = day_count(ratio, as_of, window=self.window) > 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FailureMode, IntArray, Reason, VehicleSpec
-from models.features.cell_contrast import day_count
+from models.features.cell_contrast import day_count, windowed_level
 from models.predictors.base import (
     DayPanel,
     Explanation,
@@ -17,7 +17,8 @@ from models.predictors.base import (
     time_to_threshold,
 )
 from models.predictors.cells import (
-    REFERENCE_SOC,
+    SLOPE_WINDOW,
+    at_reference,
     capacity_slope,
     cell_name,
     component_evidence,
@@ -25,6 +26,9 @@ from models.predictors.cells import (
     unknown_risk,
 )
 from models.predictors.part import clears
+
+#: State of charge that a pack goes through between two rests, %.
+_SWING = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,9 @@ class CellWeakPredictor:
     state of charge. Threshold: ``limit_percent`` of capacity.
     """
 
-    least_percent: float = 4.0
+    least_percent: float = 3.3
     error_multiple: float = 4.5
+    curve_error: float = 0.15
     peer_share: float = 0.05
     limit_percent: float = 20.0
     severe_percent: float = 10.0
@@ -61,11 +66,22 @@ class CellWeakPredictor:
         if panel.spec.cell_count < self.least_cells:
             return unknown_risk(panel, as_of, ("missing", "error", "alone"))
         slope, error = capacity_slope(panel, as_of)
-        missing, spread = -100.0 * slope, 100.0 * error
+        value, weight = measured_charge(panel)
+        level = np.stack(
+            [
+                windowed_level(
+                    at_reference(panel, slope[:, k]), weight, as_of[k : k + 1], oldest=13, newest=0
+                )[:, 0]
+                for k in range(len(as_of))
+            ],
+            axis=1,
+        )
+        # what a cell lacks at every charge looks like capacity by as much as the typical curve is not its own
+        curve = self.curve_error * np.nan_to_num(np.abs(level)) / _SWING
+        missing, spread = -100.0 * slope, 100.0 * np.hypot(error, curve)
         alone = missing - np.maximum(reference_of_others(missing, self.peer_share), 0.0)
         score = np.minimum(missing / self.least_percent, alone / (self.error_multiple * spread))
-        value, _ = measured_charge(panel)
-        known = day_count(value, as_of, window=42) >= 5
+        known = day_count(value, as_of, window=SLOPE_WINDOW) >= 5
         days = self.months * 30.4
         rate = np.maximum(missing, 0.0) / days
         return Risk(
@@ -103,9 +119,8 @@ class CellWeakPredictor:
                 value=round(behind, 1),
                 unit="%",
                 text_en=f"it falls {behind:.1f} % of charge behind while the pack goes from "
-                f"{REFERENCE_SOC + 20:.0f} to {REFERENCE_SOC - 20:.0f} %; the pack is empty when it is",
-                text_zh=f"电池从 {REFERENCE_SOC + 20:.0f}% 放电到 {REFERENCE_SOC - 20:.0f}% 时，"
-                f"该电芯多落后 {behind:.1f}% 的电量：它先放空，整包即放空",
+                "90 to 50 %; the pack is empty when it is",
+                text_zh=f"电池从 90% 放电到 50% 时，该电芯多落后 {behind:.1f}% 的电量：它先放空，整包即放空",
             ),
             clears(
                 "clears_below_percent",
@@ -127,7 +142,7 @@ class CellWeakPredictor:
             unit="%",
             titles=("Charge missing at rest against the median cell", "静置时相对中位电芯缺少的电量"),
         )
-        return Explanation(reasons=reasons, evidence=evidence, window_days=42)
+        return Explanation(reasons=reasons, evidence=evidence, window_days=SLOPE_WINDOW)
 
     def component_name(self, spec: VehicleSpec, component: int) -> str:
         """Return ``cell`` and its number from 1."""

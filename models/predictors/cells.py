@@ -12,9 +12,10 @@ from data.records import FloatArray, IntArray
 from models.features.cell_contrast import charge_slope
 from models.predictors.base import DayPanel, Risk, evidence_time, rounded
 
-#: State of charge at which deficits of cells with another capacity are compared, %.
-REFERENCE_SOC = 70.0
-_SLOPE_WINDOW = 42
+#: State of charge at which deficits of cells with another capacity are compared, %: where charges end and
+#: balancing works, a smaller cell has caught up.
+REFERENCE_SOC = 85.0
+SLOPE_WINDOW = 28
 _DAY_NOISE = 0.25
 _SLOPE_SPREAD = 0.01
 
@@ -50,7 +51,7 @@ def capacity_slope(panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, FloatA
         weight,
         soc,
         as_of,
-        window=_SLOPE_WINDOW,
+        window=SLOPE_WINDOW,
         noise=_DAY_NOISE,
         spread=_SLOPE_SPREAD,
     )
@@ -68,7 +69,7 @@ def at_reference(panel: DayPanel, slope: FloatArray) -> FloatArray:
     """
     value, _ = measured_charge(panel)
     soc = panel.extra["rest_soc_percent"][..., 0]
-    away = np.where(np.isfinite(soc), np.clip(soc - REFERENCE_SOC, -50.0, 30.0), 0.0)
+    away = np.where(np.isfinite(soc), np.clip(soc - REFERENCE_SOC, -60.0, 15.0), 0.0)
     return np.asarray(value - slope[:, None, :] * away[..., None])
 
 
