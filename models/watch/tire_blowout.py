@@ -24,8 +24,8 @@ class TireBlowoutRule:
     5 min, at 1.8 30 s (the dose grows with the third power of B - 1.05; below 1.3 it decays), over two
     readings in any case. Rubber is damaged from 93 to 110 °C inside, which a sensor in the cavity reads
     10-25 °C lower. Also told: a tire above 95 °C that goes on warming by 1 °C/min, one that is 12 °C hotter
-    than its axle mate above 80 °C for 5 min, and one that runs at more than 80 km/h for 15 min with a fifth of
-    its placard missing. What is older than ``fresh_s`` is no evidence, and a pressure that no rolling tire
+    than its axle mate above 80 °C for 5 min, and one that runs at more than 80 km/h for 15 min with a fifth
+    of its placard missing. What is older than ``fresh_s`` is no evidence, and a pressure that no rolling tire
     has is a broken sensor.
     """
 
