@@ -31,12 +31,16 @@ def cell_columns(
     width, probes = cells.is_real.shape[1], cells.is_probe.shape[1]
     counts = np.bincount(who, minlength=len(state.fleet))
     noise, probe_noise = chance.normal_rows(counts, width), chance.normal_rows(counts, probes)
-    time_s = trace.time_s[at]
-    soc = cells.soc(who, time_s, trace.charge_ah[at])
+    time_s = trace.take("time_s", at)
+    soc = cells.soc(who, time_s, trace.take("charge_ah", at))
     open_v = open_circuit_v(soc, cells.is_lfp[who][:, None])
-    drive_a = trace.current_a[at] + 0.6 * (trace.fast_a[at] + 0.3 * trace.slow_a[at])
+    drive_a = trace.take("current_a", at) + 0.6 * (trace.take("fast_a", at) + 0.3 * trace.take("slow_a", at))
     growth = state.ageing.resistance_growth(cells)[who]
-    ohm = cells.resistance_ohm[who] * growth * resistance_factor(trace.soc[at], trace.pack_degc[at])
+    ohm = (
+        cells.resistance_ohm[who]
+        * growth
+        * resistance_factor(trace.take("soc", at), trace.take("pack_degc", at))
+    )
     volts = open_v + (ohm * drive_a)[:, None] * cells.resistance_part[who]
     degc = trace.pack_degc[at][:, None] + cells.probe_offset_degc[who]
     place = np.linspace(-0.5, 0.5, max(probes, 2))[:probes]
@@ -76,11 +80,11 @@ def _swing(
         mine = np.flatnonzero(at[0] == wire.vehicle)
         if not mine.size:
             continue
-        time_s = trace.time_s[at][mine]
+        time_s = trace.take("time_s", at)[mine]
         rng = chance.of(wire.vehicle)
         stretch = ((time_s - time_s[0]) // _WIRE_S).astype(np.int64)
         is_loose = (rng.random(int(stretch.max()) + 1) < _WIRE_SHARE)[stretch]
-        shakes = is_loose & (trace.speed_mps[at][mine] > 0) & (time_s >= wire.at_s)
+        shakes = is_loose & (trace.take("speed_mps", at)[mine] > 0) & (time_s >= wire.at_s)
         swing = np.where(shakes, wire.magnitude / 1000.0 * rng.standard_normal(mine.size), 0.0)
         volts[mine, wire.element] += swing
         volts[mine, wire.element + 1] -= swing

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from simulators.chance import Floats
 
+#: Kept in double precision: instants, places, and counters whose differences matter.
+_DOUBLE = ("time_s", "position", "odometer_km", "charge_ah")
 _WIDE = {"position": 2, "tire_kpa": 4, "tire_degc": 4, "tire_age_s": 4, "tire_amount_kpa": 4}
 _KINDS: dict[str, type] = {
     **dict.fromkeys(("is_valid", "is_awake", "is_dense"), np.bool_),
@@ -19,7 +21,7 @@ _KINDS: dict[str, type] = {
 
 @dataclass(slots=True, kw_only=True)
 class Trace:
-    """F vehicles at K instants; (F, K) unless said otherwise."""
+    """F vehicles at K instants; (F, K) unless said otherwise; single precision where that is enough."""
 
     time_s: Floats
     is_valid: npt.NDArray[np.bool_]
@@ -68,8 +70,13 @@ class Trace:
         """Return an unfilled trace of ``k`` instants."""
         arrays: dict[str, Any] = {
             f.name: np.zeros(
-                (n, k, _WIDE[f.name]) if f.name in _WIDE else (n, k), _KINDS.get(f.name, np.float64)
+                (n, k, _WIDE[f.name]) if f.name in _WIDE else (n, k),
+                _KINDS.get(f.name, np.float64 if f.name in _DOUBLE else np.float32),
             )
             for f in fields(cls)
         }
         return cls(**arrays)
+
+    def take(self, name: str, at: tuple[npt.NDArray[np.int64], ...]) -> Floats:
+        """Return the values of one field at chosen instants, in double precision."""
+        return np.asarray(getattr(self, name)[at], np.float64)
