@@ -23,7 +23,7 @@ from models.predictors.tire_slow_leak import TireSlowLeakPredictor
 _TIRE_DAYS, _CELL_DAYS = 14, 90
 _CELLS = 96
 #: Vehicles in memory at once: the panel of 96 cells and 90 days is 140 kB a vehicle and feature.
-_BLOCK = {"tire": 500, "cell": 250}
+_BLOCK = {"tire": 1000, "cell": 250}
 _FIRST_DAY = 20_454
 _DAY_US = 86_400_000_000
 _UNITS = {

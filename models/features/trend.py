@@ -8,8 +8,8 @@ import numpy as np
 
 from data.records import BoolArray, FloatArray, IntArray
 
-#: Pairs of days that are worked on at a time: half a megabyte.
-_BLOCK_PAIRS = 1 << 16
+#: Pairs of days that are worked on at a time: a megabyte.
+_BLOCK_PAIRS = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,22 +186,33 @@ def _centres(residual: FloatArray, weight: FloatArray, stretch: IntArray, uneven
     return centre
 
 
-def _pairs(part: FloatArray, weight: FloatArray, stretch: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return slopes and weights of all pairs of days, nearest pairs first."""
+def _pairs(
+    part: FloatArray, weight: FloatArray, stretch: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return slopes and weights of all pairs of days, nearest pairs first, and the steepest rise.
+
+    Worked out pair by pair for all channels at once, as long rows of memory, and turned round at the end.
+    """
     n_days = part.shape[-1]
-    shape = (*part.shape[:-1], n_days * (n_days - 1) // 2)
-    slope, mass = np.empty(shape), np.empty(shape)
-    is_whole = not (stretch != stretch[..., :1]).any()
+    n_pairs = n_days * (n_days - 1) // 2
+    by_day = np.ascontiguousarray(part.reshape(-1, n_days).T)
+    weight_by_day = np.ascontiguousarray(weight.reshape(-1, n_days).T)
+    slope, mass = np.empty((n_pairs, by_day.shape[1])), np.empty((n_pairs, by_day.shape[1]))
+    parted = (stretch != stretch[..., :1]).any()
+    of_day = np.broadcast_to(stretch, part.shape).reshape(-1, n_days).T if parted else None
     begin = 0
     for apart in range(1, n_days):
         at = slice(begin, begin + n_days - apart)
-        np.subtract(part[..., apart:], part[..., :-apart], out=slope[..., at])
-        slope[..., at] /= apart
-        np.multiply(weight[..., apart:], weight[..., :-apart], out=mass[..., at])
-        if not is_whole:
-            mass[..., at] *= stretch[..., apart:] == stretch[..., :-apart]
+        np.subtract(by_day[apart:], by_day[:-apart], out=slope[at])
+        slope[at] /= apart
+        np.multiply(weight_by_day[apart:], weight_by_day[:-apart], out=mass[at])
+        if of_day is not None:
+            mass[at] *= of_day[apart:] == of_day[:-apart]
         begin = at.stop
-    return slope, mass
+    steepest = np.where(mass > 0, slope, -np.inf).max(0).reshape(part.shape[:-1])
+    shape = (*part.shape[:-1], n_pairs)
+    turned = (np.ascontiguousarray(values.T).reshape(shape) for values in (slope, mass))
+    return *turned, steepest
 
 
 def _pair_sums(
@@ -245,14 +256,13 @@ def _fit(
     nothing = np.full(count.shape, np.nan)
     if n_days < 2 or not (count >= least).any():
         return nothing, nothing, nothing, nothing, count
-    pair_slope, pair_weight = _pairs(part, weight, stretch)
+    pair_slope, pair_weight, steepest_rise = _pairs(part, weight, stretch)
     is_used = pair_weight > 0
     uneven = _is_uneven(weight)
     pair_count, square, mass = _pair_sums(weight, pair_weight, stretch)
     enough = (count >= least) & (pair_count >= least * (least - 1) // 2)
     slope = _median(pair_slope, is_used, pair_weight, uneven, count=pair_count)
     all_used = bool((pair_count == pair_slope.shape[-1]).all())
-    steepest_rise = (pair_slope if all_used else np.where(is_used, pair_slope, -np.inf)).max(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         sign = np.sign(pair_slope if all_used else np.where(is_used, pair_slope, 0.0))
         concordance = np.einsum("vcp,vcp->vc", sign, pair_weight) / mass
