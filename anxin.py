@@ -1413,6 +1413,12 @@ def evaluate(
     ] = 100,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a CPU.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    recording: Annotated[
+        Path | None, typer.Option(help="In place of fleets, a recording of tires with --labels.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Episodes as CSV: vehicle_id, tire_id, label, start.")
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write a page and model cards into this folder.")
     ] = None,
@@ -1427,6 +1433,13 @@ def evaluate(
     from simulators.day_level import draw_fleet
 
     _settings()
+    if (recording is None) != (labels is None):
+        raise SettingsError("--recording and --labels: must come together")
+    if recording is not None and labels is not None:
+        compared = _evaluate_recording(recording, labels)
+        if as_json:
+            _print_json(compared)
+        return
     asked = "all" if faults == "all" else [name.strip() for name in faults.split(",")]
     numbers = _parse_seeds(seeds)
     levels = _alert_levels()
@@ -1468,6 +1481,67 @@ def evaluate(
     for line in table(result):
         console.print(line)
     _write_evaluation(report, result, as_json=as_json)
+
+
+def _evaluate_recording(path: Path, labels: Path) -> dict[str, Any]:
+    """Judge the slow-leak predictor beside published rules on a recording with labelled episodes."""
+    import numpy as np
+
+    from data.records import FailureMode, Family
+    from ingest.recordings import open_recordings
+    from models.evaluation.baselines import baselines
+    from models.evaluation.detectors import PredictorDetector
+    from models.evaluation.drawn import computed_panels
+    from models.evaluation.evaluate import ANXIN, add_up, judge_mixed
+    from models.evaluation.part import EvaluationPart
+    from models.evaluation.recorded import ReadingsDetector, aws_on_readings, compare, parse_labels
+    from models.features.rows import joined
+    from models.features.tire_days import TireDaySet
+    from models.predictors import day_predictors
+
+    mode = FailureMode.TIRE_SLOW_LEAK
+    try:
+        text = labels.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--labels {str(labels)!r}: cannot be read ({error})") from error
+    results = []
+    with console.status(f"reading {escape(path.name)}") as status:
+        for number, recording in enumerate(open_recordings(path)):
+            status.update(f"judging {escape(recording.unit)}")
+            rows = {f: joined(recording.batches, f) for f in (Family.DRIVE, Family.TIRE)}
+            tire = rows[Family.TIRE]
+            if tire is None:
+                continue
+            first, last = (int(t.timestamp()) // 86_400 for t in (recording.first, recording.last))
+            given = [{family: found for family, found in rows.items() if found is not None}]
+            sets = (TireDaySet(),)
+            panels = computed_panels(sets, recording.spec, [number], given, first_day=first, last_day=last)
+            verdict = aws_on_readings(tire, np.arange(first, last + 1))
+            part = EvaluationPart(
+                spec=recording.spec,
+                panels=panels,
+                truths=parse_labels(text, {recording.unit: number}, recording.last),
+                seed=0,
+                is_enriched=False,
+                origin="recorded",
+            )
+            systems: dict[str, Any] = {
+                ANXIN: [PredictorDetector(p) for p in day_predictors() if p.failure_mode is mode],
+                "aws_rules_every_reading": [ReadingsDetector("aws_rules_every_reading", {number: verdict})],
+                **{
+                    name: [d for d in found if d.failure_mode is mode]
+                    for name, found in baselines().items()
+                    if name in ("aws_rules", "legal_tire_threshold")
+                },
+            }
+            results.append(judge_mixed(part, systems, _alert_levels()))
+    found = compare({system: tally for (system, _), tally in add_up(results).items()})
+    for name, row in found.items():
+        console.print(
+            f"{name:<26}{row['found']} of {row['events']} leaks, {row['delay_h_p50']} h after their start;"
+            f" {row['false_alerts']} false alerts in {row['vehicle_days']:,} vehicle-days"
+        )
+    return {"recording": path.name, "failure_mode": mode.value, "systems": found}
 
 
 @app.command()
