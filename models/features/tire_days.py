@@ -152,7 +152,7 @@ class TireDaySet:
     """Compensated pressure of each wheel and its contrast, gauge readings, and the health of the sensors."""
 
     name: str = "tire_days"
-    version: int = 2
+    version: int = 3
     context_us: int = 6 * _HOUR_US
 
     @property

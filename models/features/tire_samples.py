@@ -21,6 +21,7 @@ _LEAST_COUNT = 2
 _LEAST_SPAN_COUNT = 8
 _LEAST_THIRD = 3
 _DEAD_KPA = 20.0
+_FLAT_KPA = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,8 @@ def day_values(samples: TireSamples, rows: slice) -> dict[str, FloatArray | floa
         "cold_gauge_kpa": column_median(np.where(samples.is_cold[rows, None], trusted_gauge, np.nan)),
         "low_gauge_kpa": _lowest(held),
         "gauge_span_kpa": _span(plausible),
-        "heard_share": is_trusted.mean(0),
+        # a flat tire is heard: only what is trusted as gas must be above
+        "heard_share": (is_trusted | (samples.is_plausible[rows] & (gauge < _FLAT_KPA))).mean(0),
         "zero_share": (gauge < _DEAD_KPA).mean(0),
         "low_temperature_degc": float(_lowest(samples.temperature[rows].reshape(-1, 1))[0]),
         "equal_share": float((np.ptp(gauge[is_whole], axis=1) == 0).mean()) if is_whole.any() else np.nan,

@@ -23,6 +23,7 @@ class _Kind(IntEnum):
     NOISY = 3
     JUMPED = 4
     EQUAL = 5
+    ERRATIC = 6
 
 
 _TEXT_EN = {
@@ -31,6 +32,7 @@ _TEXT_EN = {
     _Kind.STUCK: "{wheel}: moves by {value:.1f} kPa a day, the other wheels by {peers:.0f} kPa",
     _Kind.NOISY: "{wheel}: scatters by {value:.1f} kPa, the other wheels by {peers:.1f} kPa",
     _Kind.JUMPED: "{wheel}: dropped by {value:.0f} kPa at once and has held since, which gas does not do",
+    _Kind.ERRATIC: "{wheel}: falls and comes back by {value:.0f} kPa in a day, the others by {peers:.0f} kPa",
     _Kind.EQUAL: "all wheels show one and the same value in {value:.0f} % of the samples",
 }
 _TEXT_ZH = {
@@ -39,6 +41,7 @@ _TEXT_ZH = {
     _Kind.STUCK: "{wheel}轮读数全天仅变化 {value:.1f} kPa，其余车轮为 {peers:.0f} kPa",
     _Kind.NOISY: "{wheel}轮读数波动 {value:.1f} kPa，其余车轮为 {peers:.1f} kPa",
     _Kind.JUMPED: "{wheel}轮读数一次跳低 {value:.0f} kPa 后保持不变，漏气不会如此",
+    _Kind.ERRATIC: "{wheel}轮一天内反复下跌又恢复，幅度 {value:.0f} kPa，其余车轮为 {peers:.0f} kPa",
     _Kind.EQUAL: "四轮 {value:.0f}% 的读数完全相同",
 }
 _UNIT = {
@@ -48,6 +51,7 @@ _UNIT = {
     _Kind.NOISY: "kPa",
     _Kind.JUMPED: "kPa",
     _Kind.EQUAL: "%",
+    _Kind.ERRATIC: "kPa",
 }
 
 
@@ -57,7 +61,8 @@ class TireSensorFaultPredictor:
 
     Each kind must hold on the last ``days`` days on which the vehicle drove, within three weeks: silent while
     the others are heard; zero while the car goes on driving; unmoved through warming and cooling that moves
-    the others by 8 kPa; five times as noisy as the others; all wheels alike. A jump is one step down of one
+    the others by 8 kPa; much noisier than the others; falling and coming back by far more than the others
+    within a day, which air does not; all wheels alike. A jump is one step down of one
     wheel, five times the noise of its days and more, level on both sides, the other wheels unmoved: gas that
     leaks goes on leaking.
     """
@@ -72,6 +77,9 @@ class TireSensorFaultPredictor:
     moved_kpa: float = 8.0
     noisy_kpa: float = 4.0
     noisy_ratio: float = 4.0
+    erratic_kpa: float = 18.0
+    erratic_ratio: float = 2.5
+    erratic_step_share: float = 0.6
     jump_kpa: float = 7.0
     jump_others_kpa: float = 3.0
     jump_noise: float = 5.0
@@ -91,7 +99,12 @@ class TireSensorFaultPredictor:
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk of every wheel's sensor as of each day."""
-        kinds = [*self._lasting(panel, as_of), self._jump(panel, as_of), self._equal(panel, as_of)]
+        kinds = [
+            *self._lasting(panel, as_of),
+            self._jump(panel, as_of),
+            self._equal(panel, as_of),
+            self._erratic(panel, as_of),
+        ]
         scores = np.stack([score for score, _, _ in kinds])
         known = np.where(np.isfinite(scores), scores, 0.0)
         best = known.argmax(0)[None]
@@ -198,6 +211,21 @@ class TireSensorFaultPredictor:
         drives = _feature(panel, "moving_h") >= self.least_moving_h
         score = np.where(drives, share / self.equal_share * 1.1, np.nan)
         return self._on_last_days(score, as_of), share[:, as_of] * 100, np.zeros(share[:, as_of].shape)
+
+    def _erratic(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Score days that swing and end where they began: no tire fills itself again."""
+        span, step = _feature(panel, "gauge_span_kpa"), np.abs(_feature(panel, "step_kpa"))
+        others = median_of_others(span)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            score = np.minimum.reduce(
+                [
+                    1.2 * span / self.erratic_kpa,
+                    1.2 * span / others / self.erratic_ratio,
+                    2.2 - step / span / self.erratic_step_share,
+                ]
+            )
+        score = np.where(np.isfinite(score), np.clip(score, -1, 2), np.nan)
+        return self._on_last_days(score, as_of), span[:, as_of], others[:, as_of]
 
     def _jump(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Score one step down that stays: three days before it, four after it, level on both sides."""
