@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from data.records import Family, FamilyRows, FloatArray, VehicleSpec
+from data.records import Family, FamilyRows, FloatArray, IntArray, VehicleSpec
 from models.features.align import as_of, column
-from models.features.capacity import Swing, best_swing
+from models.features.capacity import Swing, best_swing, full_discharge
 from models.features.day_grid import flat
 from models.features.days import day_bounds_us, local_day
 from models.features.pack import pack_rows, plausible, rows_of
@@ -116,11 +116,11 @@ class BatteryDays:
 
     Capacity is the counted charge over the change of the state of charge, between the first and the last
     change of its reading (so that a resolution of 1 % costs no accuracy), less the current sensor's reading
-    while the vehicle was off.
+    while the vehicle was off. Without a state of charge a full discharge to the cut-off voltage is counted.
     """
 
     name: str = "battery_days"
-    version: int = 1
+    version: int = 2
     columns: Mapping[Family, tuple[str, ...]] = field(default_factory=lambda: dict(_COLUMNS))
     context_us: int = CONTEXT_US
     features: tuple[Feature, ...] = BATTERY_DAY_FEATURES
@@ -179,6 +179,9 @@ def _charge(
         offset, offset_error = float(np.median(flow[is_off])), _OFFSET_KNOWN_A
     if np.count_nonzero(is_off & is_today) >= _LEAST_OFF_ROWS:
         value["current_offset_a"][i] = np.median(flow[is_off & is_today])
+    if not np.isfinite(soc).any():
+        _discharge(named, time_us, spec, value=value, i=i)
+        return
     known = np.isfinite(flow) & np.isfinite(soc)
     time_us, flow, soc, is_today = time_us[known], flow[known], soc[known], is_today[known]
     if not is_today.any():
@@ -202,6 +205,25 @@ def _charge(
         best = min(found, key=lambda s: s.error_ah)
         value["capacity_ah"][i] = np.round(best.capacity_ah, 4)
         value["capacity_error_ah"][i] = np.round(best.error_ah, 4)
+
+
+def _discharge(
+    named: Mapping[str, FloatArray],
+    time_us: IntArray,
+    spec: VehicleSpec,
+    *,
+    value: dict[str, FloatArray],
+    i: int,
+) -> None:
+    """Write the capacity of a cell on a bench, which is discharged from full to its cut-off."""
+    known = np.isfinite(named["pack.current"]) & np.isfinite(named["pack.voltage"])
+    cell_v = named["pack.voltage"][known] / max(spec.cell_count, 1)
+    found = full_discharge(
+        time_us[known], named["pack.current"][known], cell_v, spec.chemistry, gap_us=_GAP_US
+    )
+    if found is not None:
+        value["capacity_ah"][i] = np.round(found.capacity_ah, 6)
+        value["capacity_error_ah"][i] = np.round(found.error_ah, 6)
 
 
 def _pack(

@@ -77,3 +77,46 @@ def best_swing(
         + _GAIN_ERROR**2
     )
     return Swing(float(capacity), float(capacity * error), abs(swing))
+
+
+#: Voltage of a full cell before a discharge and at its end, under load: what data sheets count between.
+_FULL_V: Final = {"NCM": 4.0, "LFP": 3.3}
+_CUTOFF_V: Final = {"NCM": 2.7, "LFP": 2.5}
+
+
+def full_discharge(
+    time_us: IntArray, current_a: FloatArray, cell_v: FloatArray, chemistry: str, *, gap_us: int
+) -> Swing | None:
+    """Return the capacity of one discharge from full to the cut-off voltage, None where there is none.
+
+    For cells on a bench, which tell no state of charge: the counted charge from the first full reading to the
+    first one at the cut-off or below it, as the ageing data sets of the NASA PCoE count (2.7 V).
+
+    Args:
+        time_us: Shape (n,), ascending.
+        current_a: Shape (n,), positive into the cell, no value missing.
+        cell_v: Shape (n,), no value missing.
+        chemistry: ``NCM`` or ``LFP``.
+        gap_us: A longer silence within the discharge makes it useless.
+    """
+    below = np.flatnonzero(cell_v <= _CUTOFF_V[chemistry])
+    if not len(below) or below[0] == 0:
+        return None
+    end = int(below[0])
+    full = np.flatnonzero(cell_v[:end] >= _FULL_V[chemistry])
+    if not len(full):
+        return None
+    begin = int(full[0])
+    part = slice(begin, end + 1)
+    hours = np.diff(time_us[part]) / 3.6e9
+    if (np.diff(time_us[part]) > gap_us).any() or (
+        current_a[begin : end + 1] > 0.02 * np.abs(current_a[begin : end + 1]).max()
+    ).any():
+        return None
+    flow = -current_a[part]
+    steps = (flow[1:] + flow[:-1]) / 2 * hours
+    total = float(steps.sum())
+    if total <= 0:
+        return None
+    error = np.hypot(_GAIN_ERROR * total, float(steps.max()) / np.sqrt(12.0))
+    return Swing(total, float(error), 100.0)

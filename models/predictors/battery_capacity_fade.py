@@ -10,6 +10,9 @@ from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
 from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
 from models.predictors.part import clears, daily, evidence, part_risk, until
 
+#: Capacities that stand for the rated one where it is not known.
+_FIRST = 5
+
 
 @dataclass(frozen=True, slots=True)
 class BatteryCapacityFadePredictor:
@@ -22,7 +25,7 @@ class BatteryCapacityFadePredictor:
     Errors that all charges of a vehicle share, as the gain of its current sensor, do not average out:
     ``shared_error``. What the vehicle itself tells of its health is one more witness, with ``told_error``.
     Raised when the state of health, less its error, is under ``limit_percent`` or will be within the horizon;
-    a knee shows as a fade of the last third far beyond that of the whole.
+    a knee shows as a fade of late that is faster than that of the whole.
     """
 
     limit_percent: float = 80.0
@@ -50,24 +53,24 @@ class BatteryCapacityFadePredictor:
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk of the pack as of each day."""
-        rated = panel.spec.capacity_ah
         capacity, error = daily(panel, "capacity_ah"), daily(panel, "capacity_error_ah")
         told = daily(panel, "soh_percent")
-        if rated <= 0:
-            capacity = np.full_like(capacity, np.nan)
-        health = 100.0 * capacity / max(rated, 1.0)
-        spread = np.maximum(100.0 * error / max(rated, 1.0), self.least_error)
+        rated = _rated(panel)
+        health = 100.0 * capacity / rated
+        spread = np.maximum(100.0 * error / rated, self.least_error)
         shape = (len(panel.vehicle_id), len(as_of))
-        now, now_error, fade, fade_error, bend, count = (np.full(shape, np.nan) for _ in range(6))
+        now, now_error, late, late_error, fade, fade_error, count = (np.full(shape, np.nan) for _ in range(7))
         for position, day in enumerate(as_of.tolist()):
             rows = slice(max(0, day - self.history_days + 1), day + 1)
             found = self._line(health[:, rows], spread[:, rows])
-            for target, values in zip((now, now_error, fade, fade_error, bend, count), found, strict=True):
+            for target, values in zip(
+                (now, now_error, late, late_error, fade, fade_error, count), found, strict=True
+            ):
                 target[:, position] = values
             self._hear(told[:, rows], now, now_error, position)
-        ahead = now - fade * self.horizon_h / 8766.0
+        ahead = now - late * self.horizon_h / 8766.0
         score = 1.0 + (self.limit_percent - np.fmin(now, ahead) - now_error) / self.settle
-        rate, rate_error = fade / 365.25, fade_error / 365.25
+        rate, rate_error = late / 365.25, late_error / 365.25
         return part_risk(
             panel,
             as_of,
@@ -80,7 +83,8 @@ class BatteryCapacityFadePredictor:
                 "soh_high_percent": now + 1.96 * now_error,
                 "fade_percent_per_year": fade,
                 "fade_error": fade_error,
-                "knee_percent_per_year": bend,
+                "knee_percent_per_year": late - fade,
+                "knee_error": np.hypot(late_error, fade_error),
                 "count": count,
             },
             known_by=("capacity_ah", "soh_percent"),
@@ -119,8 +123,8 @@ class BatteryCapacityFadePredictor:
                     text_zh=f"每年衰减 {fade:.1f} 个百分点（±{1.96 * error:.1f}）",
                 )
             )
-        bend = float(risk.detail["knee_percent_per_year"][at])
-        if np.isfinite(bend) and bend > self.knee_percent:
+        bend, unsure = (float(risk.detail[k][at]) for k in ("knee_percent_per_year", "knee_error"))
+        if np.isfinite(bend) and bend > max(self.knee_percent, 2.0 * unsure):
             reasons.append(
                 Reason(
                     feature="knee_percent_per_year",
@@ -144,14 +148,13 @@ class BatteryCapacityFadePredictor:
             )
         )
         last = int(risk.as_of[position])
-        rated = max(panel.spec.capacity_ah, 1.0)
         shown = evidence(
             panel,
             vehicle,
             last,
             days=self.history_days,
             series={
-                "from charges": 100.0 * daily(panel, "capacity_ah") / rated,
+                "from charges": 100.0 * daily(panel, "capacity_ah") / _rated(panel),
                 "told by the vehicle": daily(panel, "soh_percent"),
             },
             titles=("%", "State of health", "电池健康度"),
@@ -164,35 +167,35 @@ class BatteryCapacityFadePredictor:
         return "battery"
 
     def _line(self, health: FloatArray, spread: FloatArray) -> tuple[FloatArray, ...]:
-        """Return value and fade at the last day of a window with errors, the bend, and the charges used."""
+        """Return the value at the last day of a window, both fades, their errors, and the charges used."""
         years = (np.arange(health.shape[1]) - health.shape[1] + 1) / 365.25
         plausible = np.isfinite(health) & (health > 30.0) & (health < 130.0) & np.isfinite(spread)
-        # a straight line does not reach back for ever: what is long past says less of today
-        spread = np.hypot(spread, -self.forget_percent_per_year * years)
-        weight = np.where(plausible, 1.0 / np.where(plausible, spread, 1.0) ** 2, 0.0)
         values = np.where(plausible, health, 0.0)
+        # a straight line does not reach back for ever: what is long past says less of today
+        wide = np.hypot(spread, self.forget_percent_per_year * years)
+        weight = np.where(plausible, 1.0 / np.where(plausible, wide, 1.0) ** 2, 0.0)
         line = _fit(values, weight, years, self.prior_fade, self.fade_spread)
-        away = np.abs(values - line[0][:, None] - line[1][:, None] * years) / spread
-        weight = np.where(plausible & (away <= self.outlier), weight, 0.0)
-        level, slope, level_error, slope_error = _fit(
-            values, weight, years, self.prior_fade, self.fade_spread
-        )
+        is_near = np.abs(values - line[0][:, None] - line[1][:, None] * years) <= self.outlier * wide
+        weight = np.where(is_near, weight, 0.0)
+        level, late, level_error, late_error = _fit(values, weight, years, self.prior_fade, self.fade_spread)
         count = (weight > 0).sum(1)
-        left = np.where(weight > 0, values - level[:, None] - slope[:, None] * years, 0.0)
-        excess = np.sqrt((left**2 * weight).sum(1) / np.maximum(count - 2, 1))
-        widen = np.where(count >= 8, np.clip(excess, 0.8, 3.0), 1.0)
-        error = np.hypot(level_error * widen, self.shared_error)
+        left = values - level[:, None] - late[:, None] * years
+        widen = _widening(left, weight, count)
+        even = np.where(weight > 0, 1.0 / np.where(plausible, spread, 1.0) ** 2, 0.0)
+        start, whole, _, whole_error = _fit(values, even, years, self.prior_fade, self.fade_spread)
+        left = values - start[:, None] - whole[:, None] * years
         known = count > 0
-        late = np.where(years >= -0.5 * health.shape[1] / 365.25 * 0.67, weight, 0.0)
-        newest = _fit(values, late, years, self.prior_fade, self.fade_spread)
-        bend = np.where((late > 0).sum(1) >= 8, slope - newest[1], np.nan)
-        return (
-            np.where(known, level, np.nan),
-            np.where(known, error, np.nan),
-            np.where(known, -slope, np.nan),
-            np.where(known, slope_error * widen, np.nan),
-            bend,
-            np.where(known, count, np.nan).astype(np.float64),
+        return tuple(
+            np.where(known, found, np.nan)
+            for found in (
+                level,
+                np.hypot(level_error * widen, self.shared_error),
+                -late,
+                late_error * widen,
+                -whole,
+                whole_error * _widening(left, even, count),
+                count.astype(np.float64),
+            )
         )
 
     def _hear(self, told: FloatArray, now: FloatArray, now_error: FloatArray, position: int) -> None:
@@ -206,6 +209,26 @@ class BatteryCapacityFadePredictor:
         joined = (np.nan_to_num(value) * mine + np.nan_to_num(own) * theirs) / (mine + theirs)
         now[:, position] = np.where(heard, joined, value)
         now_error[:, position] = np.where(heard, 1.0 / np.sqrt(mine + theirs), error)
+
+
+def _rated(panel: DayPanel) -> FloatArray:
+    """Return the capacity that is 100 %, shape (n_vehicles, n_days).
+
+    That of the vehicle model; where it tells none, the largest of the first five known of the vehicle, up to
+    each day.
+    """
+    capacity = daily(panel, "capacity_ah")
+    if panel.spec.capacity_ah > 0:
+        return np.full_like(capacity, panel.spec.capacity_ah)
+    is_early = np.isfinite(capacity) & (np.cumsum(np.isfinite(capacity), axis=1) <= _FIRST)
+    largest = np.fmax.accumulate(np.where(is_early, capacity, np.nan), axis=1)
+    return np.asarray(np.where(largest > 0, largest, np.nan))
+
+
+def _widening(left: FloatArray, weight: FloatArray, count: IntArray) -> FloatArray:
+    """Return by how much the residuals are larger than the errors say, 0.8-5; 1 for few charges."""
+    excess = np.sqrt((left**2 * weight).sum(1) / np.maximum(count - 2, 1))
+    return np.where(count >= 8, np.clip(excess, 0.8, 5.0), 1.0)
 
 
 def _fit(
