@@ -45,7 +45,7 @@ def brake_features(scene: Scene, gas_kpa: Singles) -> tuple[dict[str, Singles], 
     degc = np.round(2.0 * degc) / 2.0
     rank = np.sort(degc, axis=2)
     others = np.where(degc == rank[..., -1:], rank[..., -2:-1], rank[..., -1:])
-    warm_h = np.maximum(usage.drive_h - 0.17 * usage.trips, 0.0)
+    warm_h = np.maximum(0.85 * usage.drive_h - 0.17 * usage.trips - 0.03, 0.0)
     heard = np.isfinite(gas_kpa).all(axis=2) & usage.is_heard
     known = (heard & (warm_h >= 0.04))[..., None]
     still = (heard & (usage.rest_h >= 4.0) & (scene.chance.topic("tire sensors").uniform(4)[:, :1] < 0.4))[

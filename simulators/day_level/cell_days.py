@@ -136,7 +136,7 @@ def _sensors(scene: Scene, noise: Singles, u: Floats) -> dict[str, Singles]:
     width, probes = scene.spec.cell_count, max(1, scene.spec.probe_count)
     rows = 60.0 * usage.drive_h + np.where(usage.is_charged, 250.0, 0.0) + 24.0
     heard = usage.is_heard & (rows >= 60.0)
-    covariance = (2.0 * _READ_MV**2 / np.sqrt(rows))[..., None].astype(np.float32) * noise
+    covariance = (3.0 * _READ_MV**2 / np.sqrt(rows))[..., None].astype(np.float32) * (noise + np.float32(0.4))
     cell = np.minimum(scene.picked(width), width - 2)
     is_on = scene.has("loose_sense_wire")[:, None] & (since >= 0)
     swing = np.where(is_on & (noise[:, :, 0] > -0.5), 15.0 + 20.0 * u[:, 2:3], 0.0)

@@ -54,7 +54,7 @@ def draw_drive_sensors(scene: Scene) -> DriveSensors:
     n, days = scene.shape
     u, since = scene.plan.u, scene.since
     own = np.clip(scene.chance.topic("drive sensors").normal(len(SENSORS)), -2.5, 2.5).astype(np.float64)
-    usual = {"K": 0.5, "V": 0.02, "A": 0.15, "%": 0.4}
+    usual = {"K": 0.3, "V": 0.006, "A": 0.15, "%": 0.4}
     variant = scene.variant(FailureMode.SENSOR_FAULT, SENSOR_VARIANTS)
     which = np.where(variant >= 4, scene.picked(len(SENSORS)), -1)
     sign = np.where(u[:, 2] < 0.5, -1.0, 1.0)

@@ -41,7 +41,7 @@ def run_heat(scene: Scene, loads: Loads, wear: Wear) -> Heat:
     """Return the heat of a part.
 
     Every node keeps C dT/dt = losses - UA (T - Tc) in the means of the day. Motor: copper, iron and
-    friction, 22 W/K to the coolant at full flow and some to the air; inverter: switching, resistance;
+    friction, 24 W/K to the coolant at full flow and some to the air; inverter: switching, resistance;
     radiator 200-500 W/K; chiller above 35 °C; pump 1800-4500 rpm by the warmer of coolant and pack.
     """
     usage, spec = scene.usage, scene.spec
@@ -63,7 +63,7 @@ def run_heat(scene: Scene, loads: Loads, wear: Wear) -> Heat:
     omega = loads.krpm * _RAD_PER_KRPM
     motor_w = own[:, :1] * (0.085 * torque_square + 17.5 * loads.krpm_square)
     motor_w = motor_w + (0.7 * own[:, 1:2] + wear.rub_nm) * omega
-    to_coolant, to_air = 22.0 * own[:, 2:3] * wear.jacket * share, 2.5 + 0.08 * mps
+    to_coolant, to_air = 24.0 * own[:, 2:3] * wear.jacket * share, 2.5 + 0.08 * mps
     switched = own[:, 3:4] * (90.0 + 1.2 * loads.torque_nm * np.sqrt(heavy) + 0.016 * torque_square)
     inverter_rise = switched * 0.05 * own[:, 4:5] * wear.inverter_ohm * np.where(moves > 0.02, 1.0, 4.0)
 

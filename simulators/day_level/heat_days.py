@@ -32,7 +32,7 @@ def thermal_features(
     coolant_lives = ~stuck["coolant"]
     heavy, krpm = heat.heavy, 1.0 + error["motor.speed"]
     # after a night the loop is a little warmer than the air, and machines a little cooler than the loop
-    loop_k = 0.9 + 0.4 * soak[:, 0] + 0.7 * noise[:, 6]
+    loop_k = 0.9 + 0.3 * soak[:, 0] + 0.7 * noise[:, 6]
     thermal = {
         "motor_rise_k": (heat.motor_rise * (1.0 + _MOTOR * noise[:, 2]) + motor - coolant, motor_lives),
         "motor_warming_k_per_h": (heat.motor_warming * (1.0 + 0.05 * noise[:, 3]), motor_lives),
@@ -46,7 +46,7 @@ def thermal_features(
         "speed_square_krpm2": (loads.krpm_square * krpm**2, known),
         "speed_krpm": (loads.krpm * krpm, known),
         "motor_soak_k": (0.1 - loop_k + 0.2 * soak[:, 1] + 0.3 * noise[:, 8] + motor - coolant, stands),
-        "inverter_soak_k": (0.4 - loop_k + 0.2 * soak[:, 2] + 0.3 * noise[:, 7] + inverter - coolant, stands),
+        "inverter_soak_k": (0.4 - loop_k + 0.1 * soak[:, 2] + 0.3 * noise[:, 7] + inverter - coolant, stands),
         "coolant_rise_k": (
             heat.driven_coolant_rise + _COOLANT * noise[:, 9] + coolant - ambient,
             known & coolant_lives,

@@ -37,10 +37,11 @@ def lv_features(
     on_v = target - np.minimum(0.3 * state.sag * load_a / 40.0, 2.5)
     short = np.clip((state.rest_v + 0.3 - on_v) / 0.5, 0.0, 1.0)
     rise = 3.0 + 0.22 * load_a + 10.0 * state.sag - 1.5 + 0.4 * own[:, 0]
-    count = np.maximum(usage.rest_h - 2.0, 1.0)
+    on_h = usage.drive_h + np.where(usage.is_charged, 4.0, 0.0)
+    # each stop begins with two hours that do not count
+    count = np.clip(24.0 - on_h - 2.0 * (usage.trips + 1.5), 1.0, 22.0)
     # what the surface charge of the drive leaves behind falls over the night
     slope = -0.14 - (state.drain_a - 0.035) * 24.0 / state.capacity_ah * _SWING_V
-    on_h = usage.drive_h + np.where(usage.is_charged, 4.0, 0.0)
     measured_rest = state.rest_v + volt
     values = {
         "rest_voltage_v": (np.round(measured_rest + 0.012 * noise[:, 1], 2), rested),

@@ -86,7 +86,7 @@ def battery_features(scene: Scene, loads: Loads, health: Floats, sensors: DriveS
     )
     heat_w = loads.current_square * ohm
     warm_k = heat_w / 60.0 * -np.expm1(-loads.load_h * 60.0 / 150.0) * np.clip(scene.spec.probe_count, 1, 1)
-    spread = np.maximum(1.5 + 0.12 * warm_k + 0.4 * noise[:, 5], 1.0)
+    spread = np.maximum(2.6 + 0.4 * own[:, :1] + 0.02 * warm_k + 0.03 * noise[:, 5], 1.0)
     is_swung = busy & usage.drives & (usage.drive_h > 0.3)
     values = {
         "capacity_ah": np.where(known, capacity, np.nan),

@@ -57,11 +57,12 @@ def draw_usage(chance: PartChance, who: Population, weather: Weather, first_day:
     is_weekend = (np.arange(first_day, first_day + days) + 3) % 7 >= 5
     holiday = _spells(u[:, 0], rate=1 / 150.0, longest=10)
     drives = (u[:, 1] >= who.parked_share[:, None]) & ~holiday
-    effort = np.exp(0.45 * normal[:, 0] - 0.1) * np.where(is_weekend, 0.8, 1.0)
+    effort = np.exp(0.38 * normal[:, 0] - 0.07) * np.where(is_weekend, 0.8, 1.0)
     drive_h = np.where(drives, np.clip(who.drive_h[:, None] * effort, 0.12, 14.0), 0.0)
-    goes_far = drives & (u[:, 2] < 0.15)
+    goes_far = drives & (u[:, 2] < 0.10)
     highway_h = np.where(goes_far, drive_h * (0.3 + 0.5 * u[:, 3]), 0.0)
-    speed = np.where(goes_far, 62.0, 31.0) * np.exp(0.12 * normal[:, 1])
+    pace = np.exp(0.15 * topic.normal()[:, None].astype(np.float64))  # of the roads it takes
+    speed = np.where(goes_far, 52.0, 35.0) * pace * np.exp(0.12 * normal[:, 1])
     climbs = drives & (u[:, 4] < 0.02)
     noon = here.mean_degc + 0.35 * here.swing_degc
     night = here.mean_degc - 0.9 * here.swing_degc
