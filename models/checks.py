@@ -11,7 +11,7 @@ import numpy as np
 
 from data.records import FailureMode
 from models.errors import CheckFailed
-from models.predictors.base import DayPanel, Predictor, Risk
+from models.predictors.base import DayPanel, Predictor, Risk, history_days
 
 Check = Callable[[Predictor, DayPanel], None]
 
@@ -26,6 +26,7 @@ def yield_checks(predictors: Sequence[Predictor]) -> Iterator[tuple[Predictor, C
             check_inputs_unchanged,
             check_deterministic,
             check_later_days_unknown,
+            check_history,
             check_vehicles_apart,
             check_missing_values,
             check_quantiles_in_order,
@@ -91,6 +92,37 @@ def check_later_days_unknown(predictor: Predictor, panel: DayPanel) -> None:
     alone = predictor.predict(cut, np.array([day], dtype=np.int64))
     same = np.array_equal(whole.probability[:, day], alone.probability[:, 0], equal_nan=True)
     _require(same, f"predict: the risk as of day {day} changes with later days")
+
+
+def check_history(predictor: Predictor, panel: DayPanel) -> None:
+    """The risk as of a day knows nothing of days before ``history_days``: live scoring reads no more."""
+    n_days = history_days(predictor)
+    times = -(-(n_days + len(panel.day) // 2) // len(panel.day))
+    whole = dataclasses.replace(
+        panel,
+        day=panel.day[0] + np.arange(times * len(panel.day), dtype=np.int64),
+        value=np.tile(panel.value, (1, times, 1)),
+        weight=np.tile(panel.weight, (1, times, 1)),
+        first_us=np.tile(panel.first_us, (1, times)),
+        last_us=np.tile(panel.last_us, (1, times)),
+        extra={
+            name: np.tile(values, (1, times, *[1] * (values.ndim - 2)))
+            for name, values in panel.extra.items()
+        },
+    )
+    recent = slice(len(whole.day) - n_days, None)
+    cut = dataclasses.replace(
+        whole,
+        day=whole.day[recent],
+        value=whole.value[:, recent],
+        weight=whole.weight[:, recent],
+        first_us=whole.first_us[:, recent],
+        last_us=whole.last_us[:, recent],
+        extra={name: values[:, recent] for name, values in whole.extra.items()},
+    )
+    first = predictor.predict(whole, np.array([len(whole.day) - 1], dtype=np.int64))
+    second = predictor.predict(cut, np.array([n_days - 1], dtype=np.int64))
+    _require(_is_same(first, second), f"predict: the risk changes with days before the last {n_days}")
 
 
 def check_vehicles_apart(predictor: Predictor, panel: DayPanel) -> None:
