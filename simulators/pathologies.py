@@ -117,6 +117,12 @@ def disturb(
     return out, marks
 
 
+def as_stored(rows: FamilyRows) -> FamilyRows:
+    """Return the rows of one vehicle as its table holds them: by sample time, the first of equal ones."""
+    kept = np.unique(rows.time_us, return_index=True)[1]
+    return select_rows(rows, kept.astype(np.int64))
+
+
 def _draw_marks(rates: Pathologies, rng: np.random.Generator, begin_us: int, end_us: int) -> tuple[Mark, ...]:
     days = np.arange(begin_us, end_us, DAY_US)
     marks: list[Mark] = []

@@ -6,7 +6,7 @@ import pytest
 from data.records import Family, FamilyRows
 from simulators.batches import select_rows
 from simulators.errors import FleetError
-from simulators.pathologies import Pathologies, disturb, swap_vehicles
+from simulators.pathologies import Pathologies, as_stored, disturb, swap_vehicles
 
 Past = dict[Family, FamilyRows]
 
@@ -72,6 +72,16 @@ def test_duplicates_come_twice_and_differ_in_nothing(rows: Past) -> None:
     assert len(told) - len(rows[Family.TIRE]) == len(twice) > 0
     for alias, values in told.columns.items():
         np.testing.assert_array_equal(values[twice], values[twice + 1], err_msg=alias)
+
+
+def test_table_makes_good_what_order_and_repetition_did(rows: Past) -> None:
+    told = disturb(rows, Pathologies(duplicate=0.05, out_of_order=0.3), np.random.default_rng(1))[0]
+    for family, found in rows.items():
+        stored = as_stored(told[family])
+
+        np.testing.assert_array_equal(stored.time_us, found.time_us)
+        for alias, values in found.columns.items():
+            np.testing.assert_array_equal(stored.columns[alias], values)
 
 
 def test_rows_given_are_left_alone(rows: Past) -> None:
