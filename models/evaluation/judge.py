@@ -111,6 +111,7 @@ class _Case:
             healthy_calendar_days=0 if is_enriched else calendar,
             enriched_days=with_answer if is_enriched else 0,
             enriched_calendar_days=calendar if is_enriched else 0,
+            decoys=0 if is_enriched else sum(not t.is_fault for t in self.truths),
             confusion=confusion,
             peaks=np.zeros(0) if is_enriched else _peaks(found),
             interval=self._interval(mine, episodes),

@@ -212,6 +212,7 @@ def judge_live(detector: LiveDetector, part: LivePart, levels: Levels, act_h: fl
         astray=() if is_healthy else tuple(alerts),
         healthy_days=days if is_healthy else 0,
         healthy_calendar_days=days if is_healthy else 0,
+        decoys=sum(bool(d) for d in part.decoy) if is_healthy else 0,
         enriched_days=0 if is_healthy else days,
         enriched_calendar_days=0 if is_healthy else days,
     )

@@ -45,6 +45,7 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
         "false_per_1000_vehicle_days": _rounded(rate),
         "false_upper95": _rounded(upper),
         "false_vehicles": len({(a.seed, a.vehicle) for a in tally.false_alerts}),
+        "decoys": tally.decoys,
         "false_by_decoy": dict(Counter(a.decoy or "none" for a in tally.false_alerts).most_common()),
         "astray": {
             "episodes": len(tally.astray),

@@ -80,6 +80,7 @@ class Tally:
     healthy_calendar_days: int = 0
     enriched_days: int = 0
     enriched_calendar_days: int = 0
+    decoys: int = 0  #: harmless look-alikes on the healthy vehicles
     #: (kind of the true fault, is it on the same component) -> vehicles on which this mode was alerted
     confusion: Counter[tuple[str, bool]] = field(default_factory=Counter)
     peaks: FloatArray = field(
@@ -97,6 +98,7 @@ class Tally:
             horizon_h=max(self.horizon_h, other.horizon_h),
             healthy_days=max(self.healthy_days, other.healthy_days),
             healthy_calendar_days=max(self.healthy_calendar_days, other.healthy_calendar_days),
+            decoys=max(self.decoys, other.decoys),
             enriched_days=max(self.enriched_days, other.enriched_days),
             enriched_calendar_days=max(self.enriched_calendar_days, other.enriched_calendar_days),
         )
@@ -114,6 +116,7 @@ class Tally:
             healthy_calendar_days=self.healthy_calendar_days + other.healthy_calendar_days,
             enriched_days=self.enriched_days + other.enriched_days,
             enriched_calendar_days=self.enriched_calendar_days + other.enriched_calendar_days,
+            decoys=self.decoys + other.decoys,
             confusion=self.confusion + other.confusion,
             peaks=np.concatenate((self.peaks, other.peaks)),
             interval=(self.interval[0] + other.interval[0], self.interval[1] + other.interval[1]),

@@ -181,7 +181,7 @@ def test_alerts_of_the_healthy_fleet_are_false_once_an_episode_and_named_after_t
     tally = judge(Says(said), make_part([decoy], 3, is_enriched=False), LEVELS, TIRE)
 
     assert [(a.vehicle, a.decoy) for a in tally.false_alerts] == [(0, ""), (0, ""), (1, "cold_front")]
-    assert tally.healthy_days == 3 * N_DAYS
+    assert (tally.healthy_days, tally.decoys) == (3 * N_DAYS, 1)
 
 
 def test_a_finding_that_is_right_about_a_decoy_is_not_false() -> None:
