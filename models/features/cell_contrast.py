@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from data.records import BoolArray, FloatArray, IntArray
@@ -36,6 +38,12 @@ def windowed_level(
             enough = (weights > 0).sum(-1) >= least
             out[:, position] = np.where(enough, weighted_median(values, weights), np.nan)
     return out
+
+
+def lowest_known(levels: Sequence[FloatArray]) -> FloatArray:
+    """Return the lowest of several levels of one shape, NaN where none is known."""
+    lowest = np.minimum.reduce([np.where(np.isfinite(level), level, np.inf) for level in levels])
+    return np.asarray(np.where(np.isfinite(lowest), lowest, np.nan))
 
 
 def day_count(value: FloatArray, as_of: IntArray, *, window: int) -> IntArray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, VehicleSpec
-from models.features.cell_contrast import rise_days, windowed_level
+from models.features.cell_contrast import lowest_known, rise_days, windowed_level
 from models.features.trend import Trend, day_noise, theil_sen
 from models.predictors.base import (
     DayPanel,
@@ -59,7 +59,7 @@ class CellInternalShortPredictor:
     A level that jumped from one day to the next and stays is no leak: it must have been on its way for
     ``least_rise_days``. What a cell of less capacity falls behind as the pack empties is taken out first,
     and a change that a neighbour mirrors is a loose sense wire. LFP, flat at rest, is read at the top of its
-    charges.
+    charges, which are fewer and quieter than rests.
     """
 
     windows: tuple[int, ...] = (7, 14, 28)
@@ -83,6 +83,8 @@ class CellInternalShortPredictor:
     noise_percent: float = 0.1
     prior_noise_percent: float = 0.15
     recent_days: int = 4
+    recent_days_lfp: int = 10
+    least_days_lfp: tuple[int, ...] = (3, 3, 4)
     stand_out: float = 0.75
     screen_score: float = 0.3
     least_cells: int = 4
@@ -107,9 +109,9 @@ class CellInternalShortPredictor:
         if panel.spec.cell_count < self.least_cells:
             return unknown_risk(panel, as_of, ("deficit", "growth", "rate", "isolation", "window"))
         slope, _ = capacity_slope(panel, as_of)
-        level, slow = self._levels(
-            panel, as_of, slope, [(self.recent_days - 1, 0, 1), (self.settled_days - 1, 0, 2)]
-        )
+        is_lfp = panel.spec.chemistry == "LFP"
+        recent = self.recent_days_lfp if is_lfp else self.recent_days
+        level, slow = self._levels(panel, as_of, slope, [(recent - 1, 0, 1), (self.settled_days - 1, 0, 2)])
         isolation = level - reference_of_others(level, self.peer_share)
         slow_isolation = slow - reference_of_others(slow, self.peer_share)
         nearest = np.fmax(
@@ -125,7 +127,7 @@ class CellInternalShortPredictor:
             slow_isolation / self.far_isolation_percent, slow_alone / self.far_growth_percent
         )
         stepped = np.minimum(growth_alone, isolation) / self.step_percent
-        least_rise = self.least_rise_lfp if panel.spec.chemistry == "LFP" else self.least_rise_days
+        least_rise = self.least_rise_lfp if is_lfp else self.least_rise_days
         fast = np.maximum(np.nan_to_num(drifting, nan=-1.0), np.nan_to_num(stepped, nan=-1.0))
         fast = np.where(rises >= least_rise, fast, np.minimum(fast, self.mirror_cap))
         far_out = np.nan_to_num(far_out, nan=-1.0)
@@ -205,7 +207,8 @@ class CellInternalShortPredictor:
         """
         growth, slow_growth, rises, slow_rises = (np.full(levels[0].shape, np.nan) for _ in range(4))
         worst = np.where(np.isfinite(nearest), nearest, -np.inf).max(2)
-        spans = [(*look, 3) for look in (*self.looks, *self.far_looks)]
+        least = 2 if panel.spec.chemistry == "LFP" else 3
+        spans = [(*look, least) for look in (*self.looks, *self.far_looks)]
         for position in range(len(as_of)):
             rows = np.flatnonzero(worst[:, position] >= self.stand_out)
             if not len(rows):
@@ -218,7 +221,7 @@ class CellInternalShortPredictor:
                 (growth, rises, levels[0], past[: len(self.looks)]),
                 (slow_growth, slow_rises, levels[1], past[len(self.looks) :]),
             ):
-                lowest = _lowest(looks)
+                lowest = lowest_known(looks)
                 grown = level[rows, at] - lowest
                 target[rows, at] = grown
                 ways[rows, position] = rise_days(days, lowest[:, 0], grown[:, 0])
@@ -250,6 +253,7 @@ class CellInternalShortPredictor:
         shape = own.shape
         score, window = np.full(shape, np.inf), np.full(shape, float(self.windows[-1]))
         rate, rate_error = np.full(shape, np.nan), np.full(shape, np.nan)
+        fewest = self.least_days_lfp if panel.spec.chemistry == "LFP" else self.least_days
         worst = np.where(np.isfinite(own), own, -np.inf).max(2)
         for position in range(len(as_of)):
             rows = np.flatnonzero(worst[:, position] >= self.screen_score)
@@ -264,7 +268,7 @@ class CellInternalShortPredictor:
             still = np.zeros(values.shape[:2], dtype=np.int64)
             trends = [
                 theil_sen(values, weights, still, window=days, least=least, as_of=day, noise=noise)
-                for days, least in zip(self.windows, self.least_days, strict=True)
+                for days, least in zip(self.windows, fewest, strict=True)
             ]
             scores = np.stack(
                 [
@@ -295,9 +299,3 @@ class CellInternalShortPredictor:
             out[(leak_a > 3.7 / self.fast_ohm) & (ttt_h[1] < 7 * 24)] = 2
             out[ttt_h[1] < 48] = 2
         return out
-
-
-def _lowest(past: Sequence[FloatArray]) -> FloatArray:
-    """Return the lowest level of several looks back, NaN where none is known."""
-    lowest = np.minimum.reduce([np.where(np.isfinite(look), look, np.inf) for look in past])
-    return np.asarray(np.where(np.isfinite(lowest), lowest, np.nan))
