@@ -363,6 +363,7 @@ SELECT
         WHERE state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid')) AS open_orders,
     (SELECT count(*) FROM alerts WHERE state IN ('open', 'acknowledged')) AS open_alerts,
     (SELECT count(*) FROM breaker_trips WHERE released_at IS NULL) AS open_breaker_trips,
+    (SELECT count(DISTINCT vehicle_id) FROM scoring_failures) AS vehicles_with_scoring_failures,
     (SELECT count(*) FROM deliveries WHERE state = 'pending') AS pending_deliveries,
     (SELECT count(*) FROM predictions WHERE routed_at IS NULL) AS unrouted_predictions,
     (SELECT count(*) FROM rejects) AS rejects,
