@@ -14,6 +14,7 @@ _RIDGE = 0.5
 #: Vehicles looked at together; their windows fit the cache.
 _BLOCK = 256
 _SUPPORT = 3
+_TREND_DAYS = 21
 _TINY = 1e-12
 
 
@@ -26,6 +27,7 @@ class Course:
     steps: tuple[int, ...] = (3, 5, 8, 13, 21, 34)  #: came so long ago and stayed
     least_before: int = 14  #: fewest days with values before the change
     least_after: int = 3  #: and since
+    has_trend: bool = False  #: it may also have been growing since before the window, of three weeks at least
     is_share: bool = False  #: the change multiplies what is expected, and is told as a share of it
 
 
@@ -124,7 +126,9 @@ def _fit(
     error = spread * _widening(left) / np.sqrt(power)
     after = (kept[:, None, :] & (pattern > 0)[None]).sum(-1)
     before = kept.sum(1)[:, None] - after
-    is_possible = (after >= course.least_after) & (before >= course.least_before) & (freedom >= 8)
+    is_whole = age >= n_days
+    enough = np.where(is_whole, before + after >= _TREND_DAYS, before >= course.least_before)
+    is_possible = (after >= course.least_after) & enough & (freedom >= 8)
     is_possible &= power > 1e-6 * np.maximum((candidate**2).sum(-1), _TINY)
     strength = level / error
     ranked = np.where(is_possible, np.abs(strength) if sign == 0 else sign * strength, -np.inf)
@@ -151,7 +155,8 @@ def _fit(
 def _patterns(n_days: int, course: Course) -> tuple[FloatArray, IntArray, BoolArray]:
     """Return the candidates over the days of a window, shape (n_candidates, n_days), ages and kinds."""
     back = np.arange(n_days - 1, -1, -1)
-    ramps = [a for a in course.ramps if a < n_days] or [n_days]
+    ramps = [a for a in course.ramps if a < n_days]
+    ramps += [n_days] * (course.has_trend or not ramps)
     steps = [a for a in course.steps if a < n_days]
     rows = [np.maximum(1.0 - back / a, 0.0) for a in ramps] + [(back < a).astype(np.float64) for a in steps]
     is_ramp = np.arange(len(rows)) < len(ramps)

@@ -59,7 +59,11 @@ class BrakeDragPredictor:
 
         excess, soak = apart(panel.extra["wheel_excess_k"]), apart(panel.extra["wheel_soak_k"])
         course = Course(
-            window=self.history_days, ramps=(7, 14, 21, 30), steps=(6, 9, 13, 20), least_after=self.days
+            window=self.history_days,
+            ramps=(7, 10, 14, 21, 30),
+            # exact ages of steps: a hot stop, or new pads, must not pass for a drag that grows
+            steps=(2, 3, 4, 5, 6, 9, 13, 20),
+            least_after=2,
         )
         causes = [apart(panel.extra["wheel_pressure_percent"])]
         found = find_change(excess, causes, as_of, course, noise=_NOISE_K)
@@ -68,7 +72,9 @@ class BrakeDragPredictor:
         lately = newest(excess, as_of, count=self.days)
         # one of the days may lack the heat, for want of a drive; a hot stop is gone in less
         shown = np.sort(lately, axis=0)[1] - found.usual
-        level = np.minimum(found.level, 1.5 * shown) - moved
+        is_step = found.rate == 0.0
+        shown = np.where(is_step, shown, found.support)
+        level = np.where(is_step & (found.age < self.days), 0.0, np.minimum(found.level, 1.5 * shown)) - moved
         grown = weakest(found.strength / self.least_strength, level / self.least_k)
         at_rest = newest(soak, as_of, count=1, within=self.history_days)[0]
         always = (lately.min(0) - np.maximum(np.nan_to_num(at_rest), 0.0)) / (4.0 * self.least_k)

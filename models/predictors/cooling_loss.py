@@ -20,11 +20,12 @@ from models.predictors.part import (
     until,
     weakest,
 )
+from models.predictors.pump_current import pump_excess
 
 #: Ways in which a loop shows it, in the order of ``Risk.detail["way"]``.
 _PACK, _COOLANT, _LESS, _MORE, _STOPPED = range(5)
 _NOISE_K: Final = 0.3
-_NOISE_LOG: Final = 0.02
+_NOISE_LOG: Final = 0.01
 _SOAK_NOISE_K: Final = 0.5
 _FAN_KM_PER_H: Final = 50.0
 _KNOWN_BY: Final = ("pack_rise_k", "coolant_rise_k", "pump_current_a", "pump_idle_share")
@@ -65,7 +66,8 @@ class CoolingLossPredictor:
     limit_coolant_share: float = 0.43
     least_coolant_share: float = 0.22
     limit_pump_share: float = 0.15
-    least_pump_share: float = 0.05
+    least_pump_share: float = 0.08
+    dry_share: float = 0.35
     idle_share: float = 0.8
     least_strength: float = 5.0
     blind_spots: tuple[str, ...] = (
@@ -108,7 +110,7 @@ class CoolingLossPredictor:
     def _pack(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
         names = ("current_square_a2", "pack_warming_k_per_h", "outside_degc")
         causes = [daily(panel, name) for name in names]
-        return self._rise(panel, as_of, "pack", causes, (self.least_share, self.limit_share))
+        return self._rise(panel, as_of, "pack", causes, (self.least_share, self.limit_share, 3.0))
 
     def _coolant(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
         # a radiator gives off heat in proportion to its air: the fan's and the drive's, equal at some 50 km/h
@@ -116,7 +118,7 @@ class CoolingLossPredictor:
         names = ("power_kw", "current_square_a2", "coolant_warming_k_per_h")
         causes = [daily(panel, "power_kw"), *(daily(panel, name) * still for name in names)]
         causes.append(daily(panel, "outside_degc"))
-        levels = (self.least_coolant_share, self.limit_coolant_share)
+        levels = (self.least_coolant_share, self.limit_coolant_share, 5.0)
         return self._rise(panel, as_of, "coolant", causes, levels)
 
     def _rise(
@@ -125,17 +127,19 @@ class CoolingLossPredictor:
         as_of: IntArray,
         part: str,
         causes: list[FloatArray],
-        levels: tuple[float, float],
+        levels: tuple[float, float, float],
     ) -> tuple[FloatArray, ...]:
-        least, limit = levels
-        plain = Course(window=self.history_days, least_before=21)
+        least, limit, least_usual_k = levels
+        plain = Course(
+            window=self.history_days, ramps=(14, 21, 30, 45, 60, 90), steps=(8, 13, 21, 34), least_before=21
+        )
         course = replace(plain, is_share=True)
         values = daily(panel, f"{part}_rise_k")
         found = find_change(values, causes, as_of, course, noise=_NOISE_K)
         offset = find_change(daily(panel, f"{part}_soak_k"), [], as_of, plain, noise=_SOAK_NOISE_K, sign=0)
         moved = np.nan_to_num(np.where(np.abs(offset.strength) >= 2.5, offset.level, 0.0))
         level_k = np.minimum(found.level, 2.0 * found.support) * found.usual - np.maximum(1.25 * moved, 0.0)
-        own = level_k / np.maximum(found.usual, 3.0)
+        own = level_k / np.maximum(found.usual, least_usual_k)
         days = self.horizon_h / 24.0
         score = weakest(
             found.strength / self.least_strength,
@@ -147,24 +151,35 @@ class CoolingLossPredictor:
         return score, own, found.usual, found.age, ttt
 
     def _pump(self, panel: DayPanel, as_of: IntArray) -> list[tuple[FloatArray, ...]]:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            taken, turned = (np.log(daily(panel, f"pump_{n}")) for n in ("current_a", "speed_rpm"))
-        course = Course(window=self.history_days)
+        excess, doubt = pump_excess(panel, as_of, self.history_days)
+        # exact ages of steps: a change of scale by new software must not pass for growth
+        steps = (2, 3, 4, 5, 6, 8, 10, 13, 17, 21, 28, 34)
+        course = Course(window=self.history_days, steps=steps, least_after=2, has_trend=True)
+        limit = float(np.log1p(self.limit_pump_share))
         out: list[tuple[FloatArray, ...]] = []
-        for sign, limit in ((-1, -np.log1p(-self.limit_pump_share)), (1, np.log1p(self.limit_pump_share))):
-            found = find_change(
-                taken, [turned, daily(panel, "outside_degc")], as_of, course, noise=_NOISE_LOG, sign=sign
-            )
-            level = sign * np.where(sign * found.support > 0.5 * sign * found.level, found.level, 0.0)
-            rate = sign * found.rate
-            days = self.horizon_h / 24.0
+        for sign in (-1, 1):
+            fields = [
+                find_change(values, [daily(panel, "outside_degc")], day, course, noise=_NOISE_LOG, sign=sign)
+                for values, day in zip(excess, as_of[:, None], strict=True)
+            ]
+            level, support, rate, strength, error, rate_error, usual, age = (
+                np.concatenate([getattr(f, name) for f in fields], axis=1)
+                for name in (
+                    "level", "support", "rate", "strength", "level_error", "rate_error", "usual", "age",
+                )
+            )  # fmt: skip
+            size = np.minimum(sign * level, 1.5 * sign * support) - doubt
+            rate = np.maximum(sign * rate, 0.0)
+            # wear grows; what comes overnight is a scale, unless it is as much as running dry
+            is_step = (rate == 0.0) & ((sign > 0) | (size < -np.log1p(-self.dry_share)))
             score = weakest(
-                sign * found.strength / self.least_strength,
-                level / self.least_pump_share,
-                (level + np.maximum(rate, 0.0) * days) / limit,
+                sign * strength * np.clip(size / (sign * level), 0.0, 1.0) / self.least_strength,
+                size / self.least_pump_share,
+                (size + rate * self.horizon_h / 24.0) / limit,
             )
-            ttt = time_to_threshold(limit - level, found.level_error, rate, found.rate_error)
-            out.append((score, np.expm1(sign * level), np.exp(found.usual), found.age, ttt))
+            score = np.where(is_step, np.minimum(score, 0.5), score)
+            ttt = time_to_threshold(limit - size, error, rate, rate_error)
+            out.append((score, np.expm1(sign * size), np.exp(usual), age, ttt))
         return out
 
     def _stopped(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:

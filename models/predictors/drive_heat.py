@@ -41,7 +41,9 @@ class HeatChange:
 
 def slow_course(window: int) -> Course:
     """Return the shapes that wear of a machine takes: weeks, not days."""
-    return Course(window=window, ramps=(14, 21, 30, 45, 60, 90), steps=(8, 13, 21, 34), least_after=5)
+    return Course(
+        window=window, ramps=(14, 21, 30, 45, 60, 90), steps=(8, 13, 21, 34), least_after=5, has_trend=True
+    )
 
 
 def heat_change(panel: DayPanel, as_of: IntArray, part: str, course: Course) -> HeatChange:

@@ -106,7 +106,7 @@ class LvBatteryPredictor:
         with np.errstate(invalid="ignore", divide="ignore"):
             values = np.log(np.where(ohm > 0, ohm, np.nan))
         causes = [daily(panel, "rest_temperature_degc")]
-        course = Course(window=self.history_days)
+        course = Course(window=self.history_days, has_trend=True)
         found = find_change(values, causes, as_of, course, noise=_NOISE_LOG)
         level = np.minimum(found.level, 2.0 * found.support)
         limit, least = np.log1p(self.limit_ohm_share), np.log1p(self.least_ohm_share)
@@ -134,7 +134,9 @@ class LvBatteryPredictor:
     ) -> tuple[FloatArray, ...]:
         limit, least, noise = levels
         causes = [daily(panel, "rest_temperature_degc")]
-        course = Course(window=self.history_days)
+        # what a week off the road did to a battery says nothing of the next month
+        ramps = (14, 21, 30, 45, 60, 90)
+        course = Course(window=self.history_days, ramps=ramps, has_trend=limit == self.limit_wake_v)
         found = find_change(values, causes, as_of, course, noise=noise, sign=-1)
         fall = np.minimum(-found.level, -2.0 * found.support)
         is_sensor = (offset < 0) & (-offset > 0.5 * fall)

@@ -18,15 +18,18 @@ class MotorThermalPredictor:
 
     A lumped thermal model is fitted to the vehicle's own last ``history_days`` days of driving; what grows in
     its residual and not in the inverter's beside it (same coolant, same drive) is the motor's own. Raised
-    when the growth is ``least_strength`` standard errors, ``least_k`` and more, and reaches ``limit_k``
-    within the horizon. Strengths of healthy vehicles: one in a thousand passes 3.5 where days are
-    independent, 4.6 where they follow each other (correlation 0.4).
+    when the growth is ``least_strength`` standard errors, ``least_part`` of its limit and more, and reaches
+    that within the horizon; limit is ``limit_k`` or ``limit_share`` of the usual rise (a fifth of the
+    conductance to the coolant), whichever is less. Strengths of healthy vehicles: one in a thousand passes
+    3.5 where days are independent, 4.6 where they follow each other (correlation 0.4).
 
     Panel: ``motor_rise_k`` of ``thermal_days``.
     """
 
     limit_k: float = 10.0
-    least_k: float = 2.5
+    limit_share: float = 0.25
+    least_usual_k: float = 4.0
+    least_part: float = 0.4
     least_strength: float = 5.0
     blind_spots: tuple[str, ...] = (
         "vehicles that send no motor temperature, torque or speed",
@@ -46,16 +49,20 @@ class MotorThermalPredictor:
         course = slow_course(self.history_days)
         found = heat_change(panel, as_of, "motor", course)
         beside, coolant = heat_change(panel, as_of, "inverter", course), coolant_change(panel, as_of, course)
-        own = own_level_k(found, beside, coolant, times=3.5, doubt=2.0)
-        days = self.horizon_h / 24.0
-        score = weakest(
-            found.strength / self.least_strength,
-            own / self.least_k,
-            (own + np.maximum(found.rate_k, 0.0) * days) / self.limit_k,
-        )
-        ttt = time_to_threshold(self.limit_k - own, found.error_k, found.rate_k, found.rate_error_k)
+        own = own_level_k(found, beside, coolant, times=4.0, doubt=2.0)
+        ahead = own + np.maximum(found.rate_k, 0.0) * self.horizon_h / 24.0
+        # +10 K of a machine that is driven gently is a share of its conductance first
+        limit = np.minimum(self.limit_k, self.limit_share * np.maximum(found.usual_k, self.least_usual_k))
+        score = weakest(found.strength / self.least_strength, own / (self.least_part * limit), ahead / limit)
+        ttt = time_to_threshold(limit - own, found.error_k, found.rate_k, found.rate_error_k)
         severity = np.where(own >= 2.0 * self.limit_k, 2, 3).astype(np.int64)
-        detail = {"own": own, "rate": found.rate_k, "expected": found.usual_k, "age": found.age}
+        detail = {
+            "own": own,
+            "rate": found.rate_k,
+            "expected": found.usual_k,
+            "age": found.age,
+            "limit": limit,
+        }
         return part_risk(panel, as_of, score=score, severity=severity, ttt_h=ttt, detail=detail)
 
     def explain(
@@ -64,10 +71,11 @@ class MotorThermalPredictor:
         """Return how much warmer it runs, how fast that grows, and what would clear it."""
         at = (vehicle, position, component)
         own, rate, expected, age = (float(risk.detail[n][at]) for n in ("own", "rate", "expected", "age"))
+        limit = float(np.nan_to_num(risk.detail["limit"][at], nan=self.limit_k))
         end_en, end_zh = until(
             risk.ttt_h[:, vehicle, position, component],
-            f"{self.limit_k:.0f} K",
-            f" {self.limit_k:.0f} K",
+            f"{limit:.1f} K",
+            f" {limit:.1f} K",
         )
         own, expected = np.nan_to_num(own), np.nan_to_num(expected)
         reasons = (
@@ -94,11 +102,11 @@ class MotorThermalPredictor:
             ),
             clears(
                 "clears_below_k",
-                round(self.least_k / 2, 1),
+                round(limit * self.least_part / 2, 1),
                 "K",
                 (
-                    f"clears when the excess falls below {self.least_k / 2:.1f} K, or after a repair",
-                    f"温升超出量低于 {self.least_k / 2:.1f} K 或维修后解除",
+                    f"clears below an excess of {limit * self.least_part / 2:.1f} K, or after a repair",
+                    f"温升超出量低于 {limit * self.least_part / 2:.1f} K 或维修后解除",
                 ),
             ),
         )
