@@ -121,7 +121,7 @@ def advance_low_voltage(
     ohm *= 1.0 + 0.6 * np.exp(-np.clip(state.soc, 0.0, 1.0) / 0.2)
     sag = np.maximum((time_s - c.sag_at_s) / c.sag_takes_s, 0.0)
 
-    load = 16.0 + 0.45 * np.abs(ambient_degc - 21.0) + 0.1 * rain + np.where(is_dark, 9.0, 0.0)
+    load = 28.0 + 0.45 * np.abs(ambient_degc - 21.0) + 0.1 * rain + np.where(is_dark, 9.0, 0.0)
     target = c.set_v - 0.012 * (ambient_degc - 20.0)
     output = target - np.minimum(0.3 * sag * load / 40.0, 2.5)
     rested = EMPTY_V + (FULL_V - EMPTY_V) * np.clip(state.soc, -0.3, 1.0)

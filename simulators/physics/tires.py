@@ -19,7 +19,7 @@ TIME_CONSTANT_S = 18 * 60.0
 #: A valve that leaks only when the wheel spins fast, or only when it is stiff with cold.
 FAST_MPS, COLD_DEGC = 60.0 / 3.6, 0.0
 #: Torque of a dragging brake that warms the cavity by 10 K, and the speed from which it does so fully.
-DRAG_NM, DRAG_MPS = 35.0, 14.0
+DRAG_NM, DRAG_MPS = 20.0, 14.0
 _TIRE_FAULTS = (
     FailureMode.TIRE_SLOW_LEAK,
     FailureMode.TIRE_TOPPED_UP_LEAK,
