@@ -107,7 +107,10 @@ def dump(pool: Pool) -> list[Any]:
             connection.execute(query).fetchall()
             for query in (
                 "SELECT t::text FROM day_features t ORDER BY 1",
-                "SELECT vehicle_id, component, data_time, since, probability FROM predictions ORDER BY 1, 2",
+                (
+                    "SELECT vehicle_id, component, model_version, data_time, since, probability FROM predictions"
+                    " ORDER BY 1, 2, 3, 4"
+                ),
             )
         ]
 
