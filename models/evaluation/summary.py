@@ -19,8 +19,10 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
     """Return the figures of one detector over all parts.
 
     ``events`` are the faults of at least ``terms.least_magnitude`` whose limit lies within the run. Recall is
-    theirs; smaller faults stand under ``below_scope``, by size under ``by_magnitude``. ``false_upper95`` is
-    the exact one-sided 95 % bound; vehicle-days are those with an answer.
+    theirs. Faults that reach no limit in the run (``unjudged``) are counted apart, as are those of them that
+    were alerted at any time after their onset; smaller faults stand under ``below_scope``, by size under
+    ``by_magnitude``. ``false_upper95`` is the exact one-sided 95 % bound; vehicle-days are those with an
+    answer.
     """
     judged = [f for f in tally.faults if f.outcome is not Outcome.UNJUDGED]
     events = [f for f in judged if _is_in_scope(f, terms)]
@@ -40,6 +42,7 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
         "least_magnitude": terms.least_magnitude,
         "late": sum(f.outcome is Outcome.LATE for f in events),
         "unjudged": len(tally.faults) - len(judged),
+        "unjudged_alerted": sum(f.is_alerted for f in tally.faults if f.outcome is Outcome.UNJUDGED),
         "vehicle_days": tally.healthy_days,
         "false_episodes": false,
         "false_per_1000_vehicle_days": _rounded(rate),

@@ -1,0 +1,88 @@
+"""The composition of ``anxin evaluate``: simulators, features, predictors, baselines and figures together."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anxin
+from data.errors import SettingsError
+from models.evaluation.baselines import baselines
+from models.evaluation.detectors import PredictorDetector
+from models.evaluation.evaluate import ANXIN, add_up, figures
+from models.predictors import day_predictors
+from simulators.day_level import draw_fleet
+
+KEYS = {
+    "events", "recall", "recall_ci", "vehicle_days", "false_per_1000_vehicle_days", "false_upper95", "lead_h",
+    "delay_h_p50", "coverage", "brier", "ece",
+}  # fmt: skip
+LEVELS = anxin._alert_levels()
+#: The quick ones: the command runs all of them.
+PREDICTORS = [
+    p for p in day_predictors() if p.feature_set in ("tire_days", "insulation_days", "battery_days")
+]
+SYSTEMS: dict[str, Any] = {ANXIN: [PredictorDetector(p) for p in PREDICTORS], **baselines()}
+
+
+def judge(work: list[tuple[str, Any]]) -> dict[str, Any]:
+    live = anxin._live_systems()
+    found = [anxin._judge_work(one, systems=SYSTEMS, live=live, levels=LEVELS) for one in work]
+    return figures(add_up(found), LEVELS, level="day", rng=np.random.default_rng(0))
+
+
+def test_figures_of_drawn_fleets_keep_the_contract_whatever_the_cut() -> None:
+    fleets = [
+        draw_fleet(8, 60, seed=1001, mode="enriched", faults=["tire_slow_leak", "insulation_loss"]),
+        draw_fleet(8, 60, seed=1001, mode="healthy"),
+    ]
+    whole, cut = (
+        judge([("day", (fleet, block)) for fleet in fleets for block in fleet.blocks(size)])
+        for size in (8, 3)
+    )
+
+    assert whole == cut
+    assert whole["simulated"] is True
+    assert json.loads(json.dumps(whole)) == whole
+    assert {"tire_slow_leak", "insulation_loss"} <= set(whole["modes"])
+    assert {"legal_tire_threshold", "aws_rules", "gbt_alarm_bits", "bms_fixed_limits"} <= set(
+        whole["baselines"]
+    )
+    for found in (whole["modes"], *whole["baselines"].values()):
+        for mode in found.values():
+            assert set(mode) >= KEYS
+    slow_leak = whole["modes"]["tire_slow_leak"]
+    events = slow_leak["events"] + slow_leak["below_scope"]["events"] + slow_leak["unjudged"]
+    truths = [t.kind for block in fleets[0].blocks(8) for t in fleets[0].part(block).truths]
+    assert events == truths.count("tire_slow_leak") > 2
+    assert slow_leak["coverage"] == pytest.approx(0.95, abs=0.05)
+
+
+def test_live_rules_are_judged_on_streams_of_their_own() -> None:
+    parts = anxin._stream_work(2, [1001])
+    found = judge([("live", part) for part in parts if part[0] != "cells healthy"])
+
+    assert {part[0] for part in parts} >= {"tires tire_puncture", "tires healthy", "cells healthy"}
+    assert found["modes"]["tire_puncture"]["events"] == 2
+    assert found["modes"]["tire_puncture"]["vehicle_days"] == round(20 / 1.2)
+    assert "tire_blowout_risk" in found["baselines"]["aws_rules"]
+
+
+def test_simulated_readings_are_judged_by_the_same_functions() -> None:
+    parts = anxin._simulated_parts(3, 3, 1001, ["tire_slow_leak"])
+    found = judge([("full", part) for part in parts])
+
+    leak = found["modes"]["tire_slow_leak"]
+    assert leak["events"] + leak["unjudged"] + leak["below_scope"]["events"] == 1
+    assert 4 <= leak["vehicle_days"] <= 8  # two vehicles; three days of UTC touch four local ones
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("a,2", "whole numbers"), ("1,1", "different"), ("1000", "trains")]
+)
+def test_seeds_that_would_flatter_or_mean_nothing_are_refused(text: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        anxin._parse_seeds(text)
