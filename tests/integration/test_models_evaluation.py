@@ -35,10 +35,12 @@ def judge(work: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def test_figures_of_drawn_fleets_keep_the_contract_whatever_the_cut() -> None:
+    one: dict[str, Any] = {"seed": 1001, "models": ["anxin-sedan-96-ncm"]}
     fleets = [
-        draw_fleet(8, 60, seed=1001, mode="enriched", faults=["tire_slow_leak", "insulation_loss"]),
-        draw_fleet(8, 60, seed=1001, mode="healthy"),
+        draw_fleet(6, 60, mode="enriched", faults=["tire_slow_leak", "insulation_loss"], **one),
+        draw_fleet(6, 60, mode="healthy", **one),
     ]
+    assert [len(fleets[0].blocks(size)) for size in (8, 3)] == [1, 2]
     whole, cut = (
         judge([("day", (fleet, block)) for fleet in fleets for block in fleet.blocks(size)])
         for size in (8, 3)
