@@ -248,8 +248,15 @@ class Prediction(Shape):
     component: str = Field(examples=["tire front-left"])
     failure_mode: str = Field(examples=["tire_slow_leak"])
     severity: Severity
-    probability: float = Field(description="0 to 1 within the horizon", examples=[0.93])
+    probability: float = Field(description="risk index, 0 to 1; alerts are raised on it", examples=[0.93])
     horizon_h: float
+    calibrated: float | None = Field(
+        default=None, description="chance that the limit is crossed within the horizon, where learned"
+    )
+    p_value: float | None = Field(
+        default=None, description="share of healthy vehicle-days with a component as bad, where learned"
+    )
+    is_tail: bool = Field(default=False, description="p_value lies beyond what was seen, from a fitted tail")
     time_to_threshold_h: Hours | None
     predicted_at: datetime
     data_time: datetime

@@ -375,10 +375,38 @@ CREATE TABLE predictions (
     origin          text NOT NULL CHECK (origin IN ('real', 'simulated', 'replayed')),
     is_fresh        boolean NOT NULL,
     routed_at       timestamptz,            -- set by route in the transaction that acted on it
+    calibrated      real CHECK (calibrated BETWEEN 0 AND 1),        -- chance of crossing the limit within the horizon
+    p_value         double precision CHECK (p_value BETWEEN 0 AND 1),   -- share of healthy vehicle-days as bad
+    is_tail         boolean NOT NULL DEFAULT false, -- the p-value is beyond what was seen, from a fitted tail
     UNIQUE (vehicle_id, component, failure_mode, data_time, model_version)
 );
 CREATE INDEX predictions_to_route ON predictions (prediction_id) WHERE routed_at IS NULL;
 CREATE INDEX predictions_of_vehicle ON predictions (vehicle_id, failure_mode, data_time DESC);
+
+-- What was learned about a predictor version. Champions are applied by score, learners that are challengers score
+-- beside in shadow.
+CREATE TABLE model_artefacts (
+    artefact_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    model_version   text NOT NULL,          -- of the predictor that it belongs to
+    failure_mode    text NOT NULL,
+    kind            text NOT NULL CHECK (kind IN ('maps', 'learner')),
+    number          int NOT NULL CHECK (number > 0),
+    state           text NOT NULL CHECK (state IN ('challenger', 'champion', 'retired')),
+    features        text[] NOT NULL,
+    span_from       date NOT NULL,          -- days trained on
+    span_to         date NOT NULL,
+    origin          text NOT NULL CHECK (origin IN ('real', 'simulated', 'replayed')),
+    source          jsonb NOT NULL,         -- seeds, vehicles, prevalence, …
+    code_version    text NOT NULL,
+    metrics         jsonb NOT NULL,
+    sha256          text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+    content         bytea NOT NULL,         -- skops; loaded with a list of trusted types or not at all
+    created_at      timestamptz NOT NULL,
+    promoted_at     timestamptz,
+    retired_at      timestamptz,
+    UNIQUE (model_version, kind, number)
+);
+CREATE UNIQUE INDEX model_artefacts_one_champion ON model_artefacts (model_version, kind) WHERE state = 'champion';
 
 -- ============================================================ stations, parts, labour
 

@@ -159,10 +159,11 @@ SELECT vehicle_id, failure_mode, component FROM (
 -- the newest word on it.
 INSERT INTO predictions (vehicle_id, component, failure_mode, severity, probability, horizon_h, ttt_p10_h, ttt_p50_h,
                          ttt_p90_h, predicted_at, data_time, since, window_from, window_to, reasons, evidence,
-                         model_version, origin, is_fresh)
+                         model_version, origin, is_fresh, calibrated, p_value, is_tail)
 SELECT %(vehicle_id)s, %(component)s, %(failure_mode)s, %(severity)s, %(probability)s, %(horizon_h)s, %(p10)s,
        %(p50)s, %(p90)s, %(predicted_at)s, %(data_time)s::timestamptz, %(since)s, %(window_from)s, %(window_to)s,
-       %(reasons)s, %(evidence)s, %(model_version)s, %(origin)s, %(is_fresh)s
+       %(reasons)s, %(evidence)s, %(model_version)s, %(origin)s, %(is_fresh)s,
+       %(calibrated)s, %(p_value)s, %(is_tail)s
 WHERE %(probability)s >= %(tell_level)s OR NOT coalesce(
     (SELECT p.probability < %(tell_level)s AND p.data_time > %(data_time)s::timestamptz - interval '1 day'
             AND p.is_fresh = %(is_fresh)s
@@ -175,7 +176,8 @@ SET severity = excluded.severity, probability = excluded.probability, ttt_p10_h 
     ttt_p50_h = excluded.ttt_p50_h, ttt_p90_h = excluded.ttt_p90_h, predicted_at = excluded.predicted_at,
     since = excluded.since, window_from = excluded.window_from, window_to = excluded.window_to,
     reasons = excluded.reasons, evidence = excluded.evidence, origin = excluded.origin,
-    is_fresh = excluded.is_fresh, routed_at = NULL
+    is_fresh = excluded.is_fresh, calibrated = excluded.calibrated, p_value = excluded.p_value,
+    is_tail = excluded.is_tail, routed_at = NULL
 WHERE (predictions.probability, predictions.since, predictions.is_fresh, predictions.severity)
       IS DISTINCT FROM (excluded.probability, excluded.since, excluded.is_fresh, excluded.severity)
 RETURNING prediction_id;

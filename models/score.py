@@ -16,6 +16,7 @@ from data.records import FloatArray, IntArray, VehicleSpec
 from models import store, store_features
 from models.assess import TELL_LEVEL, Told, choose, is_news, run_starts, tell
 from models.backlog import Touched
+from models.champions import Champions
 from models.errors import describe_error
 from models.features.days import to_datetime
 from models.features.registry import feature_sets, pair
@@ -59,6 +60,8 @@ class Scorer:
     #: (vehicle, model version) -> component -> its newest prediction
     _last: dict[tuple[int, str], dict[str, store.LastTold]] = field(default_factory=dict)
     _repairs: dict[int, Mapping[str, int]] = field(default_factory=dict)
+    #: what was learned, and what of it runs
+    _champions: Champions = field(default_factory=Champions)
     #: vehicles all of whose days are of the present versions
     _current: set[int] = field(default_factory=set)
 
@@ -88,6 +91,11 @@ class Scorer:
         if not touched:
             return 0
         vehicles = sorted(touched)
+        found = self._champions.refresh(connection, self.predictors, now=now)
+        if found is not None:
+            self.predictors = found
+            self._last.clear()
+            self._past.clear()
         paired = pair(self.sets, self.predictors)
         context = _Context(
             connection,

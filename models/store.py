@@ -241,6 +241,9 @@ def _prediction_params(told: Told) -> dict[str, object]:
     ttt = p.time_to_threshold_h
     return {
         "vehicle_id": p.vehicle_id,
+        "calibrated": p.calibrated,
+        "p_value": p.p_value,
+        "is_tail": p.is_tail,
         "component": p.component,
         "failure_mode": p.failure_mode.value,
         "severity": p.severity.value,
