@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.records import BoolArray, Family, FamilyRows, FloatArray, IntArray, VehicleSpec
+from data.records import Family, FamilyRows, FloatArray, IntArray, VehicleSpec
 from models.features.align import as_of
 from models.features.cooling_names import COOLING_FEATURES
 from models.features.day_grid import row_median
 from models.features.sets import DayFeatures, Feature
-from models.features.thermal import as_days, hours, is_frozen, middle, soaked_rows
+from models.features.thermal import RUNNING_RPM, above_zero, as_days, hours, is_frozen, middle, soaked_rows
 from models.features.track import CONTEXT_US, GAP_US, build_track, empty_track
 
 _LEAST_H = 0.25
 _LEAST_ROWS = 10
-_RUNNING_RPM = 200.0
 _WARM_DEGC = 35.0
 _COLUMNS = (
     "coolant",
@@ -69,7 +68,7 @@ class CoolingDays:
         power = power * track.held("pack.voltage") / 1000.0
         has_coolant = ~is_frozen(track, coolant, loaded)
         rpm, pump_a = track.held("coolant.pump.speed"), track.held("coolant.pump.current")
-        runs = loaded & (rpm >= _RUNNING_RPM) & (pump_a > 0)
+        runs = loaded & (rpm >= RUNNING_RPM) & (pump_a > 0)
         is_warm = loaded & (np.fmax(coolant, pack) > _WARM_DEGC)
         value: dict[str, FloatArray] = {
             "pack_rise_k": np.where(
@@ -84,15 +83,10 @@ class CoolingDays:
             "power_kw": track.mean(power, loaded, _LEAST_H),
             "speed_km_per_h": track.mean(track.held("speed"), loaded, _LEAST_H),
             "outside_degc": track.mean(outside, loaded, _LEAST_H),
-            "pump_speed_rpm": np.exp(_plain_mean(track.at, np.log(_above_zero(rpm)), runs, len(track.day))),
-            "pump_current_a": np.exp(
-                _plain_mean(track.at, np.log(_above_zero(pump_a)), runs, len(track.day))
-            ),
-            "pump_idle_share": _plain_mean(
-                track.at,
-                np.where(np.isfinite(rpm), (rpm < _RUNNING_RPM) * 1.0, np.nan),
-                is_warm,
-                len(track.day),
+            "pump_speed_rpm": np.exp(track.plain_mean(np.log(above_zero(rpm)), runs, _LEAST_ROWS)),
+            "pump_current_a": np.exp(track.plain_mean(np.log(above_zero(pump_a)), runs, _LEAST_ROWS)),
+            "pump_idle_share": track.plain_mean(
+                np.where(np.isfinite(rpm), (rpm < RUNNING_RPM) * 1.0, np.nan), is_warm, _LEAST_ROWS
             ),
             "pack_soak_k": track.quantile(pack - coolant, soaked, 0.5, 1),
             "coolant_soak_k": track.quantile(coolant - outside, soaked, 0.5, 1),
@@ -108,16 +102,3 @@ def _probe_degc(cell: FamilyRows | None, time_us: IntArray) -> FloatArray:
     values = np.asarray(cell.columns["cell.temperature"], dtype=np.float64)
     typical = row_median(values.reshape(len(cell), -1))
     return as_of(time_us, cell.time_us, typical, within_us=GAP_US)
-
-
-def _above_zero(values: FloatArray) -> FloatArray:
-    return np.where(values > 0, values, np.nan)
-
-
-def _plain_mean(at: IntArray, values: FloatArray, used: BoolArray, n_days: int) -> FloatArray:
-    """Return the mean over each day's used readings; NaN below ``_LEAST_ROWS``."""
-    known = used & np.isfinite(values)
-    count = np.bincount(at[known], minlength=n_days)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        total = np.bincount(at[known], weights=values[known], minlength=n_days)
-        return np.where(count >= _LEAST_ROWS, total / count, np.nan)

@@ -26,7 +26,12 @@ _COLUMNS = (
     "ambient",
     "motor.speed",
     "motor.torque",
+    "coolant.pump.speed",
+    "coolant.pump.current",
 )
+#: A pump that turns slower stands still.
+RUNNING_RPM: Final = 200.0
+_LEAST_ROWS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class ThermalDays:
     """
 
     name: str = "thermal_days"
-    version: int = 2
+    version: int = 3
 
     @property
     def columns(self) -> Mapping[Family, tuple[str, ...]]:
@@ -77,6 +82,10 @@ class ThermalDays:
         coolant = track.held("coolant")
         rise = track.mean(middle(coolant - track.held("ambient")), driving, _LEAST_H)
         value["coolant_rise_k"] = np.where(is_frozen(track, coolant, driving), np.nan, rise)
+        rpm, pump_a = track.held("coolant.pump.speed"), track.held("coolant.pump.current")
+        runs = driving & (rpm >= RUNNING_RPM) & (pump_a > 0)
+        for name, read in (("pump_speed_rpm", rpm), ("pump_current_a", pump_a)):
+            value[name] = np.exp(track.plain_mean(np.log(above_zero(read)), runs, _LEAST_ROWS))
         value["torque_square_n2m2"] = track.mean(torque**2, driving, _LEAST_H)
         value["torque_nm"] = track.mean(np.abs(torque), driving, _LEAST_H)
         value["speed_square_krpm2"] = track.mean(krpm**2, driving, _LEAST_H)
@@ -109,6 +118,11 @@ def middle(values: FloatArray) -> FloatArray:
     out = np.full(len(values), np.nan)
     out[1:] = (values[1:] + values[:-1]) / 2
     return out
+
+
+def above_zero(values: FloatArray) -> FloatArray:
+    """Return the values above zero, NaN for the others."""
+    return np.where(values > 0, values, np.nan)
 
 
 def hours(track: Track, used: BoolArray) -> FloatArray:

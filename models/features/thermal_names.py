@@ -71,6 +71,16 @@ THERMAL_FEATURES: Final = (
         least_evidence=_EVIDENCE,
         missing_when="no such driving, no outside temperature, or a coolant that is not told or stands still",
     ),
+    *(
+        Feature(
+            name=name,
+            unit=unit,
+            window="readings of the local day under way with the coolant pump running",
+            least_evidence="10 readings",
+            missing_when="no pump signals, or the pump did not run",
+        )
+        for name, unit in (("pump_speed_rpm", "rpm"), ("pump_current_a", "A"))
+    ),  #: geometric means
     Feature(
         name="drive_h",
         unit="h",

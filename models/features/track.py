@@ -77,6 +77,13 @@ class Track:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(hours >= least_h, self.total(self.before_h * values, known) / hours, np.nan)
 
+    def plain_mean(self, values: FloatArray, used: BoolArray, least: int) -> FloatArray:
+        """Return the mean over each day's used rows, however far apart; NaN below ``least`` of them."""
+        known = used & np.isfinite(values)
+        count = self.count(known)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(count >= max(least, 1), self.total(values, known) / count, np.nan)
+
     def quantile(self, values: FloatArray, used: BoolArray, share: float, least: int) -> FloatArray:
         """Return the value that ``share`` of each day's used rows do not exceed; NaN below ``least`` rows."""
         known = np.flatnonzero(used & np.isfinite(values))

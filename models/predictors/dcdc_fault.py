@@ -32,14 +32,15 @@ class DcdcFaultPredictor:
     """Find the DC/DC converter that no longer does its work.
 
     Against its own past and the outside temperature (set-points follow it): the voltage it holds
-    (``limit_v``), the voltage under its heaviest load, the share of time in which the battery has to help,
-    and its own warmth. A voltage that is off at rest by as much is the sensor's fault, not the converter's.
+    (``limit_v`` at its usual load is more at full load), the voltage under its heaviest load, the share of
+    time in which the battery has to help, and its own warmth. A voltage that is off at rest by as much is
+    the sensor's fault, not the converter's.
 
     Panel: ``on_voltage_v`` of ``lv_days``.
     """
 
-    limit_v: float = 0.3
-    limit_sag_v: float = 0.5
+    limit_v: float = 0.2
+    limit_sag_v: float = 0.3
     limit_drain_share: float = 0.3
     limit_k: float = 10.0
     least_k: float = 3.0
@@ -55,7 +56,7 @@ class DcdcFaultPredictor:
     model_version: str = "dcdc-fault-1"
     feature_set: str = "lv_days"
     main: str = "on_voltage_v"
-    horizon_h: float = 336.0
+    horizon_h: float = 720.0
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk of the converter as of each day."""

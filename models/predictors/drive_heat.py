@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data.records import FloatArray, IntArray
+from data.records import BoolArray, FloatArray, IntArray
 from models.features.change import Change, Course, find_change
 from models.predictors.base import DayPanel
-from models.predictors.part import daily
+from models.predictors.part import daily, heard
+from models.predictors.pump_current import pump_excess
 
 #: What a day's mean over a hundred readings of a 1 °C sensor is good for, K.
 _NOISE_K = 0.15
@@ -18,6 +19,10 @@ _SOAK_NOISE_K = 0.5
 _SOAK_STRENGTH = 2.5
 #: Of an offset that is taken away, so much may be left: gains differ from cold to warm.
 _OFFSET_LEFT = 0.25
+
+#: Of a pump's current at its speed: noise of a day's logarithm, and a change that tells of the flow.
+_PUMP_NOISE = 0.01
+_PUMP_SHARE = 0.05
 
 _CAUSES = {
     "motor": ("torque_square_n2m2", "speed_square_krpm2", "speed_krpm", "motor_warming_k_per_h"),
@@ -99,6 +104,27 @@ def own_level_k(
     # a coolant sensor that is off adds the same to both
     added_k = np.where(other.strength >= 3.0, np.minimum(other.level_k, part.level_k), 0.0)
     return np.asarray(part.level_k - np.maximum(times * shared * part.usual_k, np.nan_to_num(added_k)))
+
+
+def has_lost_flow(panel: DayPanel, as_of: IntArray, window: int) -> BoolArray:
+    """Tell whether the coolant pump of the drive has stopped, or draws another current than it used to.
+
+    Then it is the loop that warms motor and inverter.
+    """
+    excess, doubt = pump_excess(panel, as_of, window)
+    course = Course(window=window, has_trend=True)
+    found = [
+        find_change(values, [], day, course, noise=_PUMP_NOISE, sign=0)
+        for values, day in zip(excess, as_of[:, None], strict=True)
+    ]
+    level, strength, support = (
+        np.concatenate([getattr(f, name) for f in found], axis=1) for name in ("level", "strength", "support")
+    )
+    size = np.minimum(np.abs(level), 1.5 * np.abs(support)) - doubt
+    is_other = (np.abs(strength) >= 4.0) & (size >= _PUMP_SHARE)
+    runs, drives = daily(panel, "pump_current_a"), daily(panel, "motor_rise_k")
+    has_run, runs_now = heard(runs, as_of, window) >= 10, heard(runs, as_of, 5) > 0
+    return np.asarray(is_other | (has_run & ~runs_now & (heard(drives, as_of, 5) > 0)))
 
 
 def coolant_change(panel: DayPanel, as_of: IntArray, course: Course) -> Change:

@@ -8,7 +8,7 @@ import numpy as np
 
 from data.records import FailureMode, IntArray, Reason, VehicleSpec
 from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
-from models.predictors.drive_heat import coolant_change, heat_change, own_level_k, slow_course
+from models.predictors.drive_heat import coolant_change, has_lost_flow, heat_change, own_level_k, slow_course
 from models.predictors.part import clears, daily, evidence, part_risk, until, weakest
 
 
@@ -47,6 +47,7 @@ class InverterThermalPredictor:
         found = heat_change(panel, as_of, "inverter", replace(course, is_share=True))
         beside, coolant = heat_change(panel, as_of, "motor", course), coolant_change(panel, as_of, course)
         own_k = own_level_k(found, beside, coolant, times=1.5, doubt=0.0)
+        own_k = np.where(has_lost_flow(panel, as_of, self.history_days), np.minimum(own_k, 0.0), own_k)
         per_k = 1.0 / np.maximum(found.usual_k, 3.0)
         own, rate = own_k * per_k, found.rate_k * per_k
         days = self.horizon_h / 24.0

@@ -8,7 +8,7 @@ import numpy as np
 
 from data.records import FailureMode, IntArray, Reason, VehicleSpec
 from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
-from models.predictors.drive_heat import coolant_change, heat_change, own_level_k, slow_course
+from models.predictors.drive_heat import coolant_change, has_lost_flow, heat_change, own_level_k, slow_course
 from models.predictors.part import clears, daily, evidence, part_risk, until, weakest
 
 
@@ -50,6 +50,7 @@ class MotorThermalPredictor:
         found = heat_change(panel, as_of, "motor", course)
         beside, coolant = heat_change(panel, as_of, "inverter", course), coolant_change(panel, as_of, course)
         own = own_level_k(found, beside, coolant, times=4.0, doubt=2.0)
+        own = np.where(has_lost_flow(panel, as_of, self.history_days), np.minimum(own, 0.0), own)
         ahead = own + np.maximum(found.rate_k, 0.0) * self.horizon_h / 24.0
         # +10 K of a machine that is driven gently is a share of its conductance first
         limit = np.minimum(self.limit_k, self.limit_share * np.maximum(found.usual_k, self.least_usual_k))

@@ -51,6 +51,11 @@ def thermal_features(
             heat.driven_coolant_rise + _COOLANT * noise[:, 9] + coolant - ambient,
             known & coolant_lives,
         ),
+        "pump_speed_rpm": (
+            heat.pump_rpm * (1.0 + 0.003 * noise[:, 0]),
+            known & pumps & (heat.pump_rpm > 0),
+        ),
+        "pump_current_a": (heat.pump_a * (1.0 + 0.006 * noise[:, 1]), known & pumps & (heat.pump_a > 0)),
         "drive_h": (usage.drive_h, usage.is_heard & usage.drives),
     }
     cooling = {
