@@ -1428,6 +1428,7 @@ def evaluate(
     import numpy as np
 
     from models.evaluation.evaluate import add_up, figures
+    from models.evaluation.targets import held_against, missed
     from models.evaluation.text import table
     from models.spread import run_partitions
     from simulators.day_level import draw_fleet
@@ -1478,7 +1479,8 @@ def evaluate(
         "drives": drives,
         "seconds": round(time.monotonic() - started, 1),
     }
-    for line in table(result):
+    result["held_against"] = held_against(result)
+    for line in (*table(result), *missed(result["held_against"])):
         console.print(line)
     _write_evaluation(report, result, as_json=as_json)
 
