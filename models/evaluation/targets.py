@@ -9,8 +9,8 @@ from typing import Any
 def held_against(result: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return for each mode its targets with the value measured, and the baselines that cost less.
 
-    False rates are held to it by the point estimate; the bound stands beside it in the figures. A
-    baseline is ahead when a vehicle-year costs less with it: recall and false alerts weigh in one number then.
+    False rates are held to it by the point estimate; the bound stands beside it in the figures. A baseline
+    is ahead when a vehicle-year costs less with it: recall and false alerts weigh in one number then.
 
     Args:
         result: As ``figures`` returns it.
