@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from data.records import FloatArray, IntArray, VehicleSpec
+from data.records import BoolArray, FloatArray, IntArray, VehicleSpec
 from models.features.days import local_day
 from models.features.sets import DayFeatures, Feature, width
 from models.predictors.base import DayPanel, Predictor
 
+AnyArray = npt.NDArray[Any]
 #: The day of a repair that never was.
 NEVER = int(np.iinfo(np.int64).min)
 #: Vehicles whose newest days lie farther apart share no panel.
@@ -27,6 +30,16 @@ class FleetDays:
     first_us: IntArray  #: shape (n,)
     last_us: IntArray  #: shape (n,)
     value: FloatArray  #: shape (n, n_values), every feature of the set, component by component
+
+    def part(self, rows: BoolArray) -> FleetDays:
+        """Return some of the rows."""
+        return FleetDays(
+            vehicle_id=self.vehicle_id[rows],
+            day=self.day[rows],
+            first_us=self.first_us[rows],
+            last_us=self.last_us[rows],
+            value=self.value[rows],
+        )
 
 
 def feature_panel(
@@ -104,21 +117,27 @@ def scattered_panel(
     """
     grid = (len(vehicle_ids), last_day - first_day + 1)
     inside = (day >= first_day) & (day <= last_day)
-    at = (row[inside], day[inside] - first_day)
-    first, last = np.zeros(grid, dtype=np.int64), np.zeros(grid, dtype=np.int64)
-    first[at], last[at] = first_us[inside], last_us[inside]
-    extra = {}
-    for name, values in value.items():
-        extra[name] = np.full((*grid, values.shape[1]), np.nan)
-        extra[name][at] = values[inside]
+    place = row[inside] * grid[1] + (day[inside] - first_day)
+    # most fleets send every day: the days fill the grid in order, and nothing has to be moved
+    is_full = len(place) == len(day) == grid[0] * grid[1] and bool((np.diff(place) == 1).all())
+
+    def put(values: AnyArray, missing: float) -> AnyArray:
+        shape = (*grid, *values.shape[1:])
+        if is_full:
+            return np.ascontiguousarray(values).reshape(shape)
+        out = np.full((grid[0] * grid[1], *values.shape[1:]), missing, dtype=values.dtype)
+        out[place] = values[inside]
+        return out.reshape(shape)
+
+    extra = {name: put(values, np.nan) for name, values in value.items()}
     return DayPanel(
         spec=spec,
         vehicle_id=np.asarray(vehicle_ids, dtype=np.int64),
         day=np.arange(first_day, last_day + 1, dtype=np.int64),
         value=extra[main],
         weight=_weight(extra, main),
-        first_us=first,
-        last_us=last,
+        first_us=put(first_us, 0),
+        last_us=put(last_us, 0),
         extra=extra,
     )
 
@@ -139,24 +158,23 @@ def panels_of(days: FleetDays, features: Sequence[Feature], spec: VehicleSpec) -
     for members in np.split(order, np.flatnonzero(np.diff(newest[order]) > _LONGEST_GAP_DAYS) + 1):
         row = np.full(len(vehicles), -1, dtype=np.int64)
         row[np.sort(members)] = np.arange(len(members))
-        of_day = row[np.searchsorted(vehicles, days.vehicle_id)]
-        mine = of_day >= 0
-        value = days.value[mine]
+        of_day = np.repeat(row, np.diff(np.append(start, len(days.day))))
+        some = days if len(members) == len(vehicles) else days.part(of_day >= 0)
         out.append(
             scattered_panel(
                 spec,
                 vehicles[np.sort(members)].tolist(),
-                row=of_day[mine],
-                day=days.day[mine],
-                first_us=days.first_us[mine],
-                last_us=days.last_us[mine],
+                row=of_day[of_day >= 0],
+                day=some.day,
+                first_us=some.first_us,
+                last_us=some.last_us,
                 value={
-                    f.name: value[:, low:high]
+                    f.name: some.value[:, low:high]
                     for f, low, high in zip(features, edges[:-1], edges[1:], strict=True)
                 },
                 main=features[0].name,
-                first_day=int(days.day[mine].min()),
-                last_day=int(days.day[mine].max()),
+                first_day=int(some.day.min()),
+                last_day=int(some.day.max()),
             )
         )
     return out

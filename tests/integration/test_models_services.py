@@ -108,8 +108,8 @@ def dump(pool: Pool) -> list[Any]:
             for query in (
                 "SELECT t::text FROM day_features t ORDER BY 1",
                 (
-                    "SELECT vehicle_id, component, model_version, data_time, since, probability FROM predictions"
-                    " ORDER BY 1, 2, 3, 4"
+                    "SELECT vehicle_id, component, model_version, data_time, since, probability"
+                    " FROM predictions ORDER BY 1, 2, 3, 4"
                 ),
             )
         ]
