@@ -62,7 +62,7 @@ class CoolingLossPredictor:
 
     limit_share: float = 0.25
     least_share: float = 0.08
-    least_k: float = 0.6
+    least_k: float = 1.0
     limit_coolant_share: float = 0.43
     least_coolant_share: float = 0.22
     limit_pump_share: float = 0.15
@@ -110,7 +110,7 @@ class CoolingLossPredictor:
     def _pack(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
         names = ("current_square_a2", "pack_warming_k_per_h", "outside_degc")
         causes = [daily(panel, name) for name in names]
-        return self._rise(panel, as_of, "pack", causes, (self.least_share, self.limit_share, 3.0))
+        return self._rise(panel, as_of, "pack", causes, (self.least_share, self.limit_share, 4.0))
 
     def _coolant(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
         # a radiator gives off heat in proportion to its air: the fan's and the drive's, equal at some 50 km/h

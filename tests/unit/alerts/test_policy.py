@@ -189,7 +189,7 @@ def test_what_waits_for_the_next_visit_opens_no_order() -> None:
     [
         ("raise_level = 0.7", "raise_level = 0.2", "clear_level 0.3 and raise_level 0.2"),
         ("[modes.brake_drag]", "[modes.brake_dragon]", "modes.brake_dragon"),
-        ("[modes.brake_drag]", "", "modes.brake_drag: missing"),
+        ("[modes.brake_drag]\nraise_dwell_h = 24.0\nclear_dwell_h = 72.0\n", "", "modes.brake_drag: missing"),
         ("[modes.brake_drag]", "[modes.brake_drag]\nlevel = 3", "level"),
     ],
 )
