@@ -8,17 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FailureMode, FamilyRows, Truth
-from simulators.chance import Floats, VehicleChance
+from simulators.chance import Floats, Ints, VehicleChance
 from simulators.climate import DAY_S
 from simulators.emission import emit, report_masks
 from simulators.faults import Witness, truth_rows
 from simulators.fleet import Fleet
+from simulators.habits import Habits
 from simulators.physics.chemistry import open_circuit_v
+from simulators.physics.driving import Inputs
 from simulators.physics.runaway import Runaway, run_away
 from simulators.physics.trace import Trace
-from simulators.physics.vehicle import Inputs, VehicleState
-from simulators.schedule import CHARGER_W, DRIVING, PARKED, TRIPS, Day, Habits, Ints, day_begin, plan_day
+from simulators.physics.vehicle import VehicleState
+from simulators.schedule import CHARGER_W, DRIVING, PARKED, Day, day_begin, plan_day
 from simulators.sensors import SensorFaults
+from simulators.trips import TRIPS
 
 #: A draw so large that a transmission is lost: nothing is heard at instants that are only padding.
 SILENCE = 9.0

@@ -9,9 +9,9 @@ from simulators.chance import Floats
 from simulators.emission import Mask, emit
 from simulators.fleet import distance_between
 from simulators.history import History, positions
+from simulators.physics.driving import Inputs
 from simulators.physics.runaway import LASTS_S
 from simulators.physics.trace import Trace
-from simulators.physics.vehicle import Inputs
 from simulators.schedule import CHARGING, DRIVING, PARKED
 
 #: Seconds between two reports, by activity: parked, driving, charging.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from data.records import FailureMode
 from simulators.chance import Floats, Singles, VehicleChance
 from simulators.climate import DAY_S
-from simulators.faults.injection import NEVER, Plan, gather
+from simulators.faults.injection import NEVER
 from simulators.faults.tire import ATMOSPHERE_KPA, CHOKED_RATIO, LEGAL_SHARE
 from simulators.fleet import Fleet
+from simulators.physics.tire_faults import TIRE_FAULTS, TireFaults
 
 REFERENCE_K = 293.15
 TIME_CONSTANT_S = 18 * 60.0
@@ -20,12 +20,6 @@ TIME_CONSTANT_S = 18 * 60.0
 FAST_MPS, COLD_DEGC = 60.0 / 3.6, 0.0
 #: Torque of a dragging brake that warms the cavity by 10 K, and the speed from which it does so fully.
 DRAG_NM, DRAG_MPS = 20.0, 14.0
-_TIRE_FAULTS = (
-    FailureMode.TIRE_SLOW_LEAK,
-    FailureMode.TIRE_TOPPED_UP_LEAK,
-    FailureMode.TIRE_PUNCTURE,
-    FailureMode.TIRE_BLOWOUT_RISK,
-)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -39,67 +33,6 @@ def gauge_pressure(amount_kpa: Floats, temperature_degc: Floats, air_kpa: Floats
         air_kpa: Pressure of the air outside.
     """
     return np.asarray(amount_kpa * (temperature_degc + 273.15) / REFERENCE_K - air_kpa)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TireFaults:
-    """Leaks, hazards and heat sources; (F, 4) unless said otherwise."""
-
-    capillary_k: Floats
-    orifice_c: Floats
-    leak_at_s: Floats
-    only_fast: Mask
-    only_cold: Mask
-    fills_below_kpa: Floats  #: gauge at which the owner fills this wheel up; 0: never
-    fills_to_kpa: Floats
-    puncture_c: Floats
-    belt_grows_s: Floats  #: infinite: none
-    bursts_degc: Floats
-    drag_nm: Floats
-    drag_at_s: Floats
-    drag_takes_s: Floats
-    hot_k: Floats  #: a brake that was hot for a day
-    hot_at_s: Floats
-    hot_until_s: Floats
-
-    @classmethod
-    def of(cls, plan: Plan) -> TireFaults:
-        """Return the arrays of a plan."""
-        shape = (plan.count, 4)
-        leaks = [i for kind in _TIRE_FAULTS for i in plan.of(kind) if "k" in i.p]
-        holes = list(plan.of(FailureMode.TIRE_SLOW_LEAK, "orifice"))
-        leak_at = gather([*leaks, *holes], "at_s", shape, NEVER)
-        for one in leaks:
-            leak_at[one.vehicle, one.element] -= one.p.get("before_s", 0.0)
-        fast = list(plan.of(FailureMode.TIRE_SLOW_LEAK, "valve_fast"))
-        cold = list(plan.of(FailureMode.TIRE_SLOW_LEAK, "valve_cold"))
-        topped = list(plan.of(FailureMode.TIRE_TOPPED_UP_LEAK))
-        belts = list(plan.of(FailureMode.TIRE_BLOWOUT_RISK))
-        drags, hot = list(plan.of(FailureMode.BRAKE_DRAG)), list(plan.of("hot_brake"))
-        return cls(
-            capillary_k=gather(leaks, "k", shape, 0.0),
-            orifice_c=gather(holes, "c", shape, 0.0),
-            leak_at_s=leak_at,
-            only_fast=np.isfinite(gather(fast, "at_s", shape, NEVER)),
-            only_cold=np.isfinite(gather(cold, "at_s", shape, NEVER)),
-            fills_below_kpa=gather(topped, "fills_below_kpa", shape, 0.0),
-            fills_to_kpa=gather(topped, "fills_to_kpa", shape, 0.0),
-            puncture_c=gather(list(plan.of(FailureMode.TIRE_PUNCTURE)), "c", shape, 0.0),
-            belt_grows_s=gather(belts, "grows_s", shape, NEVER),
-            bursts_degc=gather(belts, "bursts_degc", shape, NEVER),
-            drag_nm=gather(drags, "magnitude", shape, 0.0),
-            drag_at_s=gather(drags, "at_s", shape, NEVER),
-            drag_takes_s=gather(drags, "takes_s", shape, 1.0),
-            hot_k=gather(hot, "magnitude", shape, 0.0),
-            hot_at_s=gather(hot, "at_s", shape, NEVER),
-            hot_until_s=gather(hot, "until_s", shape, 0.0),
-        )
-
-    def drag_torque(self, time_s: Floats) -> Floats:
-        """Return (F, 4) N·m of brakes that do not let go."""
-        return np.asarray(
-            self.drag_nm * np.clip((time_s[:, None] - self.drag_at_s) / self.drag_takes_s, 0.0, 1.0)
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +91,7 @@ def build_tires(fleet: Fleet, chance: VehicleChance, ambient_degc: Floats) -> tu
     normal = np.clip(chance.normal(2, 4), -2.5, 2.5).astype(np.float64)
     own = chance.uniform(4)
     low = np.where(plan.mask("refill"), -20.0, -6.0 + 12.0 * own[:, 0])
-    has_fault = np.logical_or.reduce([plan.mask(kind) for kind in _TIRE_FAULTS])
+    has_fault = np.logical_or.reduce([plan.mask(kind) for kind in TIRE_FAULTS])
     is_told = np.isin(np.array(plan.kinds()), ("refill", "hot_refill", "rotation", "winter_wheels"))
     every = (90.0 + 60.0 * own[:, 2]) * DAY_S
     constants = TireConstants(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 
 from data.records import FailureMode
 from simulators.chance import Floats, Singles, VehicleChance
@@ -14,10 +11,10 @@ from simulators.faults.injection import NEVER, gather
 from simulators.fleet import Fleet
 from simulators.physics.cells import Ageing, Cells, build_cells
 from simulators.physics.chemistry import FAST_S, SLOW_S, open_circuit_v, resistance_factor
+from simulators.physics.driving import Inputs, Mask, Road, Step
 from simulators.physics.insulation import Insulation
 from simulators.physics.low_voltage import LvConstants, LvState, advance_low_voltage, close_night
 from simulators.physics.powertrain import (
-    GEAR,
     RATIO,
     WHEEL_M,
     PowertrainConstants,
@@ -29,48 +26,13 @@ from simulators.physics.slow import SlowCourses
 from simulators.physics.tire_sensors import Receiver, TireSensors, listen
 from simulators.physics.tires import advance_tires, build_tires, repair_tires
 from simulators.physics.trace import Trace
-from simulators.schedule import CHARGING, DC_W, DRIVING, PARKED, Ints
+from simulators.schedule import CHARGING, DC_W, DRIVING, PARKED
 
-GRAVITY = 9.81
 LAPSE_K_PER_M = 0.0065
 #: A rest of this length lets the battery management correct its count.
 CORRECTS_S = 2.0 * 3600.0
-#: Traffic within a step: acceleration about its mean, m/s², in town and on a fast road.
-TOWN_ACCEL, ROAD_ACCEL = 0.6, 0.2
 #: Heat from one cell of 150 Ah to the plate with and without flow, W/K.
 CELL_W_PER_K, CELL_STILL_W_PER_K = 1.4, 0.1
-
-Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(slots=True, kw_only=True)
-class Inputs:
-    """Where a step ends and what the vehicle does there; (F,) unless said otherwise."""
-
-    time_s: Floats
-    is_valid: Mask
-    activity: Ints
-    step: Ints
-    speed_mps: Floats
-    position: Floats  #: (F, 2)
-    heading_deg: Floats
-    altitude_m: Floats
-    charge_to: Floats
-    charge_w: Floats  #: of the charger
-    sun_degc: Floats  #: what the sun may warm one side by
-    hazard_s: Floats  #: instant of this day's hazard, infinite: none
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Step:
-    """One step of every vehicle and its surroundings; (F,)."""
-
-    to: Inputs
-    dt_s: Floats
-    is_driving: Mask
-    is_charging: Mask
-    ambient_degc: Floats
-    air_kpa: Floats
 
 
 class VehicleState:
@@ -81,10 +43,6 @@ class VehicleState:
         n, plan = len(fleet), fleet.plan
         self.fleet = fleet
         own = chance.uniform(11)
-        self.mass_kg = 1500.0 + 800.0 * own[:, 0]
-        self.drag_m2 = 0.55 + 0.2 * own[:, 1]
-        self.rolling = 0.008 + 0.003 * own[:, 2]
-        self.temper = 0.7 + 0.6 * own[:, 10]  #: of the driver
         self.current_offset_a = 0.6 * (own[:, 5] - 0.5)
         self.soh_error_percent = 3.0 * (own[:, 6] - 0.5)
         self.time_s = np.full(n, fleet.start_s)
@@ -100,8 +58,8 @@ class VehicleState:
         self.soc, self.soc_error = first_soc.copy(), 0.02 * (own[:, 9] - 0.5)
         self.charge_ah, self.moved_ah, self.rested_s = np.zeros(n), np.zeros(n), np.zeros(n)
         self.current_a, self.fast_a, self.slow_a = np.zeros(n), np.zeros(n), np.zeros(n)
-        self.speed_mps, self.is_full = np.zeros(n), np.zeros(n)
-        self.altitude_m = fleet.home_altitude_m.copy()
+        self.is_full = np.zeros(n)
+        self.road = Road(fleet, own)
         self._city_altitude_m = fleet.home_altitude_m.copy()
         ambient = fleet.climate.temperature(fleet.city_index, self.time_s)
         self.pack_degc, self.pack_k, self.plate_k = ambient + 1.0, np.zeros(n), np.zeros(n)
@@ -138,7 +96,7 @@ class VehicleState:
         ambient, air, rain = climate.at(fleet.city_index, to.altitude_m, to.time_s)
         ambient = ambient - LAPSE_K_PER_M * (to.altitude_m - self._city_altitude_m) + self._today.heat_wave_k
 
-        step = _Step(
+        step = Step(
             to=to,
             dt_s=dt,
             is_driving=is_driving,
@@ -146,8 +104,10 @@ class VehicleState:
             ambient_degc=ambient,
             air_kpa=air,
         )
-        wheel_w, torque, omega, mean = self._drive(step)
-        swing_nm = self._swing(step, mean)
+        wheel_w, torque, omega, mean = self.road.drive(
+            step, self.tires.amount_kpa, self._drag_n, self._today.tows_kg
+        )
+        swing_nm = self.road.swing(step, mean, self._today.tows_kg)
         open_v, ohm, current = self._electrify(step, wheel_w)
         swing_a = swing_nm * omega / np.maximum(open_v, 1.0)
         self._heat(step, (current**2 + swing_a**2) * ohm, np.hypot(torque, swing_nm), omega)
@@ -200,7 +160,7 @@ class VehicleState:
         told_a = current - (told_nm - torque) * omega / np.maximum(open_v, 1.0)
         wheel_w = wheel_w + (told_nm - torque) * omega
         self.time_s, self.current_a = to.time_s.copy(), told_a
-        self.speed_mps, self.altitude_m = to.speed_mps.copy(), to.altitude_m.copy()
+        self.road.arrive(to)
         trace.pack_v[:, k] = open_v + ohm * (told_a + 0.6 * (self.fast_a + 0.3 * self.slow_a))
         trace.contact_v[:, k] = self._today.contact_ohm * told_a
         trace.wheel_w[:, k], trace.torque_nm[:, k] = wheel_w, told_nm
@@ -209,34 +169,7 @@ class VehicleState:
         trace.is_awake[:, k] = to.activity != PARKED
         self._write(to, trace, k)
 
-    def _drive(self, step: _Step) -> tuple[Floats, Floats, Floats, Floats]:
-        """Return power at the wheels in W, torque and speed of the motor, mean speed of the step; (F,)."""
-        to, is_driving, ambient = step.to, step.is_driving, step.ambient_degc
-        safe_dt = np.maximum(step.dt_s, 1e-3)
-        mean = np.where(is_driving, 0.5 * (self.speed_mps + to.speed_mps), 0.0)
-        push = np.where(is_driving, (to.speed_mps - self.speed_mps) / safe_dt, 0.0)
-        climb = np.where(is_driving, (to.altitude_m - self.altitude_m) / safe_dt, 0.0)
-        mass = self.mass_kg + self._today.tows_kg
-        density = step.air_kpa * 1000.0 / (287.0 * (ambient + 273.15))
-        gauge = np.maximum(self.tires.amount_kpa.mean(axis=1) - 101.325, 50.0)
-        rolling = self.rolling * np.sqrt(self.tire_constants.placard_kpa.mean(axis=1) / gauge)
-        area = self.drag_m2 * np.where(mass > self.mass_kg, 1.7, 1.0)
-        force = mass * GRAVITY * rolling + 0.5 * density * area * mean**2
-        force += self._drag_n
-        wheel_w = np.where(is_driving, mean * (1.05 * mass * push + force) + mass * GRAVITY * climb, 0.0)
-        wheel_w = np.clip(wheel_w, -150_000.0, 160_000.0)
-        torque = np.where(mean > 0.5, wheel_w / np.maximum(mean, 1.0) * WHEEL_M / RATIO, 0.0)
-        torque = np.clip(np.where(torque >= 0, torque / GEAR, torque * GEAR * 0.8), -300.0, 300.0)
-        return wheel_w, torque, mean / WHEEL_M * RATIO, mean
-
-    def _swing(self, step: _Step, mean_mps: Floats) -> Floats:
-        """Return (F,) by how much, root mean square, the torque swings about the step's mean."""
-        fast = np.clip((mean_mps - 8.0) / 20.0, 0.0, 1.0)
-        accel = (TOWN_ACCEL + (ROAD_ACCEL - TOWN_ACCEL) * fast) * self.temper
-        mass = self.mass_kg + self._today.tows_kg
-        return np.where(step.is_driving & (mean_mps > 0.5), 1.05 * mass * accel * WHEEL_M / RATIO, 0.0)
-
-    def _electrify(self, step: _Step, wheel_w: Floats) -> tuple[Floats, Floats, Floats]:
+    def _electrify(self, step: Step, wheel_w: Floats) -> tuple[Floats, Floats, Floats]:
         """Return open-circuit voltage and resistance of the pack and its current; counts the charge."""
         cells, to, dt = self.cells, step.to, step.dt_s
         is_driving, is_charging = step.is_driving, step.is_charging
@@ -276,7 +209,7 @@ class VehicleState:
         cells.balanced_s += np.where(is_charging & (self.soc > 0.7), dt, 0.0)
         return open_v, ohm, current
 
-    def _heat(self, step: _Step, joule_w: Floats, torque: Floats, omega: Floats) -> None:
+    def _heat(self, step: Step, joule_w: Floats, torque: Floats, omega: Floats) -> None:
         """Move pack, motor, inverter and coolant on: I²R into the cells, out through the plate."""
         to, dt, ambient = step.to, step.dt_s, step.ambient_degc
         is_driving, is_charging = step.is_driving, step.is_charging
@@ -329,6 +262,16 @@ class VehicleState:
         self.soc = np.clip(mean, 0.0, 1.0)
         close_night(self.lv, self.time_s)
         repair_tires(self.tires, self.tire_constants, hazards)
+
+    @property
+    def speed_mps(self) -> Floats:
+        """Return (F,) the speed at the last instant."""
+        return self.road.speed_mps
+
+    @property
+    def altitude_m(self) -> Floats:
+        """Return (F,) the height at the last instant."""
+        return self.road.altitude_m
 
     def _write(self, to: Inputs, trace: Trace, k: int) -> None:
         for name in (
