@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-import structlog
 
 from data.db import Connection
 from data.records import Family, FamilyRows, VehicleSpec
@@ -14,7 +13,6 @@ from models.errors import describe_error
 from models.features.days import DAY_US, day_bounds_us
 from models.features.sets import DayFeatures, FeatureSet
 
-_LOG = structlog.get_logger("models")
 #: Days whose rows are held in memory at once: a clock that was wrong for a moment may touch years.
 LONGEST_RUN_DAYS = 16
 
@@ -72,12 +70,6 @@ def recompute_days(
                 done.append((one, wanted[one.name], one.compute(rows, spec)))
             except Exception as error:
                 failures[one.name] = describe_error(error)
-                _LOG.error(
-                    "features left out",
-                    vehicle_id=vehicle_id,
-                    feature_set=one.name,
-                    error=failures[one.name],
-                )
         store_features.replace_days(connection, vehicle_id, done, spec=spec)
     return failures
 

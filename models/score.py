@@ -60,6 +60,8 @@ class Scorer:
     #: (vehicle, model version) -> component -> its newest prediction
     _last: dict[tuple[int, str], dict[str, store.LastTold]] = field(default_factory=dict)
     _repairs: dict[int, Mapping[str, int]] = field(default_factory=dict)
+    #: (vehicle, feature set or model version) that failed when it was last scored
+    _failing: set[tuple[int, str]] = field(default_factory=set)
     #: what was learned, and what of it runs
     _champions: Champions = field(default_factory=Champions)
     #: vehicles all of whose days are of the present versions
@@ -123,7 +125,15 @@ class Scorer:
         store.upsert_scores(connection, context.scores, scored_at=now)
         store.delete_old_scores(connection, vehicles, [p.model_version for p in self.predictors])
         store.write_failures(connection, vehicles, context.failures, now=now)
+        self._log_failures(context)
         return written
+
+    def _log_failures(self, context: _Context) -> None:
+        """Log what fails for the first time; what goes on failing is counted in its table."""
+        for (vehicle, part), error in context.failures.items():
+            if (vehicle, part) not in self._failing:
+                _LOG.error("left out of scoring", vehicle_id=vehicle, part=part, error=error)
+        self._failing = {k for k in self._failing if k[0] not in context.touched} | context.failures.keys()
 
     def _recompute(self, context: _Context) -> dict[int, set[str]]:
         """Bring days up to date; return the sets of each vehicle that have something to say."""
@@ -223,11 +233,7 @@ class Scorer:
             for row in range(len(panel.vehicle_id)):
                 self._predict_day(context, predictor, rows_of(panel, [row]), day)
             return
-        vehicle = int(panel.vehicle_id[0])
-        context.failures[vehicle, predictor.model_version] = failure
-        _LOG.error(
-            "prediction left out", vehicle_id=vehicle, model_version=predictor.model_version, error=failure
-        )
+        context.failures[int(panel.vehicle_id[0]), predictor.model_version] = failure
 
     def _tell(self, context: _Context, predictor: Predictor, panel: DayPanel, day: int) -> None:
         mode, version = predictor.failure_mode.value, predictor.model_version
