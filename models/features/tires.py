@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from data.records import BoolArray, FamilyRows, FloatArray, IntArray
 from models.features.align import as_of, column
-from models.features.days import local_day
 
 SEA_LEVEL_KPA = 101.325
 REFERENCE_K = 293.15
@@ -20,22 +17,6 @@ _PLAUSIBLE_KPA = (60.0, 1200.0)
 _CONTEXT_US = 15 * 60 * 1_000_000
 _POSITION_US = 6 * 3600 * 1_000_000
 _ONE_GROUP = 4
-
-
-@dataclass(frozen=True, slots=True)
-class TireDays:
-    """Features of one vehicle, one row a local day that has tire readings."""
-
-    day: IntArray  #: shape (n_days,), days since 1970-01-01, ascending
-    gas_kpa: FloatArray  #: shape (n_days, n_wheels), absolute pressure at 20 °C, median of trusted samples
-    contrast_kpa: FloatArray  #: same shape, against the median of the other wheels at the same instant
-    spread_kpa: FloatArray  #: same shape, robust standard deviation of the contrast within the day
-    count: IntArray  #: same shape, trusted samples
-    altitude_low_m: FloatArray  #: shape (n_days,)
-    altitude_high_m: FloatArray  #: shape (n_days,)
-    has_equal_wheels: BoolArray  #: shape (n_days,), every sample shows one value on all wheels
-    first_us: IntArray  #: shape (n_days,), oldest and newest sample
-    last_us: IntArray  #: shape (n_days,)
 
 
 def atmosphere_kpa(altitude_m: FloatArray) -> FloatArray:
@@ -157,42 +138,6 @@ def trusted_gas(
     return pressure, is_plausible & ~(age_s > limit) & np.isfinite(pressure)
 
 
-def tire_days(tire: FamilyRows, drive: FamilyRows | None, *, time_zone: str) -> TireDays:
-    """Return the features of each local day of one vehicle.
-
-    Args:
-        tire: Rows of one vehicle, ascending in time, with ``tire.pressure`` of shape (n, n_wheels).
-        drive: Rows of the same vehicle, ascending in time; may lack any column.
-        time_zone: IANA name of the vehicle's zone.
-    """
-    pressure, is_trusted = gas_amount(tire, drive)
-    trusted = np.where(is_trusted, pressure, np.nan)
-    against = contrast(trusted)
-    altitude = altitude_m(tire.time_us, drive)
-    gauge = np.asarray(tire.columns["tire.pressure"], dtype=np.float64)
-    is_equal = np.isfinite(gauge).all(-1) & (np.ptp(gauge, axis=-1) == 0)
-    days = local_day(tire.time_us, time_zone)
-    day, start = np.unique(days, return_index=True)
-    stop = np.append(start[1:], len(days))[: len(start)]  # no rows: no days
-    n_wheels = pressure.shape[1]
-    gas, middle, spread = (np.full((len(day), n_wheels), np.nan) for _ in range(3))
-    samples = np.zeros((len(day), n_wheels), dtype=np.int64)
-    low, high = np.full(len(day), np.nan), np.full(len(day), np.nan)
-    equal = np.zeros(len(day), dtype=np.bool_)
-    for row, (begin, end) in enumerate(zip(start.tolist(), stop.tolist(), strict=True)):
-        gas[row] = _median(trusted[begin:end])
-        middle[row] = _median(against[begin:end])
-        spread[row] = 1.4826 * _median(np.abs(against[begin:end] - middle[row]))
-        samples[row] = np.isfinite(trusted[begin:end]).sum(0)
-        heights = altitude[begin:end][np.isfinite(altitude[begin:end])]
-        if len(heights):
-            low[row], high[row] = heights.min(), heights.max()
-        equal[row] = bool(is_equal[begin:end].all())
-    return TireDays(
-        day, gas, middle, spread, samples, low, high, equal, tire.time_us[start], tire.time_us[stop - 1]
-    )
-
-
 def _surroundings(time_us: IntArray, drive: FamilyRows | None) -> tuple[FloatArray, FloatArray]:
     if drive is None or not len(drive):
         missing = np.full(len(time_us), np.nan)
@@ -216,12 +161,3 @@ def altitude_m(time_us: IntArray, drive: FamilyRows | None) -> FloatArray:
         return np.full(len(time_us), np.nan)
     height = column(drive.columns, "altitude", len(drive))
     return as_of(time_us, drive.time_us, height, within_us=_POSITION_US)
-
-
-def _median(values: FloatArray) -> FloatArray:
-    """Return the column medians of what is there, NaN for empty columns, without warnings."""
-    ranked = np.sort(values, axis=0)
-    count = np.isfinite(ranked).sum(0)
-    low = np.take_along_axis(ranked, np.maximum((count - 1) // 2, 0)[None], 0)[0]
-    high = np.take_along_axis(ranked, np.minimum(count // 2, len(ranked) - 1)[None], 0)[0]
-    return np.asarray(np.where(count > 0, (low + high) / 2, np.nan))

@@ -62,9 +62,9 @@ class TireSensorFaultPredictor:
     Each kind must hold on the last ``days`` days on which the vehicle drove, within three weeks: silent while
     the others are heard; zero while the car goes on driving; unmoved through warming and cooling that moves
     the others by 8 kPa; much noisier than the others; falling and coming back by far more than the others
-    within a day, which air does not; all wheels alike. A jump is one step down of one
-    wheel, five times the noise of its days and more, level on both sides, the other wheels unmoved: gas that
-    leaks goes on leaking.
+    within a day, which air does not; all wheels alike. A jump is one step down of one wheel, three times the
+    scatter of its days and more, level on both sides, the other wheels unmoved: gas that leaks goes on
+    leaking.
     """
 
     days: int = 3
@@ -82,7 +82,8 @@ class TireSensorFaultPredictor:
     erratic_step_share: float = 0.6
     jump_kpa: float = 7.0
     jump_others_kpa: float = 3.0
-    jump_noise: float = 5.0
+    jump_others_share: float = 0.3
+    jump_noise: float = 3.0
     hold_days: int = 30
     equal_share: float = 0.9
     failure_mode: FailureMode = FailureMode.SENSOR_FAULT
@@ -241,7 +242,7 @@ class TireSensorFaultPredictor:
                 drop / self.jump_kpa,
                 own_drop / (0.6 * self.jump_kpa),
                 drop / (self.jump_noise * np.maximum(scatter, 0.5)),
-                2 - moved / self.jump_others_kpa,
+                2 - moved / np.maximum(self.jump_others_kpa, self.jump_others_share * drop),
             ]
         )
         today = np.arange(panel.value.shape[1])[None, :, None]

@@ -41,9 +41,9 @@ class TireSlowLeakPredictor:
 
     windows: tuple[int, ...] = (3, 7, 14)
     least_days: tuple[int, ...] = (3, 4, 6)
-    floors_kpa_per_day: tuple[float, ...] = (3.0, 1.2, 0.7)
-    error_multiple: float = 4.5
-    least_drop_kpa: float = 5.0
+    floors_kpa_per_day: tuple[float, ...] = (2.6, 1.0, 0.6)
+    error_multiple: float = 4.0
+    least_drop_kpa: float = 4.5
     least_concordance: float = 0.6
     least_line: float = 0.85
     fast_drop_kpa: float = 12.0
@@ -63,11 +63,11 @@ class TireSlowLeakPredictor:
     horizon_h: float = 720.0
     blind_spots: tuple[str, ...] = (
         "a loss that all wheels share: permeation, or a slow leak of every tire at once",
-        "leaks below about 0.7 kPa/day, and the first three days of those below 8 kPa/day",
+        "leaks below about 0.6 kPa/day, and the first three days of those below 8 kPa/day",
         "a leak that is topped up again within days (see tire_topped_up_leak)",
         "minutes and hours (see tire_puncture)",
         "vehicles that stand silent, and wheels whose sensor is not heard",
-        "a sensor that drifts by more than 0.8 kPa/day looks like a leak",
+        "a sensor that drifts by more than 0.6 kPa/day looks like a leak",
     )
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:

@@ -69,7 +69,8 @@ class TireToppedUpLeakPredictor:
         # heard again since: a wheel that has fallen silent is not known to be healthy
         heard = np.isfinite(carried(panel.value)[:, as_of])
         score = np.where(is_near & np.isfinite(loss), score, 0.0)
-        rate = np.where(is_near, loss / np.maximum(apart, 1), 0.0)
+        # from the last day after the first top-up to the last but one before the second
+        rate = np.where(is_near, loss / np.maximum(apart - 4, 1), 0.0)
         gauge = carried(panel.extra["gas_kpa"])[:, as_of] - SEA_LEVEL_KPA
         placard = np.asarray(panel.spec.placard_kpa, dtype=np.float64)
         margin = gauge - self.alarm_share * placard

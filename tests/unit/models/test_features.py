@@ -9,7 +9,8 @@ from data.records import Family, FamilyRows
 from models.features.cells import CHARGE, REST, cell_sessions, charge_deficit
 from models.features.days import day_bounds_us, from_date, local_day, to_date, to_datetime, to_us
 from models.features.rows import joined
-from models.features.tires import atmosphere_kpa, compensate, contrast, gas_amount, tire_days
+from models.features.tire_days import TireDaySet
+from models.features.tires import atmosphere_kpa, compensate, contrast, gas_amount
 from models.features.trend import day_noise, theil_sen, weighted_median
 from tests.unit.models import factories as make
 
@@ -60,12 +61,11 @@ def test_mountain_trip_leaves_the_gas_alone() -> None:
     pressure = (250 + 101.325 - atmosphere_kpa(height))[:, None] + np.zeros((40, 4))
     drive = make.make_rows(Family.DRIVE, time_us, {"altitude": height})
 
-    found = tire_days(
-        tires_at(time_us, pressure, tire_temperature=np.full((40, 4), 20.0)), drive, time_zone="UTC"
-    )
+    tire = tires_at(time_us, pressure, tire_temperature=np.full((40, 4), 20.0))
+    found = TireDaySet().compute({Family.TIRE: tire, Family.DRIVE: drive}, make.make_spec())
 
-    assert pytest.approx(found.gas_kpa[0].tolist()) == [351.325] * 4
-    assert (found.altitude_low_m[0], pytest.approx(found.altitude_high_m[0], rel=0.05)) == (0.0, 2500.0)
+    assert pytest.approx(found.value["gas_kpa"][0].tolist()) == [351.325] * 4
+    assert pytest.approx(found.value["altitude_span_m"][0], rel=0.05) == 2500.0
 
 
 def test_day_features_do_not_depend_on_other_days() -> None:
@@ -80,9 +80,9 @@ def test_day_features_do_not_depend_on_other_days() -> None:
         columns={k: v[second] for k, v in rows.columns.items()},
     )
 
-    whole, part = (tire_days(r, None, time_zone="UTC") for r in (rows, alone))
+    whole, part = (TireDaySet().compute({Family.TIRE: r}, make.make_spec()) for r in (rows, alone))
 
-    assert np.array_equal(whole.gas_kpa[1], part.gas_kpa[0])
+    assert np.array_equal(whole.value["gas_kpa"][1], part.value["gas_kpa"][0])
 
 
 def pack(time_us: np.ndarray, current: np.ndarray, low_mv: float = 0.0, **drive: np.ndarray) -> tuple:
@@ -240,9 +240,10 @@ def test_joined_rows_are_in_order_and_narrow_arrays_are_filled() -> None:
 def test_no_tire_rows_give_no_days() -> None:
     rows = tires_at(np.zeros(0, dtype=np.int64), np.zeros((0, 4)))
 
-    found = tire_days(rows, rows_without_columns(), time_zone="UTC")
+    given = {Family.TIRE: rows, Family.DRIVE: rows_without_columns()}
+    found = TireDaySet().compute(given, make.make_spec())
 
-    assert (len(found.day), found.gas_kpa.shape) == (0, (0, 4))
+    assert (len(found.day), found.value["gas_kpa"].shape) == (0, (0, 4))
 
 
 def rows_without_columns() -> FamilyRows:
