@@ -11,7 +11,7 @@ from simulators.day_level.scene import Scene
 from simulators.day_level.tire_days import contrast
 
 #: Dragging torque: what is ill, and what the cavity of the tire sees of it at 60 km/h.
-_LIMIT_NM, _K_PER_NM = 40.0, 0.33
+_LIMIT_NM, _K_PER_NM = 40.0, 0.5
 
 
 def brake_features(scene: Scene, gas_kpa: Singles) -> tuple[dict[str, Singles], list[Course]]:

@@ -88,7 +88,7 @@ def _charge(scene: Scene, capacity_ah: Floats, drain_a: Floats, own: Floats) -> 
     warm = np.clip(0.4 + 0.02 * (usage.degc + 10.0), 0.3, 1.0)
     for day in range(scene.shape[1]):
         # accepts 2.5 times its lack an hour, twice that at first, and a trickle
-        rate = 2.5 * warm[:, day] * 0.8
+        rate = 2.5 * warm[:, day]
         current[:, day] = np.minimum(0.3 + rate * (1.0 - charge) * capacity_ah[:, day], 25.0)
         gained = (1.0 - charge) * -np.expm1(-rate * awake_h[:, day])
         gained = np.minimum(gained, 20.0 * awake_h[:, day] / capacity_ah[:, day])

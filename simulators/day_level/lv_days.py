@@ -31,12 +31,12 @@ def lv_features(
     volt = error["lv.voltage"]
 
     # lights, wipers and fans; a converter that fails gives way under them
-    load_a = 18.0 + 0.45 * np.abs(usage.degc - 21.0) + 5.0 * usage.weather.is_wet + 3.0 * noise[:, 0]
+    load_a = 30.0 + 0.45 * np.abs(usage.degc - 21.0) + 5.0 * usage.weather.is_wet + 3.0 * noise[:, 0]
     load_a = np.maximum(load_a + np.where(scene.has("lv_load")[:, None], 15.0, 0.0), 10.0)
     target = 14.0 + 0.25 * half - 0.012 * (usage.degc - 20.0)
     on_v = target - np.minimum(0.3 * state.sag * load_a / 40.0, 2.5)
     short = np.clip((state.rest_v + 0.3 - on_v) / 0.5, 0.0, 1.0)
-    rise = 3.0 + 0.22 * load_a + 10.0 * state.sag - 1.5 + 0.4 * own[:, 0]
+    rise = 3.0 + 0.22 * load_a + 10.0 * state.sag - 3.0 + 0.4 * own[:, 0]
     on_h = usage.drive_h + np.where(usage.is_charged, 4.0, 0.0)
     # each stop begins with two hours that do not count
     count = np.clip(24.0 - on_h - 2.0 * (usage.trips + 1.5), 1.0, 22.0)
@@ -45,7 +45,7 @@ def lv_features(
     measured_rest = state.rest_v + volt
     values = {
         "rest_voltage_v": (np.round(measured_rest + 0.012 * noise[:, 1], 2), rested),
-        "rest_low_v": (np.round(measured_rest - 0.035 - 0.01 * np.abs(noise[:, 2]), 2), rested),
+        "rest_low_v": (np.round(measured_rest - 0.025 - 0.015 * np.abs(noise[:, 2]), 2), rested),
         "rest_slope_v_per_day": (slope + 0.08 * noise[:, 3], rested & (count >= 5)),
         "rest_current_a": (np.round(-state.drain_a + 0.006 * noise[:, 4], 2), rested & has_current),
         "rest_temperature_degc": (usage.night_degc + error["ambient"], rested),

@@ -139,4 +139,4 @@ def _equal_share(middle: Floats, grid_kpa: Floats) -> Floats:
     low = np.where(np.isfinite(middle), middle, np.inf).min(2)
     known = np.isfinite(middle).all(2)
     apart = np.where(known, high, 0.0) - np.where(known, low, 0.0)
-    return np.where(known, 0.3 * np.clip(1.0 - apart / grid_kpa, 0.0, 1.0), np.nan)
+    return np.where(known, 0.3 * np.exp(-((apart / (1.8 * grid_kpa)) ** 2)), np.nan)

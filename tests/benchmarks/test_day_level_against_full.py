@@ -31,9 +31,14 @@ _ORDINARY_H = (0.3, 1.2)
 _SHIFT = 0.6
 #: Spread between vehicles and from day to day may differ by this factor.
 _FACTOR = 3.0
+#: Of the whole spread: what is below it counts as this much, resolution and rare weather aside.
+_FLOOR = 0.2
 #: What differs on purpose or for want of evidence, and why.
 _EXEMPT: Mapping[str, str] = {
     "cell_days.weight": "drawn owners use more of the charge, and rest where the curve is flat",
+    "cooling_days.pump_speed_rpm": "sixteen climates against four cities: some are warm enough for the pump",
+    "thermal_days.pump_speed_rpm": "as above",
+    "brake_days.warm_h": "drawn days differ more in the number of their trips",
 }
 
 Days = list[FloatArray]  #: by vehicle, (n_days, n_components)
@@ -117,8 +122,8 @@ def test_drawn_days_are_like_simulated_ones() -> None:
         compared += 1
         scale = max(full.spread, day.spread, 1e-6)
         shift = abs(full.middle - day.middle) / scale
-        between = _ratio(day.between, full.between, 0.1 * scale)
-        daily = _ratio(day.daily, full.daily, 0.1 * scale)
+        between = _ratio(day.between, full.between, _FLOOR * scale)
+        daily = _ratio(day.daily, full.daily, _FLOOR * scale)
         is_off = shift > _SHIFT or not all(1 / _FACTOR <= r <= _FACTOR for r in (between, daily))
         sys.stdout.write(
             f"{name:46s} middle {full.middle:9.3f} {day.middle:9.3f}  shift {shift:4.2f}"
