@@ -1681,6 +1681,201 @@ def _parse_seeds(text: str) -> list[int]:
     return numbers
 
 
+@app.command()
+def train(
+    predictors: Annotated[
+        str, typer.Option(help="all, or model versions or failure modes by comma.")
+    ] = "all",
+    vehicles: Annotated[int, typer.Option(min=20, help="Of each fleet: one of faults, one healthy.")] = 600,
+    days: Annotated[int, typer.Option(min=60, max=730, help="Of each fleet.")] = 360,
+    seeds: Annotated[
+        str, typer.Option(help="Fleets, by comma; the last is held out to check what was learned.")
+    ] = "1101,1102,1103,1104,1105",
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Also judge learners against the physical scores.")
+    ] = False,
+    register: Annotated[
+        bool, typer.Option("--register", help="Write what was learned into the registry, as challengers.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the artefacts; default: models in ANXIN_HOME.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a CPU.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Learn probabilities, p-values and interval widths on simulated fleets, learners where they earn it."""
+    from importlib.metadata import version
+
+    from models.artefacts import write_file
+    from models.errors import LearningError
+    from models.learning.train import add_up, train_learner, train_maps
+    from models.spread import run_partitions
+    from simulators.day_level import draw_fleet
+    from simulators.day_level.plan import FAULTS
+
+    settings = _settings()
+    chosen = _choose_predictors(predictors)
+    numbers = _parse_seeds(seeds)
+    faults = [mode.value for mode in FAULTS if mode in {p.failure_mode for p in chosen}]
+    fleets = []
+    for seed in numbers:
+        fleets.append(draw_fleet(vehicles, days, seed=seed, mode="enriched", faults=faults))
+        fleets.append(draw_fleet(vehicles, days, seed=seed, mode="healthy"))
+    work = [(fleet, block) for fleet in fleets for block in fleet.blocks(_VEHICLES_PER_PART)]
+    found = []
+    with _progress() as progress:
+        task = progress.add_task("parts of fleets", total=len(work))
+        learning = partial(_learn_drawn, versions=[p.model_version for p in chosen], with_examples=compare)
+        for one in run_partitions(learning, work, cluster=cluster, workers=workers):
+            found.append(one)
+            progress.advance(task)
+    learned = add_up(found)
+    folder = out or settings.home_path / "models"
+    given: dict[str, Any] = {
+        "origin": "simulated",
+        "source": {"vehicles": vehicles, "days": days, "level": "day"},
+        "code_version": version("anxin"),
+    }
+    results, artefacts = [], []
+    for predictor in chosen:
+        told: dict[str, Any] = {"model_version": predictor.model_version}
+        maps = train_maps(predictor, learned[predictor.model_version], **given)
+        told["maps"] = dict(maps.metrics)
+        artefacts.append(maps)
+        if compare:
+            try:
+                verdict, learner = train_learner(predictor, learned[predictor.model_version], **given)
+                told["learner"] = verdict.to_dict()
+                artefacts += [learner] if learner else []
+            except LearningError as error:
+                told["learner"] = {"is_earned": False, "reason": str(error)}
+        results.append(told)
+        _tell_trained(told)
+    if register:
+        from models.store_artefacts import register as add
+
+        with _connect() as connection:
+            numbered = [(one, add(connection, one, deed=_deed())) for one in artefacts]
+        files = [write_file(folder, one, number) for one, number in numbered]
+    else:
+        files = [write_file(folder, one) for one in artefacts]
+    console.print(f"{len(files)} artefacts in {folder}, learned on simulated vehicles")
+    if as_json:
+        _print_json({"simulated": True, "folder": str(folder), "seeds": numbers, "predictors": results})
+
+
+def _choose_predictors(text: str) -> list[Any]:
+    from models.predictors import day_predictors
+
+    every = day_predictors()
+    if text == "all":
+        return list(every)
+    asked = [name.strip() for name in text.split(",")]
+    known = {p.model_version for p in every} | {p.failure_mode.value for p in every}
+    if strange := sorted(set(asked) - known):
+        raise SettingsError(f"--predictors {strange[0]!r}: must be all or of {', '.join(sorted(known))}")
+    return [p for p in every if p.model_version in asked or p.failure_mode.value in asked]
+
+
+def _learn_drawn(work: tuple[Any, Any], *, versions: list[str], with_examples: bool) -> Any:
+    from models.learning.train import learn_part
+    from models.predictors import day_predictors
+
+    chosen = [p for p in day_predictors() if p.model_version in versions]
+    return learn_part(_drawn_part(*work), chosen, every=3, with_examples=with_examples)
+
+
+def _tell_trained(told: Mapping[str, Any]) -> None:
+    maps = told["maps"]
+    held = maps["calibration"]
+    shown = [f"{maps['faults']} faults"]
+    shown.append("no curve" if held is None else f"seen/expected {held['ratio']:.2f}, ECE {held['ece']:.2g}")
+    if maps["stretch"] is None:
+        shown.append("interval as it is")
+    elif maps["coverage_before"] is not None:
+        shown.append(
+            f"interval x{maps['stretch']:.2f}: {maps['coverage_before']:.0%} to {maps['coverage_after']:.0%}"
+        )
+    console.print(f"{told['model_version']}: " + "; ".join(shown))
+    if "learner" in told and "physical" in told["learner"]:
+        verdict = told["learner"]
+        for name in ("physical", "learned"):
+            recall = " ".join(f"{f['recall']:.3f}" for f in verdict[name])
+            false = " ".join(f"{f['false_per_1000']:.3f}" for f in verdict[name])
+            console.print(f"  {name}: recall {recall}; false per 1,000 vehicle-days {false}")
+        word = "earns its place" if verdict["is_earned"] else "is left out"
+        console.print(
+            f"  {verdict['kind']} {word}: gain {verdict['gain']:+.3f}, spread {verdict['spread']:.3f}"
+        )
+    elif "learner" in told:
+        console.print(f"  learner is left out: {told['learner']['reason']}")
+
+
+artefacts_app = typer.Typer(no_args_is_help=True, help="What was learned: list, show, promote, roll back.")
+app.add_typer(artefacts_app, name="artefacts")
+
+ModelVersion = Annotated[str, typer.Argument(help="Of the predictor, as in its predictions.")]
+ArtefactKind = Annotated[str, typer.Option("--kind", help="maps or learner.")]
+
+
+@artefacts_app.command("list")
+def artefacts_list(as_json: Json = False) -> None:
+    """List all artefacts with their state."""
+    from models.store_artefacts import fetch_all
+
+    with _connect() as connection:
+        rows = fetch_all(connection)
+    for row in rows:
+        console.print(
+            f"{row['model_version']} {row['kind']} {row['number']}: {row['state']}, {row['origin']},"
+            f" {row['span_from']} to {row['span_to']}, {row['sha256'][:12]}"
+        )
+    if as_json:
+        _print_json({"artefacts": rows})
+
+
+@artefacts_app.command("show")
+def artefacts_show(model_version: ModelVersion, as_json: Json = False) -> None:
+    """Show everything that is known of the artefacts of a predictor."""
+    from models.errors import ArtefactError
+    from models.store_artefacts import fetch_all
+
+    with _connect() as connection:
+        rows = [row for row in fetch_all(connection) if row["model_version"] == model_version]
+    if not rows:
+        raise ArtefactError(f"artefact {model_version}: there is none")
+    for row in rows:
+        for name, value in row.items():
+            console.print(f"{name}: {value}")
+    if as_json:
+        _print_json({"artefacts": rows})
+
+
+@artefacts_app.command("promote")
+def artefacts_promote(
+    model_version: ModelVersion,
+    number: Annotated[int, typer.Argument(min=1, help="Of the artefact.")],
+    kind: ArtefactKind = "maps",
+) -> None:
+    """Make an artefact the champion; score follows with its next vehicles."""
+    from models.store_artefacts import promote
+
+    with _connect() as connection:
+        before = promote(connection, model_version, kind, number, deed=_deed())
+    console.print(f"{model_version} {kind} {number} is the champion" + (f", was {before}" if before else ""))
+
+
+@artefacts_app.command("rollback")
+def artefacts_rollback(model_version: ModelVersion, kind: ArtefactKind = "maps") -> None:
+    """Retire the champion; the one before it takes its place again, else the physics alone."""
+    from models.store_artefacts import roll_back
+
+    with _connect() as connection:
+        now = roll_back(connection, model_version, kind, deed=_deed())
+    console.print(f"{model_version} {kind}: " + (f"{now} is the champion" if now else "no champion"))
+
+
 # ------------------------------------------------------------------ benchmarks
 
 bench = typer.Typer(no_args_is_help=True, help="Measure: JSON with units and a ratio to a stated baseline.")

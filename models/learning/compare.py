@@ -165,7 +165,7 @@ def _limit_days(examples: Examples) -> FloatArray:
     key = examples.vehicle[with_limit] * 1000 + examples.component[with_limit]
     _, first = np.unique(key, return_index=True)
     limit = np.asarray((examples.day[with_limit] + examples.left_h[with_limit] / 24.0)[first])
-    return limit[limit < examples.day.max()]
+    return np.asarray(limit[limit < examples.day.max()])
 
 
 def _highest(values: FloatArray, key: np.ndarray[Any, np.dtype[np.int64]]) -> FloatArray:
