@@ -34,7 +34,7 @@ class CellImbalancePredictor:
     and is put right at the next visit.
     """
 
-    least_percent: float = 4.0
+    least_percent: float = 2.5
     most_growth_percent: float = 1.2
     least_days: int = 8
     window: int = 28
@@ -131,8 +131,8 @@ class CellImbalancePredictor:
                 self.least_percent,
                 "%",
                 (
-                    f"clears below {self.least_percent:.0f} %, by balancing or a long charge to the top",
-                    f"低于 {self.least_percent:.0f}% 后解除（均衡，或长时间充满）",
+                    f"clears below {self.least_percent:.1f} %, by balancing or a long charge to the top",
+                    f"低于 {self.least_percent:.1f}% 后解除（均衡，或长时间充满）",
                 ),
             ),
         )

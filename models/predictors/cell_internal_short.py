@@ -58,8 +58,7 @@ class CellInternalShortPredictor:
 
     A level that jumped from one day to the next and stays is no leak: it must have been on its way for
     ``least_rise_days``. What a cell of less capacity falls behind as the pack empties is taken out first,
-    and a change that a neighbour mirrors is a loose sense wire. LFP, flat at rest, is read at the top of its
-    charges, which are fewer and quieter than rests.
+    and a change that a neighbour mirrors is a loose sense wire. LFP, flat at rest, is read at the top of charges.
     """
 
     windows: tuple[int, ...] = (7, 14, 28)
@@ -133,8 +132,9 @@ class CellInternalShortPredictor:
         far_out = np.nan_to_num(far_out, nan=-1.0)
         far_out = np.where(slow_rises >= least_rise, far_out, np.minimum(far_out, self.mirror_cap))
         score = np.maximum(fast, far_out)
+        swings = np.maximum(mirrored(growth), mirrored(slow_growth))
         score = np.asarray(
-            np.where(mirrored(growth) > self.mirror_share, np.minimum(score, self.mirror_cap), score),
+            np.where(swings > self.mirror_share, np.minimum(score, self.mirror_cap), score),
             dtype=np.float64,
         )
         ttt = time_to_threshold(self.limit_percent - level, np.full_like(level, 0.4), rate, rate_error)

@@ -41,8 +41,8 @@ class CellResistancePredictor:
     past: int = 42
     peer_share: float = 0.05
     stand_out_percent: float = 15.0
-    least_growth_percent: float = 8.0
-    growing_percent: float = 14.0
+    least_growth_percent: float = 7.0
+    growing_percent: float = 12.0
     least_cells: int = 4
     history_days: int = 75
     failure_mode: FailureMode = FailureMode.CELL_RESISTANCE

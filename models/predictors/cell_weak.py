@@ -23,6 +23,7 @@ from models.predictors.cells import (
     cell_name,
     component_evidence,
     measured_charge,
+    mirrored,
     unknown_risk,
 )
 from models.predictors.part import clears
@@ -42,16 +43,17 @@ class CellWeakPredictor:
     state of charge. Threshold: ``limit_percent`` of capacity.
     """
 
-    least_percent: float = 3.3
+    least_percent: float = 3.0
     error_multiple: float = 4.5
     curve_error: float = 0.15
+    mirror_share: float = 0.5
     peer_share: float = 0.05
     limit_percent: float = 20.0
     severe_percent: float = 10.0
     months: float = 6.0
     least_cells: int = 4
     failure_mode: FailureMode = FailureMode.CELL_WEAK
-    model_version: str = "cell-weak-1"
+    model_version: str = "cell-weak-2"
     feature_set: str = "cell_days"
     main: str = "deficit_percent"
     horizon_h: float = 2160.0
@@ -81,6 +83,8 @@ class CellWeakPredictor:
         missing, spread = -100.0 * slope, 100.0 * np.hypot(error, curve)
         alone = missing - np.maximum(reference_of_others(missing, self.peer_share), 0.0)
         score = np.minimum(missing / self.least_percent, alone / (self.error_multiple * spread))
+        # a loose sense wire gives to the neighbour what it takes
+        score = np.where(mirrored(missing) > self.mirror_share, np.minimum(score, 0.4), score)
         known = day_count(value, as_of, window=SLOPE_WINDOW) >= 5
         days = self.months * 30.4
         rate = np.maximum(missing, 0.0) / days

@@ -22,7 +22,7 @@ class ProbeSensorFaultPredictor:
     """
 
     least_offset_k: float = 6.0
-    least_still_share: float = 0.9
+    least_still_share: float = 0.8
     least_days: int = 3
     window: int = 10
     failure_mode: FailureMode = FailureMode.SENSOR_FAULT
