@@ -84,7 +84,9 @@ def read_leafspy(
             decoded=decoded,
         ),
     ]
-    capacity_ah = numbers(table, "AHr", Counter()) / 10_000
+    # AHr is what the pack holds now; the rated capacity is that over the health it is told with
+    health = np.where(drive["soh"] > 0, drive["soh"] / 100.0, np.nan)
+    capacity_ah = numbers(table, "AHr", Counter()) / 10_000 / health
     return Recording(
         format=FORMAT,
         rows=rows,
