@@ -57,8 +57,8 @@ class CellInternalShortPredictor:
     Threshold for the time: a deficit of ``limit_percent``, where the pack loses that share of its range.
 
     A level that jumped from one day to the next and stays is no leak: it must have been on its way for
-    ``least_rise_days``. What a cell of less capacity falls behind as the pack empties is taken out first,
-    and a change that a neighbour mirrors is a loose sense wire. LFP, flat at rest, is read at the top of charges.
+    ``least_rise_days``. What a weak cell falls behind as the pack empties is taken out; a change that a
+    neighbour mirrors is a loose wire. LFP, flat at rest, is read at the top of its charges.
     """
 
     windows: tuple[int, ...] = (7, 14, 28)
@@ -201,10 +201,7 @@ class CellInternalShortPredictor:
         levels: tuple[FloatArray, FloatArray],
         nearest: FloatArray,
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Return how far the recent and the settled level have grown, and on how many days they did.
-
-        Missing in vehicles of which no cell stands out enough to matter.
-        """
+        """Return how far both levels have grown, and on how many days; NaN where no cell stands out."""
         growth, slow_growth, rises, slow_rises = (np.full(levels[0].shape, np.nan) for _ in range(4))
         worst = np.where(np.isfinite(nearest), nearest, -np.inf).max(2)
         least = 2 if panel.spec.chemistry == "LFP" else 3
