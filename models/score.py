@@ -12,18 +12,19 @@ import structlog
 
 from data.db import Connection
 from data.errors import DatabaseError
-from data.records import FloatArray, IntArray, VehicleSpec
+from data.records import IntArray, VehicleSpec
 from models import store, store_features
-from models.assess import TELL_LEVEL, Told, choose, is_news, run_starts, tell
+from models.assess import TELL_LEVEL, Told, choose, is_news, tell
 from models.backlog import Touched
 from models.champions import Champions
 from models.errors import describe_error
 from models.features.days import to_datetime
 from models.features.registry import feature_sets, pair
 from models.features.sets import FeatureSet
+from models.likely_past import LikelyPast
 from models.panels import newest_days, panels_of, repaired_days, rows_of, since_repair, with_main
 from models.predictors import day_predictors
-from models.predictors.base import HISTORY_DAYS, RAISE_LEVEL, DayPanel, Predictor, history_days
+from models.predictors.base import HISTORY_DAYS, DayPanel, Predictor, history_days
 from models.recompute import following_days, recompute_days, touched_days
 
 _LOG = structlog.get_logger("models")
@@ -55,8 +56,7 @@ class Scorer:
     fresh: timedelta
     sets: Sequence[FeatureSet] = field(default_factory=feature_sets)
     predictors: Sequence[Predictor] = field(default_factory=day_predictors)
-    #: (model version, vehicle) -> day -> probability of each component, of vehicles that are likely to fail
-    _past: dict[tuple[str, int], dict[int, FloatArray]] = field(default_factory=dict)
+    _past: LikelyPast = field(default_factory=LikelyPast)
     #: (vehicle, model version) -> component -> its newest prediction
     _last: dict[tuple[int, str], dict[str, store.LastTold]] = field(default_factory=dict)
     _repairs: dict[int, Mapping[str, int]] = field(default_factory=dict)
@@ -70,8 +70,7 @@ class Scorer:
     def forget(self, vehicles: Sequence[int]) -> None:
         """Drop what is remembered, after a failed transaction or a lost partition."""
         gone = set(vehicles)
-        for key in [k for k in self._past if k[1] in gone]:
-            del self._past[key]
+        self._past.forget(gone)
         for last in [k for k in self._last if k[0] in gone]:
             del self._last[last]
         for vehicle in gone:
@@ -150,8 +149,8 @@ class Scorer:
             for one in self.sets:
                 # every set has a row for each day that any has one for
                 wanted[one.name] |= {d for d in later[vehicle][one.name] if (vehicle, one.name, d) in known}
-            for past in [k for k in self._past if k[1] == vehicle]:
-                self._past[past] = {d: p for d, p in self._past[past].items() if d < min(touched)}
+            if touched:
+                self._past.forget_from(vehicle, min(touched))
             for day, names in self._stale(context.connection, vehicle):
                 for name in names:
                     wanted[name].add(day)
@@ -174,7 +173,7 @@ class Scorer:
         if len(found) < _STALE_DAYS:
             self._current.add(vehicle)
         if found:
-            self._past = {k: p for k, p in self._past.items() if k[1] != vehicle}
+            self._past.forget({vehicle})
         return found
 
     def _remember(self, context: _Context) -> None:
@@ -187,7 +186,7 @@ class Scorer:
             repairs = context.repairs.get(vehicle, {})
             if self._repairs.get(vehicle, {}) != repairs:
                 self._repairs[vehicle] = repairs
-                self._past = {k: p for k, p in self._past.items() if k[1] != vehicle}
+                self._past.forget({vehicle})
 
     def _predict_set(
         self, context: _Context, one: FeatureSet, predictors: Sequence[Predictor], vehicles: Sequence[int]
@@ -265,7 +264,7 @@ class Scorer:
                 if not is_news(float(probability[i]), data_time, last.get(names[i]), is_fresh=is_fresh):
                     continue
                 if since is None:
-                    since = self._since(predictor, panel, row, day, probability)
+                    since = self._past.since(predictor, rows_of(panel, [row]), day, probability)
                 told.append(
                     tell(
                         predictor,
@@ -285,32 +284,6 @@ class Scorer:
             self._last[p.vehicle_id, version][p.component] = store.LastTold(
                 p.probability, p.data_time, p.is_fresh
             )
-
-    def _since(
-        self, predictor: Predictor, panel: DayPanel, row: int, day: int, probability: FloatArray
-    ) -> IntArray:
-        """Return the event time from which each component has been likely to fail; else of the newest sample.
-
-        Earlier days are predicted only where a component is likely to fail on the last one.
-        """
-        vehicle = int(panel.vehicle_id[row])
-        out = np.full(len(probability), panel.last_us[row, day], dtype=np.int64)
-        key = (predictor.model_version, vehicle)
-        if not (np.nan_to_num(probability) >= RAISE_LEVEL).any():
-            self._past.pop(key, None)
-            return out
-        past = self._past.setdefault(key, {})
-        for gone in [d for d in past if d < int(panel.day[0]) or d >= int(panel.day[day])]:
-            del past[gone]
-        indices = np.flatnonzero(panel.last_us[row, : day + 1] > 0)
-        unknown = np.array([i for i in indices[:-1] if int(panel.day[i]) not in past], dtype=np.int64)
-        if len(unknown):
-            risk = predictor.predict(rows_of(panel, [row]), unknown)
-            past.update({int(panel.day[d]): risk.probability[0, i] for i, d in enumerate(unknown)})
-        series = np.stack([*(past[int(panel.day[i])] for i in indices[:-1]), probability])
-        starts = run_starts(series, np.ones(len(indices), dtype=np.bool_))[-1]
-        is_high = series[-1] >= RAISE_LEVEL
-        return np.where(is_high, panel.last_us[row, indices[starts]], out)
 
 
 def _is_off(off: Mapping[tuple[int, str, str], bool], vehicle: int, mode: str, version: str) -> bool:
