@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.records import FloatArray, IntArray
+from data.records import BoolArray, FloatArray, IntArray
 
 _LEAST_BENDS = 8
 
@@ -35,6 +35,24 @@ def step_over_line(
         part = np.moveaxis(values[:, first : day + 1], 1, -1)
         same = segment[:, None, first : day + 1] == segment[:, None, day : day + 1]
         out[:, position] = _ratio(np.where(same, part, np.nan), noise[:, position])
+    return out
+
+
+def refill_days(gas_kpa: FloatArray, *, least_kpa: float) -> BoolArray:
+    """Mark the days on which most wheels hold more gas than on the day with readings before: a refill.
+
+    Args:
+        gas_kpa: Shape (n_vehicles, n_days, n_wheels), newest known value up to each day.
+        least_kpa: Gain of a wheel that counts.
+
+    Returns:
+        Shape (n_vehicles, n_days).
+    """
+    n_wheels = gas_kpa.shape[2]
+    out = np.zeros(gas_kpa.shape[:2], dtype=np.bool_)
+    with np.errstate(invalid="ignore"):
+        gains = (np.diff(gas_kpa, axis=1) > least_kpa).sum(2)
+    out[:, 1:] = gains >= max(2, round(0.75 * n_wheels))
     return out
 
 

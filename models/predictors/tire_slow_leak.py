@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
-from models.features.steps import coarse_noise, step_over_line
+from models.features.steps import coarse_noise, refill_days, step_over_line
 from models.features.tires import REFERENCE_K, SEA_LEVEL_KPA
 from models.features.trend import Trend, day_noise, theil_sen
 from models.predictors.base import (
@@ -262,15 +262,12 @@ class TireSlowLeakPredictor:
 
     def _segments(self, contrast: FloatArray, gas: FloatArray) -> IntArray:
         """Number the days; the number goes up where a refill or a top-up makes a step."""
-        step_all = np.diff(carried(gas), axis=1)
-        step_one = np.diff(carried(contrast), axis=1)
-        n_wheels = gas.shape[2]
+        level = carried(gas)
+        is_new = refill_days(level, least_kpa=self.refill_kpa)
+        step_all, step_one = np.diff(level, axis=1), np.diff(carried(contrast), axis=1)
         with np.errstate(invalid="ignore"):
-            is_refill = (step_all > self.refill_kpa).sum(2) >= max(2, round(0.75 * n_wheels))
-            is_top_up = ((step_one > self.top_up_kpa) & (step_all > self.top_up_kpa)).any(2)
-        out = np.zeros(gas.shape[:2], dtype=np.int64)
-        out[:, 1:] = np.cumsum(is_refill | is_top_up, axis=1)
-        return out
+            is_new[:, 1:] |= ((step_one > self.top_up_kpa) & (step_all > self.top_up_kpa)).any(2)
+        return np.cumsum(is_new, axis=1, dtype=np.int64)
 
     def _score(self, trend: Trend, own: Trend, window: int, floor: float) -> FloatArray:
         """Return 1 where every condition is just met; the weakest condition decides."""
