@@ -18,8 +18,8 @@ def table(result: Mapping[str, Any]) -> Iterator[str]:
             if mode in modes:
                 yield _line(f"  {name}", modes[mode])
     yield (
-        "simulated; false alerts per 1,000 vehicle-days with the exact 95 % upper bound; PPV in the field"
-        " from the low prevalence with the upper bound to the high one"
+        f"{'simulated; ' if result['simulated'] else ''}false alerts per 1,000 vehicle-days with the exact"
+        " 95 % upper bound; PPV in the field from the low prevalence with the upper bound to the high one"
     )
 
 

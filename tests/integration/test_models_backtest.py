@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+import anxin
 from data.db import Pool, transaction
 from data.records import FailureMode, FamilyRows, Truth, VehicleSpec, Vin
 from models import store, store_backtest
@@ -96,6 +99,56 @@ def test_live_features_and_predictions_have_the_bits_of_the_backtest(
     tally = found.tallies[ANXIN, FailureMode.TIRE_SLOW_LEAK]
     assert len(tally.faults) == 1
     assert tally.enriched_calendar_days == tally.healthy_calendar_days == N_DAYS + 2
+
+
+def test_the_command_tests_the_stored_days_and_writes_its_report(
+    pool: Pool,
+    database_url: str,
+    scored: tuple[list[int], VehicleSpec],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vehicles, _ = scored
+    with transaction(pool) as connection:
+        connection.execute(
+            "INSERT INTO message_streams (vehicle_id, boot, origin, first_received, last_received)"
+            " VALUES (%s, 'b', 'simulated', now(), now())",
+            (vehicles[0],),
+        )
+    truth = tmp_path / "truth.json"
+    entry = {
+        "vin": f"LANX{1:013d}",
+        "component": "tire front-left",
+        "kind": "tire_slow_leak",
+        "is_fault": True,
+        "onset": to_datetime(START_US).isoformat(),
+        "threshold_at": to_datetime(START_US + 2 * DAY_US).isoformat(),
+        "magnitude": 4.0,
+    }
+    truth.write_text(json.dumps([entry]))
+    monkeypatch.setenv("ANXIN_DATABASE_URL", database_url)
+    monkeypatch.setenv("ANXIN_MQTT_URL", "mqtt://localhost:1")
+    arguments = [
+        "backtest",
+        "--workers",
+        "1",
+        "--truth",
+        str(truth),
+        "--report",
+        str(tmp_path / "r"),
+        "--json",
+    ]
+    told = CliRunner().invoke(anxin.app, arguments)
+
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout.strip().splitlines()[-1])
+    assert (found["level"], found["simulated"]) == ("stored", True)
+    assert found["run"]["vehicles"] == {"simulated": 1, "real": 1}
+    assert found["run"]["truths"] == 1
+    assert found["agreement"]["days"] > 0
+    assert found["agreement"]["days_different"] == found["agreement"]["predictions_different"] == 0
+    assert found["modes"]["tire_slow_leak"]["events"] == 1
+    assert (tmp_path / "r" / "index.html").exists()
 
 
 def test_a_stored_value_that_was_changed_is_noticed(

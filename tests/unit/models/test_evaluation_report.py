@@ -110,6 +110,8 @@ def test_table_has_the_baseline_below_its_mode(result: dict[str, Any]) -> None:
     assert lines[1].startswith("tire_slow_leak")
     assert lines[2].startswith("  rule")
     assert "0.667" in lines[1]
+    assert lines[-1].startswith("simulated; ")
+    assert "simulated" not in list(table({**result, "simulated": False}))[-1]
 
 
 def test_baselines_have_unique_detectors_a_mode() -> None:
