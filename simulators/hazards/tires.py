@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from data.records import FailureMode, VehicleSpec
 from simulators.errors import FleetError
+from simulators.hazards.sensors import WheelSensors
 from simulators.hazards.stream import START_US, Flags, Floats, Ints, Stream
 
 PUNCTURE, BLOWOUT = FailureMode.TIRE_PUNCTURE.value, FailureMode.TIRE_BLOWOUT_RISK.value
@@ -18,10 +19,8 @@ DECOYS = (
     "hot_stop", "zero_drop", "sentinel", "spike", "bias_step", "hot_brake", "mountain", "from_garage",
     "refill", "air_release", "silent_sensor", "towing",
 )  # fmt: skip
-#: The sensor measures so often, and sends then once its value has changed by 21 kPa.
+#: The sensor measures so often.
 STEP_S = 4.0
-_PERIOD_S = 62.0
-_ALERT_KPA = 21.0
 _WARM_UP_S = 18 * 60.0
 _AIR_KPA = 101.325
 _REFERENCE_K = 293.15
@@ -84,7 +83,7 @@ def tire_stream(
         raise FleetError(f"wheels {len(spec.wheels)}: must be 4")
     rng = np.random.default_rng([seed, 1, (PUNCTURE, BLOWOUT, HEALTHY).index(kind)])
     drive = _draw(kind, n, spec, rng, minutes=minutes, decoy_share=decoy_share)
-    sensors = _Sensors.silent(n, rng)
+    sensors = WheelSensors.silent(n, rng)
     speed, lost = np.zeros(n), np.zeros(n)
     limit_s, shown_s = np.full(n, np.inf), np.full(n, np.inf)
     at = (np.arange(n), drive.wheel)
@@ -136,42 +135,6 @@ class _Rows(NamedTuple):
     age_s: Floats
     speed: Floats
     altitude: Floats
-
-
-@dataclass(slots=True)
-class _Sensors:
-    """What each wheel last sent, (V, 4), and when it will send again."""
-
-    kpa: Floats
-    degc: Floats
-    heard_s: Floats
-    due_s: Floats
-    hurry_until_s: Floats
-    period_s: Floats
-
-    @classmethod
-    def silent(cls, n: int, rng: np.random.Generator) -> Self:
-        """Return sensors that nothing was heard of."""
-        none = np.full((n, 4), np.nan)
-        due = rng.uniform(20.0, 20.0 + _PERIOD_S, (n, 4))
-        period = _PERIOD_S * rng.uniform(0.95, 1.05, (n, 4))
-        return cls(none, none.copy(), np.full((n, 4), -np.inf), due, np.full((n, 4), -np.inf), period)
-
-    def hear(self, now: float, kpa: Floats, degc: Floats, is_mute: Flags) -> Flags:
-        """Take what the wheels measure; return which of them send it."""
-        with np.errstate(invalid="ignore"):
-            changed = np.abs(kpa - self.kpa) >= _ALERT_KPA
-        self.hurry_until_s = np.where(changed, now + 60.0, self.hurry_until_s)
-        sends = ((now >= self.due_s) | (now < self.hurry_until_s)) & ~is_mute
-        self.due_s = np.where(sends, now + self.period_s, self.due_s)
-        self.kpa, self.degc = np.where(sends, kpa, self.kpa), np.where(sends, degc, self.degc)
-        self.heard_s = np.where(sends, now, self.heard_s)
-        return np.asarray(sends)
-
-    def told(self, rows: Ints, now: float) -> tuple[Floats, Floats, Floats]:
-        """Return pressure, temperature and age of the values of some vehicles."""
-        heard = self.heard_s[rows]
-        return self.kpa[rows], self.degc[rows], np.where(np.isfinite(heard), now - heard, np.nan)
 
 
 def _stands(drive: _Drive, began: Floats) -> Flags:
