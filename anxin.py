@@ -1876,6 +1876,42 @@ def artefacts_rollback(model_version: ModelVersion, kind: ArtefactKind = "maps")
     console.print(f"{model_version} {kind}: " + (f"{now} is the champion" if now else "no champion"))
 
 
+@app.command()
+def drift(
+    live_days: Annotated[int, typer.Option(min=1, max=90, help="Newest days.")] = 14,
+    reference_days: Annotated[int, typer.Option(min=7, max=365, help="Earlier days to compare with.")] = 60,
+    gap_days: Annotated[int, typer.Option(min=0, max=180, help="Days between both.")] = 14,
+    as_json: Json = False,
+) -> None:
+    """Tell which features have shifted, and how often workshops found what was predicted."""
+    from models.drift import live_precision, measure_drift
+    from models.features.registry import feature_sets
+
+    now = datetime.now(UTC)
+    with _connect() as connection:
+        found = measure_drift(
+            connection,
+            feature_sets(),
+            live_days=live_days,
+            reference_days=reference_days,
+            gap_days=gap_days,
+            now=now,
+        )
+        precision = live_precision(connection)
+    drifted = [row for row in found if row["is_drifted"]]
+    console.print(f"{len(drifted)} of {len(found)} features have shifted")
+    for row in drifted:
+        name = f"{row['model_id']} {row['feature_set']} {row['feature']}"
+        console.print(f"{name}: PSI {row['psi']:.2f}, KS {row['ks']:.2f}, {row['live_count']} vehicles")
+    for row in precision:
+        console.print(
+            f"{row['model_version']} ({row['origin']}): {row['confirmed']} of {row['total']} confirmed,"
+            f" {row['low']:.0%} to {row['high']:.0%}" + (", too few" if row["is_low"] else "")
+        )
+    if as_json:
+        _print_json({"measured_at": now, "features": found, "precision": precision})
+
+
 # ------------------------------------------------------------------ benchmarks
 
 bench = typer.Typer(no_args_is_help=True, help="Measure: JSON with units and a ratio to a stated baseline.")

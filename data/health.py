@@ -75,6 +75,7 @@ def check_database(connection: Connection, *, score_every_s: float) -> list[Chec
         _scoring(ask("scoring_failures")),
         _unrouted(ask("unrouted")[0]),
         _outbox(ask("outbox")[0]),
+        _drift(ask("feature_drift")[0]),
     ]
     (waiting,) = ask("waiting_orders")
     checks.append(
@@ -169,6 +170,15 @@ def _scoring(rows: list[dict[str, Any]]) -> Check:
     return Check(
         name="scoring", is_ok=not rows, detail="; ".join(shown) or "no vehicle fails", figures=figures
     )
+
+
+def _drift(row: dict[str, Any]) -> Check:
+    if not row["features"]:
+        return _ok("drift", "not measured (anxin drift)", row)
+    worst = f" ({', '.join(row['worst'])})" if row["worst"] else ""
+    when = f"{row['measured_at']:%Y-%m-%d}"
+    detail = f"{row['drifted']} of {row['features']} features have shifted{worst}; measured {when}"
+    return _ok("drift", detail, row)
 
 
 def _unrouted(row: dict[str, Any]) -> Check:

@@ -86,3 +86,9 @@ SELECT s.client_id, s.slot, s.share,
 FROM broker_sessions s LEFT JOIN service_beats b ON b.service = s.service AND b.slot = s.slot
 WHERE coalesce(b.beat_at, s.connected_at) < now() - interval '2 minutes'
 ORDER BY s.client_id;
+
+-- feature_drift --
+-- What `anxin drift` found last.
+SELECT count(*) AS features, count(*) FILTER (WHERE is_drifted) AS drifted, max(measured_at) AS measured_at,
+    (array_agg(model_id || ' ' || feature ORDER BY psi DESC) FILTER (WHERE is_drifted))[1:3] AS worst
+FROM feature_drift;

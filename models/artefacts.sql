@@ -57,3 +57,25 @@ SELECT t.tenant_id, %(failure_mode)s, %(version)s, 'shadow', %(now)s, 'score', '
 FROM tenants t WHERE NOT EXISTS (
     SELECT FROM predictor_modes m WHERE m.tenant_id = t.tenant_id AND m.failure_mode = %(failure_mode)s
         AND m.model_version = %(version)s);
+
+-- fetch_vehicles_of_models --
+-- Some vehicles of each model that have features, the same ones each time.
+SELECT model_id, (array_agg(vehicle_id ORDER BY hashint4(vehicle_id)))[1:%(limit)s]
+FROM vehicles v WHERE EXISTS (SELECT FROM day_features d WHERE d.vehicle_id = v.vehicle_id)
+GROUP BY model_id ORDER BY model_id;
+
+-- clear_drift --
+DELETE FROM feature_drift;
+
+-- insert_drift --
+INSERT INTO feature_drift (feature_set, feature, model_id, psi, ks, is_drifted, reference_count, live_count,
+                           reference_from, reference_to, live_from, live_to, measured_at)
+VALUES (%(feature_set)s, %(feature)s, %(model_id)s, %(psi)s, %(ks)s, %(is_drifted)s, %(reference_count)s,
+        %(live_count)s, %(reference_from)s, %(reference_to)s, %(live_from)s, %(live_to)s, %(measured_at)s);
+
+-- fetch_precision --
+-- What workshops found where a prediction had sent the vehicle.
+SELECT failure_mode, model_version, origin, count(*) AS total,
+       count(*) FILTER (WHERE outcome = 'confirmed') AS confirmed, max(decided_at) AS newest
+FROM outcomes WHERE prediction_id IS NOT NULL AND model_version IS NOT NULL
+GROUP BY failure_mode, model_version, origin ORDER BY failure_mode, model_version, origin;

@@ -10,10 +10,14 @@ import pytest
 
 from data.audit import Deed
 from data.db import Pool
-from models import store_artefacts
+from data.health import check_database
+from models import store, store_artefacts, store_features
 from models.artefacts import Trained, pack_learner, pack_maps
 from models.champions import Champions
+from models.drift import live_precision, measure_drift
 from models.errors import ArtefactError
+from models.features.sets import DayFeatures, width
+from models.features.tire_days import TireDaySet
 from models.learning.learned import LearnedPredictor
 from models.learning.learner import Kind, make_learner
 from models.learning.mapped import MappedPredictor
@@ -144,3 +148,29 @@ def test_what_is_unknown_cannot_be_promoted_or_rolled_back(pool: Pool) -> None:
             store_artefacts.promote(connection, VERSION, "maps", 7, deed=DEED)
         with pytest.raises(ArtefactError, match="no champion"):
             store_artefacts.roll_back(connection, VERSION, "maps", deed=DEED)
+
+
+def test_drift_finds_the_feature_that_moved_and_check_tells(pool: Pool) -> None:
+    vehicles = seed.seed_vehicles(pool, 25)
+    one = TireDaySet()
+    rng = np.random.default_rng(1001)
+    with pool.connection() as connection:
+        spec = store.fetch_specs(connection, vehicles[:1])[vehicles[0]]
+        day = np.arange(20_000, 20_060)
+        for vehicle in vehicles:
+            value = {f.name: rng.normal(size=(len(day), width(f, spec))) for f in one.features}
+            moved = one.features[0].name
+            value[moved][-10:] += 3.0
+            found = DayFeatures(
+                day=day, first_us=day * 86_400_000_000, last_us=day * 86_400_000_000, value=value
+            )
+            store_features.replace_days(connection, vehicle, [(one, day.tolist(), found)], spec=spec)
+
+        told = measure_drift(connection, [one], live_days=10, reference_days=40, gap_days=5, now=NOW)
+
+        assert [row["feature"] for row in told if row["is_drifted"]] == [moved]
+        assert told[0]["feature"] == moved
+        assert told[0]["live_count"] == 25
+        checks = {c.name: c for c in check_database(connection, score_every_s=60.0)}
+        assert f"1 of {len(one.features)} features have shifted (small {moved})" in checks["drift"].detail
+        assert live_precision(connection) == []
