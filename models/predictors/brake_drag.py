@@ -15,6 +15,8 @@ from models.predictors.wheels import wheel_zh
 
 #: A day's median of sensors of 1 °C against the warmest other wheel, K.
 _NOISE_K: Final = 1.0
+#: For so many days a brake may run hot for once: a mountain, a stone, new pads.
+_STOP_DAYS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,9 @@ class BrakeDragPredictor:
         is_step = found.rate == 0.0
         shown = np.where(is_step, shown, found.support)
         level = np.where(is_step & (found.age < self.days), 0.0, np.minimum(found.level, 1.5 * shown)) - moved
-        grown = weakest(found.strength / self.least_strength, level / self.least_k)
+        # a drag that grows has shown something for a day longer than a hot stop lasts
+        since = (newest(excess, as_of, count=_STOP_DAYS + 1).min(0) - found.usual) / _NOISE_K
+        grown = weakest(found.strength / self.least_strength, level / self.least_k, since)
         at_rest = newest(soak, as_of, count=1, within=self.history_days)[0]
         always = (lately.min(0) - np.maximum(np.nan_to_num(at_rest), 0.0)) / (4.0 * self.least_k)
         has_past = np.isfinite(found.level)
