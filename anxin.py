@@ -384,6 +384,7 @@ SignalMap = Annotated[
 ]
 Model = Annotated[str | None, typer.Option(help="Vehicle model of the reference data.")]
 Placard = Annotated[float | None, typer.Option(help="Placard pressure of all wheels, kPa gauge.")]
+Maps = Annotated[Path | None, typer.Option("--maps", help="Folder of artefacts to apply (anxin train).")]
 
 
 @app.command()
@@ -395,6 +396,7 @@ def inspect(
     signal_map: SignalMap = None,
     model: Model = None,
     placard: Placard = None,
+    maps: Maps = None,
     as_json: Json = False,
 ) -> None:
     """Find failures in a recording, offline, with the code and the alert levels of the running system."""
@@ -418,7 +420,10 @@ def inspect(
             placard_kpa=placard,
         ):
             status.update(f"inspecting {recording.rows:,} rows {escape(recording.unit)}")
-            episodes = fold(inspect_recording(recording.batches, recording.events, recording.spec))
+            told = inspect_recording(
+                recording.batches, recording.events, recording.spec, predictors=_learned_predictors(maps)
+            )
+            episodes = fold(told)
             _print_episodes(recording.notes if not read else (), recording.unit, episodes)
             named = {"unit": recording.unit} if recording.unit else {}
             findings += [named | _finding(episode) for episode in episodes]
@@ -1342,7 +1347,7 @@ def _judge_work(work: tuple[str, Any], *, systems: Any, live: Any, levels: Any) 
     return _judge_drawn(what, systems=systems, levels=levels)
 
 
-def _systems(development: list[Any]) -> dict[str, Any]:
+def _systems(development: list[Any], maps: Path | None = None) -> dict[str, Any]:
     """Return Anxin and the baselines; the forest is trained on healthy development vehicles."""
     import numpy as np
 
@@ -1351,9 +1356,8 @@ def _systems(development: list[Any]) -> dict[str, Any]:
     from models.evaluation.evaluate import ANXIN
     from models.evaluation.forest import NAME, train_forest
     from models.evaluation.terms import TERMS
-    from models.predictors import day_predictors
 
-    predictors = day_predictors()
+    predictors = _learned_predictors(maps)
     rng = np.random.default_rng(1000)
     forests = (
         train_forest(
@@ -1369,6 +1373,18 @@ def _systems(development: list[Any]) -> dict[str, Any]:
         **baselines(),
         NAME: [forest for forest in forests if forest],
     }
+
+
+def _learned_predictors(maps: Path | None) -> Any:
+    """Return all predictors, with the maps of a folder where one is given."""
+    from models.predictors import day_predictors
+
+    if maps is None:
+        return day_predictors()
+    from models.artefacts import read_maps
+    from models.learning.mapped import with_maps
+
+    return with_maps(day_predictors(), read_maps(maps))
 
 
 class Level(StrEnum):
@@ -1419,6 +1435,7 @@ def evaluate(
     labels: Annotated[
         Path | None, typer.Option(help="Episodes as CSV: vehicle_id, tire_id, label, start.")
     ] = None,
+    maps: Maps = None,
     report: Annotated[
         Path | None, typer.Option(help="Write a page and model cards into this folder.")
     ] = None,
@@ -1462,7 +1479,8 @@ def evaluate(
     with _progress() as progress:
         task = progress.add_task("training the forest", total=len(work))
         healthy = draw_fleet(_DEVELOPMENT_VEHICLES, 180, seed=_DEVELOPMENT_SEED, mode="healthy")
-        systems = _systems([_drawn_part(healthy, block) for block in healthy.blocks(_VEHICLES_PER_PART)])
+        development = [_drawn_part(healthy, block) for block in healthy.blocks(_VEHICLES_PER_PART)]
+        systems = _systems(development, maps)
         progress.update(task, description="parts of fleets")
         results = []
         judging = partial(_judge_work, systems=systems, live=_live_systems(), levels=levels)

@@ -11,11 +11,16 @@ from models.features.registry import feature_sets, pair
 from models.features.rows import joined, thinned
 from models.panels import feature_panel, with_main
 from models.predictors import day_predictors
+from models.predictors.base import Predictor
 from models.watch import watch_recording
 
 
 def inspect_recording(
-    batches: Sequence[FamilyRows], events: Sequence[VehicleEvent], spec: VehicleSpec
+    batches: Sequence[FamilyRows],
+    events: Sequence[VehicleEvent],
+    spec: VehicleSpec,
+    *,
+    predictors: Sequence[Predictor] | None = None,
 ) -> list[Prediction]:
     """Return the predictions of one vehicle in the order in which they would have been written.
 
@@ -26,6 +31,7 @@ def inspect_recording(
         batches: Rows of one vehicle, any families, in any order.
         events: Of the same vehicle; on-board alarms are the alerts' to judge and change nothing here.
         spec: The vehicle model.
+        predictors: Those that run; default: all, without anything learned.
     """
     del events
     rows = {
@@ -34,24 +40,23 @@ def inspect_recording(
         if (found := joined(batches, family)) is not None
     }
     out: list[Prediction] = []
-    for one, predictors in pair(feature_sets(), day_predictors()):
+    for one, mine in pair(feature_sets(), day_predictors() if predictors is None else predictors):
         found_days = one.compute({family: rows[family] for family in one.columns if family in rows}, spec)
-        if not len(found_days.day) or not predictors:
+        if not len(found_days.day) or not mine:
             continue
         panel = feature_panel(
             spec,
             [0],
             [found_days],
             features=one.features,
-            main=predictors[0].main,
+            main=mine[0].main,
             first_day=int(found_days.day[0]),
             last_day=int(found_days.day[-1]),
         )
-        for predictor in predictors:
-            mine = with_main(panel, predictor.main)
+        for predictor in mine:
+            own = with_main(panel, predictor.main)
             out += [
-                told.prediction
-                for told in replay_days(predictor, mine, clock=to_datetime, origin=Origin.REAL)
+                told.prediction for told in replay_days(predictor, own, clock=to_datetime, origin=Origin.REAL)
             ]
     out += [told.prediction for told in watch_recording(batches, spec, origin=Origin.REAL)]
     return sorted(out, key=lambda p: p.predicted_at)
