@@ -75,7 +75,7 @@ CELL_DAY_FEATURES: Final = (
         name="resistance_ratio",
         unit="",
         window="steps of current above 0.3 C between readings of the local day",
-        least_evidence="thirty such steps within 40 s each, explaining half of the steps of voltage",
+        least_evidence="twelve such steps within 65 s each, explaining half of the steps of voltage",
         missing_when="parked, charged only, or the cells are not sampled together with the current",
         axis=Axis.CELL,
     ),
@@ -91,9 +91,9 @@ CELL_DAY_FEATURES: Final = (
 #: An hour of the relaxed pack before midnight, the charge that ends after it: as far as sessions look back.
 _LAG_US: Final = 2 * 3600 * 1_000_000
 _STEP_GRID_US: Final = 10_000_000
-_STEP_US: Final = 41_000_000
+_STEP_US: Final = 65_000_000
 _STEP_C: Final = 0.3
-_LEAST_STEPS: Final = 30
+_LEAST_STEPS: Final = 12
 #: Share of the variance of the voltage steps that those of the current must explain: a pack that scans its
 #: cells at other instants than the current, or one by one, tells no resistance.
 _COHERENCE: Final = 0.5
@@ -116,7 +116,7 @@ class CellDays:
     """
 
     name: str = "cell_days"
-    version: int = 1
+    version: int = 2
     columns: Mapping[Family, tuple[str, ...]] = field(default_factory=lambda: dict(PACK_COLUMNS))
     context_us: int = CONTEXT_US
     features: tuple[Feature, ...] = CELL_DAY_FEATURES

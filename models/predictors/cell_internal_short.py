@@ -26,6 +26,7 @@ from models.predictors.cell_short_reasons import (
     rest_reason,
 )
 from models.predictors.cells import (
+    REFERENCE_SOC,
     at_reference,
     capacity_slope,
     cell_name,
@@ -74,6 +75,7 @@ class CellInternalShortPredictor:
     looks: tuple[tuple[int, int], ...] = ((21, 5), (35, 8), (60, 29))
     far_looks: tuple[tuple[int, int], ...] = ((35, 15), (60, 29))
     settled_days: int = 14
+    capacity_margin: float = 1.5
     least_rise_days: int = 2
     least_rise_lfp: int = 1
     mirror_share: float = 0.5
@@ -91,7 +93,7 @@ class CellInternalShortPredictor:
     limit_percent: float = 15.0
     fast_ohm: float = 100.0
     failure_mode: FailureMode = FailureMode.CELL_INTERNAL_SHORT
-    model_version: str = "cell-internal-short-3"
+    model_version: str = "cell-internal-short-4"
     feature_set: str = "cell_days"
     main: str = "deficit_percent"
     horizon_h: float = 720.0
@@ -117,11 +119,13 @@ class CellInternalShortPredictor:
             isolation / self.least_isolation_percent, slow_isolation / self.far_isolation_percent
         )
         growth, slow_growth, rises, slow_rises = self._growths(panel, as_of, slope, (level, slow), nearest)
-        growth_alone = growth - np.maximum(reference_of_others(growth, self.peer_share), 0.0)
+        # what a small cell lacks at the reference when the pack is balanced at 100 %
+        small = self.capacity_margin * np.maximum(-slope, 0.0) * (100.0 - REFERENCE_SOC)
+        growth_alone = growth - np.maximum(reference_of_others(growth, self.peer_share), 0.0) - small
         own = np.minimum(growth_alone / self.least_growth_percent, isolation / self.least_isolation_percent)
         rate_score, rate, rate_error, window = self._rates(panel, as_of, own, slope)
         drifting = np.minimum(rate_score, own)
-        slow_alone = slow_growth - np.maximum(reference_of_others(slow_growth, self.peer_share), 0.0)
+        slow_alone = slow_growth - np.maximum(reference_of_others(slow_growth, self.peer_share), 0.0) - small
         far_out = np.minimum(
             slow_isolation / self.far_isolation_percent, slow_alone / self.far_growth_percent
         )

@@ -51,7 +51,7 @@ class CellResistancePredictor:
     main: str = "resistance_ratio"
     horizon_h: float = 2160.0
     blind_spots: tuple[str, ...] = (
-        "vehicles that do not sample cells together with the current, or more than 40 s apart",
+        "vehicles that do not sample cells together with the current, or more than 65 s apart",
         "resistance that grows evenly over the pack",
         "a bad joint outside of the measured taps: it shows in the pack voltage only",
     )
