@@ -9,7 +9,7 @@ import numpy as np
 from data.records import FailureMode, IntArray, Reason, VehicleSpec
 from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
 from models.predictors.drive_heat import coolant_change, has_lost_flow, heat_change, own_level_k, slow_course
-from models.predictors.part import clears, daily, evidence, part_risk, until, weakest
+from models.predictors.part import clears, daily, evidence, heard, part_risk, until, weakest
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,10 @@ class MotorThermalPredictor:
         course = slow_course(self.history_days)
         found = heat_change(panel, as_of, "motor", course)
         beside, coolant = heat_change(panel, as_of, "inverter", course), coolant_change(panel, as_of, course)
-        own = own_level_k(found, beside, coolant, times=4.0, doubt=2.0)
+        # where the pump tells of the flow itself, what it warms need not be guessed
+        guessed = own_level_k(found, beside, coolant, times=4.0, doubt=2.0)
+        told = own_level_k(found, beside, coolant, times=1.5, doubt=0.0)
+        own = np.where(heard(daily(panel, "pump_current_a"), as_of, self.history_days) >= 10, told, guessed)
         own = np.where(has_lost_flow(panel, as_of, self.history_days), np.minimum(own, 0.0), own)
         ahead = own + np.maximum(found.rate_k, 0.0) * self.horizon_h / 24.0
         # +10 K of a machine that is driven gently is a share of its conductance first
