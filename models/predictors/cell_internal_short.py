@@ -115,9 +115,8 @@ class CellInternalShortPredictor:
         level, slow = self._levels(panel, as_of, slope, [(recent - 1, 0, 1), (self.settled_days - 1, 0, 2)])
         isolation = level - reference_of_others(level, self.peer_share)
         slow_isolation = slow - reference_of_others(slow, self.peer_share)
-        nearest = np.fmax(
-            isolation / self.least_isolation_percent, slow_isolation / self.far_isolation_percent
-        )
+        far = slow_isolation / self.far_isolation_percent
+        nearest = np.fmax(isolation / self.least_isolation_percent, far)
         growth, slow_growth, rises, slow_rises = self._growths(panel, as_of, slope, (level, slow), nearest)
         # what a small cell lacks at the reference when the pack is balanced at 100 %
         small = self.capacity_margin * np.maximum(-slope, 0.0) * (100.0 - REFERENCE_SOC)
@@ -126,9 +125,7 @@ class CellInternalShortPredictor:
         rate_score, rate, rate_error, window = self._rates(panel, as_of, own, slope)
         drifting = np.minimum(rate_score, own)
         slow_alone = slow_growth - np.maximum(reference_of_others(slow_growth, self.peer_share), 0.0) - small
-        far_out = np.minimum(
-            slow_isolation / self.far_isolation_percent, slow_alone / self.far_growth_percent
-        )
+        far_out = np.minimum(far, slow_alone / self.far_growth_percent)
         stepped = np.minimum(growth_alone, isolation) / self.step_percent
         least_rise = self.least_rise_lfp if is_lfp else self.least_rise_days
         fast = np.maximum(np.nan_to_num(drifting, nan=-1.0), np.nan_to_num(stepped, nan=-1.0))
