@@ -80,7 +80,11 @@ def test_the_lock_holds_every_dependency_with_hashes_and_no_address() -> None:
 
 def test_every_imported_distribution_is_declared() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
-    named = [*project["dependencies"], *project["optional-dependencies"]["mf4"]]
+    extras = project["optional-dependencies"]
+    named = [
+        *project["dependencies"],
+        *chain.from_iterable(extras[name] for name in ("mf4", "parquet", "cluster")),
+    ]
     declared = {_normal(re.split(r"[\[<>=]", text)[0]) for text in named}
     # Parts of a declared distribution that are installed under a name of their own.
     declared |= {"anxin", "psycopg-pool", "starlette"}
