@@ -62,6 +62,7 @@ def fit(kind: Kind, examples: Examples, *, seed: int) -> Any:
     learner = make_learner(kind, seed=seed)
     name = "sample_weight" if kind is Kind.BOOSTING else "logisticregression__sample_weight"
     x = np.clip(examples.x, -1e9, 1e9)
+    x[:, ~np.isfinite(x).any(0)] = 0.0  # what no row has teaches nothing, and has no quantiles
     # threads that wait for each other take all of a machine that others use too
     with threadpool_limits(1):
         return learner.fit(x, examples.is_event.astype(np.int64), **{name: weight})

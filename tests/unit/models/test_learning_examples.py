@@ -110,6 +110,14 @@ def test_out_of_fold_scores_know_nothing_of_their_vehicle() -> None:
     assert gap(outside) < 0.2
 
 
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_feature_that_no_row_has_teaches_nothing(kind: Kind) -> None:
+    found = examples(np.random.default_rng(2), seeds=1)
+    bare = replace(found, x=np.column_stack((found.x[:, 0], np.full(len(found), np.nan))))
+
+    assert np.isfinite(score(fit(kind, bare, seed=0), bare.x)).all()
+
+
 def test_features_name_neither_vehicle_nor_age_nor_odometer() -> None:
     panel = panel_for(PREDICTOR)
     risk = PREDICTOR.predict(panel, np.arange(len(panel.day)))
