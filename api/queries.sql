@@ -364,6 +364,8 @@ SELECT
     (SELECT count(*) FROM alerts WHERE state IN ('open', 'acknowledged')) AS open_alerts,
     (SELECT count(*) FROM breaker_trips WHERE released_at IS NULL) AS open_breaker_trips,
     (SELECT count(DISTINCT vehicle_id) FROM scoring_failures) AS vehicles_with_scoring_failures,
+    (SELECT count(*) FROM feature_drift WHERE is_drifted) AS drifted_features,
+    (SELECT count(*) FROM model_artefacts WHERE state = 'champion') AS champion_artefacts,
     (SELECT count(*) FROM deliveries WHERE state = 'pending') AS pending_deliveries,
     (SELECT count(*) FROM predictions WHERE routed_at IS NULL) AS unrouted_predictions,
     (SELECT count(*) FROM rejects) AS rejects,
