@@ -18,12 +18,17 @@ from models.drift import live_precision, measure_drift
 from models.errors import ArtefactError
 from models.features.sets import DayFeatures, width
 from models.features.tire_days import TireDaySet
+from models.learning.calibration import Curve
+from models.learning.conformal import fit_healthy
 from models.learning.learned import LearnedPredictor
 from models.learning.learner import Kind, make_learner
 from models.learning.mapped import MappedPredictor
 from models.learning.maps import RiskMaps
+from models.learning.scale import BINS
 from models.predictors import day_predictors
+from models.service import run_score
 from tests.integration import models_seed as seed
+from tests.integration.test_models_services import fortnight, running, wait_for
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 DEED = Deed(actor="test", now=NOW)
@@ -174,3 +179,25 @@ def test_drift_finds_the_feature_that_moved_and_check_tells(pool: Pool) -> None:
         checks = {c.name: c for c in check_database(connection, score_every_s=60.0)}
         assert f"1 of {len(one.features)} features have shifted (small {moved})" in checks["drift"].detail
         assert live_precision(connection) == []
+
+
+def test_score_writes_what_a_champion_says_beside_the_risk_index(pool: Pool, database_url: str) -> None:
+    (vehicle,) = seed.seed_vehicles(pool, 1)
+    curve = Curve(probability=np.linspace(0.0, 0.5, BINS), prevalence=0.01, method="isotonic")
+    healthy = fit_healthy(np.full(BINS, 10.0), np.linspace(-15, 15, 3000))
+    learned = RiskMaps(model_version=VERSION, curves={"all": curve}, healthy={"all": healthy})
+    with pool.connection() as connection:
+        store_artefacts.register(connection, trained(pack_maps(learned)), deed=DEED)
+        store_artefacts.promote(connection, VERSION, "maps", 1, deed=DEED)
+    seed.store_rows(pool, fortnight(vehicle, round(NOW.timestamp()) * 1_000_000, leak=3.0))
+
+    with running(run_score, database_url):
+        wait_for(pool, "SELECT count(*) FROM predictions WHERE model_version = %s", (VERSION,))
+
+    with pool.connection() as connection:
+        rows = connection.execute(
+            "SELECT model_version = %s, probability, calibrated, p_value FROM predictions", (VERSION,)
+        ).fetchall()
+    mapped = [row[1:] for row in rows if row[0]]
+    assert any(p > 0.7 and 0.2 < calibrated < 0.5 and 0 < rare < 0.5 for p, calibrated, rare in mapped)
+    assert all(row[2] is None and row[3] is None for row in rows if not row[0])
