@@ -1211,6 +1211,7 @@ def _alert_levels() -> Any:
             raise_level=rule.raise_level,
             clear_level=rule.clear_level,
             raise_dwell_h=rule.raise_dwell_h,
+            urgent_dwell_h=rule.urgent_dwell_h,
             clear_dwell_h=rule.clear_dwell_h,
         )
         for mode, rule in load_policy().modes.items()

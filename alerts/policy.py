@@ -116,9 +116,9 @@ def decide(prediction: Prediction, latest: Alert | None, policy: Policy, now: da
 
 def _is_past_dwell(prediction: Prediction, rule: ModeRule) -> bool:
     """Tell whether it has lasted long enough; what the vehicle itself alarms (no horizon) need not last."""
-    return prediction.horizon_h == 0 or (
-        prediction.data_time - prediction.since >= timedelta(hours=rule.raise_dwell_h)
-    )
+    is_urgent = prediction.severity <= Severity.S2
+    dwell_h = rule.urgent_dwell_h if is_urgent else rule.raise_dwell_h
+    return prediction.horizon_h == 0 or prediction.data_time - prediction.since >= timedelta(hours=dwell_h)
 
 
 def _is_after(prediction: Prediction, repaired_at: datetime) -> bool:

@@ -22,6 +22,7 @@ class ModeRule:
     raise_level: float
     clear_level: float
     raise_dwell_h: float
+    urgent_dwell_h: float  #: the same of S0 to S2, which cannot wait as long
     clear_dwell_h: float
     opens_order: bool
     cause: str  #: ``component``: each component is its own cause
@@ -167,7 +168,7 @@ def parse_policy(text: str) -> Policy:
 
 def _mode_rule(name: str, entry: Mapping[str, Any]) -> ModeRule:
     try:
-        rule = ModeRule(**entry)
+        rule = ModeRule(**{"urgent_dwell_h": entry["raise_dwell_h"], **entry})
     except TypeError as error:
         raise PolicyError(f"{name}: {error}") from error
     if not 0 <= rule.clear_level < rule.raise_level <= 1:
@@ -175,6 +176,6 @@ def _mode_rule(name: str, entry: Mapping[str, Any]) -> ModeRule:
             f"{name}: clear_level {rule.clear_level} and raise_level {rule.raise_level}:"
             " must be 0 <= clear < raise <= 1"
         )
-    if rule.raise_dwell_h < 0 or rule.clear_dwell_h < 0:
+    if min(rule.raise_dwell_h, rule.urgent_dwell_h, rule.clear_dwell_h) < 0:
         raise PolicyError(f"{name}: dwell must not be negative")
     return rule

@@ -133,7 +133,7 @@ class Prediction:
     model_version: str
     origin: Origin
     is_fresh: bool  #: a live (not back-filled) sample stands behind it
-    #: that the threshold is crossed within the horizon, at the prevalence it was fitted for; None: not learned
+    #: that the threshold is crossed within the horizon, at the prevalence of its fit; None: not learned
     calibrated: float | None = None
     p_value: float | None = None  #: share of healthy vehicle-days with a component as bad
     is_tail: bool = False  #: the p-value lies beyond what was seen and comes from a fitted tail

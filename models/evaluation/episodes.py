@@ -16,6 +16,8 @@ MERGE_H = 72.0
 _NONE, _PENDING, _ACTIVE = 0, 1, 2
 #: Severities 0 and 1 end by a person only.
 _HELD = 1
+#: Severities 0 to 2 have a dwell of their own.
+_URGENT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def find_episodes(
         looked = has_data & np.isfinite(p)
         with np.errstate(invalid="ignore"):
             is_raising, is_quiet = looked & (p >= levels.raise_level), looked & (p <= levels.clear_level)
-        is_past = now - since >= levels.raise_dwell_h * _HOUR_US
+        is_past = now - since >= _dwell_us(None if severity is None else severity[:, day], levels)
         was_active = state == _ACTIVE
         begins = ~was_active & is_raising & is_past
         state = np.where(~was_active & is_raising & ~is_past, _PENDING, state)
@@ -98,6 +100,15 @@ def find_episodes(
     raised_us = np.concatenate([r[3] for r in raised])
     order = np.lexsort((raised_us, component, vehicle))
     return Episodes(vehicle[order], component[order], position[order], raised_us[order], end_us[order])
+
+
+def _dwell_us(severity: IntArray | None, levels: Levels) -> IntArray:
+    """Return how long a probability has to last, shape of ``severity``."""
+    longest = np.int64(round(levels.raise_dwell_h * _HOUR_US))
+    if severity is None or levels.urgent_dwell_h is None:
+        return np.asarray(longest)
+    urgent = np.int64(round(levels.urgent_dwell_h * _HOUR_US))
+    return np.asarray(np.where(severity <= _URGENT, urgent, longest))
 
 
 def merge(found: Episodes, *, within_h: float = MERGE_H) -> Episodes:

@@ -17,6 +17,7 @@ class Levels:
     raise_level: float = 0.7
     clear_level: float = 0.3
     raise_dwell_h: float = 0.0
+    urgent_dwell_h: float | None = None  #: of S0 to S2; None: the same
     clear_dwell_h: float = 24.0
 
     def __post_init__(self) -> None:

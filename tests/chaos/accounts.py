@@ -172,13 +172,18 @@ def _surely_failing(url: str) -> set[tuple[int, str]]:
     newest = query(
         url,
         "SELECT DISTINCT ON (vehicle_id, component, failure_mode)"
-        " vehicle_id, component, failure_mode, probability, data_time - since FROM predictions WHERE is_fresh"
+        " vehicle_id, component, failure_mode, probability, severity, data_time - since FROM predictions"
+        " WHERE is_fresh"
         " ORDER BY vehicle_id, component, failure_mode, data_time DESC",
     )
     return {
         (vehicle, component)
-        for vehicle, component, mode, probability, lasting in newest
-        if probability >= modes[mode].raise_level and lasting >= timedelta(hours=modes[mode].raise_dwell_h)
+        for vehicle, component, mode, probability, severity, lasting in newest
+        if probability >= modes[mode].raise_level
+        and lasting
+        >= timedelta(
+            hours=modes[mode].urgent_dwell_h if severity in {"S0", "S1", "S2"} else modes[mode].raise_dwell_h
+        )
     }
 
 

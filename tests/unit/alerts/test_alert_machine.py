@@ -85,7 +85,8 @@ class AlertMachine(RuleBasedStateMachine):
             if is_over and p.is_fresh and self.severity not in HELD_SEVERITIES:
                 self.is_raised, self.quiet_since = False, None
             return
-        has_lasted = p.data_time - p.since >= timedelta(hours=RULE.raise_dwell_h)
+        dwell_h = RULE.urgent_dwell_h if p.severity in {"S0", "S1", "S2"} else RULE.raise_dwell_h
+        has_lasted = p.data_time - p.since >= timedelta(hours=dwell_h)
         is_old_fault = self.repaired_at is not None and (
             p.severity not in HELD_SEVERITIES
             and p.since <= self.repaired_at

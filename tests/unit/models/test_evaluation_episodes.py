@@ -66,8 +66,8 @@ def machine_of_the_alerts(
     return sorted(out)
 
 
-@pytest.mark.parametrize("dwell_h", [0.0, 12.0, 60.0])
-def test_episodes_are_those_of_the_alert_machine(dwell_h: float) -> None:
+@pytest.mark.parametrize(("dwell_h", "urgent_h"), [(0.0, 0.0), (12.0, 12.0), (60.0, 60.0), (60.0, 0.0)])
+def test_episodes_are_those_of_the_alert_machine(dwell_h: float, urgent_h: float) -> None:
     rng = np.random.default_rng(4)
     walk = np.cumsum(rng.normal(0, 0.35, (20, 60, 3)), axis=1)
     probability = 1 / (1 + np.exp(-walk))
@@ -76,12 +76,13 @@ def test_episodes_are_those_of_the_alert_machine(dwell_h: float) -> None:
     data_us = data_times(20, 60) + rng.integers(0, 6 * HOUR_US, (20, 60))
     data_us[rng.random(data_us.shape) < 0.15] = 0
     policy = load_policy()
-    rule = replace(policy.modes[MODE], raise_dwell_h=dwell_h, clear_dwell_h=30.0)
+    rule = replace(policy.modes[MODE], raise_dwell_h=dwell_h, urgent_dwell_h=urgent_h, clear_dwell_h=30.0)
     policy = replace(policy, modes={**policy.modes, MODE: rule})
     levels = Levels(
         raise_level=rule.raise_level,
         clear_level=rule.clear_level,
         raise_dwell_h=rule.raise_dwell_h,
+        urgent_dwell_h=rule.urgent_dwell_h,
         clear_dwell_h=rule.clear_dwell_h,
     )
     found = find_episodes(probability, severity, data_us, levels)
