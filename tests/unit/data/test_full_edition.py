@@ -207,5 +207,5 @@ def test_telemetry_is_left_to_the_policies_and_the_rest_is_cleared_away() -> Non
 
     assert connection.texts("drop_chunks") + connection.texts('FROM "drive') == []
     assert [re.findall(r"DELETE FROM (\w+)", text)[0] for text in connection.texts("DELETE FROM")] == [
-        "ingest_batches", "rejects", "message_streams", "quality_counts", "service_beats",
+        "ingest_batches", "rejects", "message_streams", "quality_counts", "day_features", "service_beats",
     ]  # fmt: skip
