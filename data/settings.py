@@ -60,7 +60,7 @@ class Settings:
     )
     ingest_window_bytes: int = _setting(
         64 * 2**20,
-        "Payload bytes in flight before the broker waits; memory stays below 150 MB and eight times this",
+        "Payload bytes in flight before the broker waits; memory stays below 200 MB and eight times this",
         low=65_536,
         high=2**34,
     )
