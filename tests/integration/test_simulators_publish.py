@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -151,18 +151,14 @@ def test_missing_messages_are_sent_again_even_those_of_an_earlier_boot(
         send(link, 5)
         assert link.drain(20.0)
         sent = {("b1", seq, 0) for seq in range(5)}
-        await_that(lambda: server.messages("event") == sent)
+        # amqtt hands on what it acknowledged a moment later: the end of b0 may still come, as it was sent
+        early = {("b0", seq, 0) for seq in range(20)}
+        await_that(lambda: server.messages("event") - early == sent)
+        ask(server, url, "b0", [[3, 5], [18, 40]])
+        ask(server, url, "b1", [[0, 0]])
         again = {("b0", seq, 1) for seq in (3, 4, 5, 18, 19)} | {("b1", 0, 1)}
-        asked = 0
-        for _ in range(3):  # gap repair asks again too: a broker may lose the question
-            ask(server, url, "b0", [[3, 5], [18, 40]])
-            ask(server, url, "b1", [[0, 0]])
-            asked += 1
-            with suppress(AssertionError):
-                await_that(lambda: server.messages("event") == sent | again, 7.0)
-                break
-        assert server.messages("event") == sent | again
-        assert 6 <= link.counters.resent <= 6 * asked
+        await_that(lambda: server.messages("event") - early == sent | again)
+        assert link.counters.resent == 6
         assert link.counters.published == 5
 
 

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from psycopg import sql
 
 from data.catalogue import load_catalogue
 from data.db import Connection, Pool, load_queries
 from data.records import Family
 from data.settings import Settings
+from data.vehicle_specs import find_spec
 from ingest.messages import Delivery
 from ingest.service import build_intake
 from ingest.tables import build_statements
@@ -41,7 +43,7 @@ def months(pool: Pool) -> Pool:
 
 
 def chunks_in_plan(connection: Connection, statement: str, params: dict[str, object]) -> set[str]:
-    plan = connection.execute("EXPLAIN " + statement, params, prepare=False)  # type: ignore[arg-type]
+    plan = connection.execute("EXPLAIN " + statement, params, prepare=False)
     return set(CHUNK.findall("\n".join(row[0] for row in plan)))
 
 
@@ -65,8 +67,19 @@ def test_features_of_a_day_read_the_chunks_of_that_day(months: Pool) -> None:
     with months.connection() as connection:
         vehicle = connection.execute("SELECT vehicle_id FROM vehicles").fetchone()
         assert vehicle is not None
-        rows = readings.fetch_drive_rows(connection, vehicle[0], begin_us, begin_us + 86_400_000_000)
-        inner = re.search(r"COPY \((.*)\) TO STDOUT", load_queries("models")["copy_drive_rows"], re.DOTALL)
+        rows = readings.fetch_rows(
+            connection,
+            vehicle[0],
+            Family.DRIVE,
+            ("speed",),
+            begin_us=begin_us,
+            end_us=begin_us + 86_400_000_000,
+            spec=find_spec("anxin-sedan-96-ncm"),
+        )
+        copy = sql.SQL(load_queries("models")["copy_rows"]).format(
+            columns=sql.Identifier("speed"), table=sql.Identifier("drive_readings")
+        )
+        inner = re.search(r"COPY \((.*)\) TO STDOUT", copy.as_string(connection), re.DOTALL)
         assert inner is not None
         span = {
             "vehicle_id": vehicle[0],
