@@ -29,7 +29,8 @@ def wilson(found: int, total: int, *, level: float = 0.95) -> tuple[float, float
     share = found / total
     centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
     half = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    # at the ends the bound is exact, but for the rounding of floats
+    return float(centre - half) if found else 0.0, float(centre + half) if found < total else 1.0
 
 
 def clopper_pearson(found: int, total: int, *, level: float = 0.95) -> tuple[float, float] | None:

@@ -99,3 +99,12 @@ def test_pareto_tail_finds_the_share_of_an_exponential() -> None:
 def test_quantiles_leave_out_what_is_missing() -> None:
     assert pytest.approx(metrics.quantiles(np.array([1.0, np.nan, 2.0, 3.0]))) == (1.2, 2.0, 2.8)
     assert metrics.quantiles(np.array([np.nan])) is None
+
+
+@pytest.mark.parametrize("total", [7, 80, 95])
+def test_the_share_of_none_or_all_is_bounded_by_exactly_none_or_all(total: int) -> None:
+    nothing, everything = metrics.wilson(0, total), metrics.wilson(total, total)
+
+    assert nothing is not None
+    assert everything is not None
+    assert (nothing[0], everything[1]) == (0.0, 1.0)
