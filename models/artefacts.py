@@ -1,4 +1,8 @@
-"""What was learned, as bytes: skops with an explicit list of trusted types, or not loaded at all."""
+"""What was learned, as bytes: skops with an explicit list of trusted types, or not loaded at all.
+
+skops brings scikit-learn, three seconds and 100 MB: it is imported when an artefact is written or read, not
+when a service starts that has none.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import skops.io
 
 from models.errors import ArtefactError, LearningError
 from models.learning.maps import RiskMaps
@@ -46,12 +48,16 @@ class Trained:
 
 def pack_maps(maps: RiskMaps) -> bytes:
     """Return maps as bytes."""
-    return bytes(skops.io.dumps({"maps": maps.to_dict()}))
+    from skops.io import dumps
+
+    return bytes(dumps({"maps": maps.to_dict()}))
 
 
 def pack_learner(learner: Any, *, names: tuple[str, ...], threshold: float) -> bytes:
     """Return a learner as bytes."""
-    return bytes(skops.io.dumps({"learner": learner, "names": list(names), "threshold": float(threshold)}))
+    from skops.io import dumps
+
+    return bytes(dumps({"learner": learner, "names": list(names), "threshold": float(threshold)}))
 
 
 def unpack(content: bytes, sha256: str, *, name: str) -> dict[str, Any]:
@@ -61,19 +67,21 @@ def unpack(content: bytes, sha256: str, *, name: str) -> dict[str, Any]:
         ArtefactError: The bytes are not those that were registered, hold a type that is not trusted, or are
             no artefact; names the artefact and the rule.
     """
+    from skops.io import get_untrusted_types, loads
+
     if len(content) > _LARGEST_BYTES:
         raise ArtefactError(f"artefact {name}: {len(content)} bytes, at most {_LARGEST_BYTES}")
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise ArtefactError(f"artefact {name}: sha256 {found[:12]}…, registered {sha256[:12]}…: not loaded")
     try:
-        strange = sorted(set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED))
+        strange = sorted(set(get_untrusted_types(data=content)) - set(TRUSTED))
     except Exception as error:
         raise ArtefactError(f"artefact {name}: not a skops file ({type(error).__name__})") from error
     if strange:
         raise ArtefactError(f"artefact {name}: type {strange[0]} is not trusted: not loaded")
     try:
-        held = skops.io.loads(content, trusted=list(TRUSTED))
+        held = loads(content, trusted=list(TRUSTED))
     except Exception as error:
         raise ArtefactError(f"artefact {name}: cannot be read ({type(error).__name__}: {error})") from error
     if not isinstance(held, dict):

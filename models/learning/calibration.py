@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 from data.records import FloatArray
 from models.errors import LearningError
@@ -75,6 +73,9 @@ def fit_curve(
     Raises:
         LearningError: As ``fault_weight``.
     """
+    from sklearn.isotonic import IsotonicRegression
+    from sklearn.linear_model import LogisticRegression
+
     weight = fault_weight(positive, before, healthy, prevalence)
     yes = positive * weight
     no = before * weight + healthy

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from data.records import BoolArray, FloatArray
 from models.learning.scale import bin_of
@@ -44,6 +43,8 @@ class Healthy:
         p = (1.0 + self.above[bin_of(safe)]) / (self.count + 1.0)
         is_tail = known & (safe > self.highest) & np.isfinite(self.tail_from)
         if is_tail.any():
+            from scipy import stats
+
             over = stats.genpareto.sf(safe - self.tail_from, self.tail_shape, scale=self.tail_scale)
             least = 1.0 / (self.count + 1.0)
             p = np.where(is_tail, np.minimum(least, np.maximum(self.tail_share * over, 1e-12)), p)
@@ -71,6 +72,8 @@ def fit_healthy(counts: FloatArray, top: FloatArray) -> Healthy:
     over = ranked[ranked > start] - start
     if len(over) < LEAST_TAIL or np.ptp(over) <= 0:
         return Healthy(above=above, highest=highest)
+    from scipy import stats
+
     shape, _, scale = stats.genpareto.fit(over, floc=0.0)
     if shape < 0:
         shape, scale = 0.0, float(over.mean())

@@ -6,11 +6,6 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from data.records import FloatArray
@@ -31,6 +26,12 @@ class Kind(StrEnum):
 
 def make_learner(kind: Kind, *, seed: int) -> Any:
     """Return an unfitted learner; gaps are filled and scales set by what ``fit`` is given alone."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     if kind is Kind.BOOSTING:
         return HistGradientBoostingClassifier(
             max_iter=120,

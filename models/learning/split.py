@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from sklearn.model_selection import GroupKFold
 
 from data.records import BoolArray, IntArray
 from models.errors import LearningError
@@ -18,6 +17,8 @@ def vehicle_folds(examples: Examples, *, folds: int) -> Iterator[tuple[IntArray,
     Raises:
         LearningError: There are fewer vehicles than folds.
     """
+    from sklearn.model_selection import GroupKFold
+
     n = len(np.unique(examples.vehicle))
     if n < folds:
         raise LearningError(f"folds {folds}: there are only {n} vehicles")

@@ -84,7 +84,7 @@ class Running:
                 row = observer.execute(waiting, (f"anxin-{service}",)).fetchone()
                 return row is not None and row[0] > 0
 
-            until(is_waiting, 150, what=f"{service} in the middle of a transaction")
+            until(is_waiting, 60, what=f"{service} in the middle of a transaction")
             assert self.kill(service), f"{service} was gone already"
 
     def restarts(self) -> dict[str, int]:

@@ -43,7 +43,7 @@ def test_killed_services_lose_nothing_and_double_nothing(running: Running) -> No
     fleet = SimulatedFleet(running, rate=RATE, on_push=by_push.strike, on_warning=by_vehicle.strike)
     live = LiveVehicles(running.mqtt_url("simulator"), running.database_url, 3)
     try:
-        _wait_for_ingest(running)
+        _wait_for_services(running)
         fleet.start()
         live.start()
         _kill_during_the_past(running)
@@ -97,9 +97,18 @@ def _kill_each(running: Running) -> None:
         running.kill_inside("maintain", LOCK_CURSORS, {"service": "maintain"})
 
 
-def _wait_for_ingest(running: Running) -> None:
-    ready = "SELECT count(*) FROM service_beats WHERE service = 'ingest' AND is_ready"
-    until(lambda: accounts.query(running.database_url, ready) == [(1,)], 30, what="ingest connected")
+def _wait_for_services(running: Running) -> None:
+    """Wait until those to be killed are at work: a lock on a cursor that is not there yet holds up nobody."""
+    ready = "SELECT count(*) FROM service_beats WHERE service = ANY(%s) AND is_ready"
+    cursors = "SELECT count(DISTINCT service) FROM service_cursors WHERE service IN ('score', 'watch')"
+
+    def is_at_work() -> bool:
+        url = running.database_url
+        return accounts.query(url, ready, (list(KILLED),)) == [(len(KILLED),)] and accounts.query(
+            url, cursors
+        ) == [(2,)]
+
+    until(is_at_work, 60, what="all services at work")
 
 
 def _wait_for_rest(running: Running, fleet: SimulatedFleet, live: LiveVehicles) -> None:
