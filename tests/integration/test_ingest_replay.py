@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def replay(database_url: str, broker: BrokerUnderTest, tmp_path: Path) -> Iterat
         database_url=database_url,
         mqtt_url=broker.url("ingest"),
         ingest_slot="replay",
+        ingest_share=f"replay-{uuid.uuid4().hex[:8]}",  # others at this broker left sessions in the usual group
         ingest_flush_after_s=0.05,
     )
     stop = threading.Event()
