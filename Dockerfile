@@ -7,6 +7,7 @@ RUN /opt/anxin/bin/pip install --no-cache-dir --require-hashes -r requirements.l
 COPY pyproject.toml LICENSE README.md anxin.py ./
 COPY alerts ./alerts
 COPY api ./api
+COPY commands ./commands
 COPY data ./data
 COPY ingest ./ingest
 COPY models ./models

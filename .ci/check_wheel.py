@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import PurePosixPath
 
-FOLDERS = ("alerts", "api", "data", "ingest", "models", "simulators")
+FOLDERS = ("alerts", "api", "commands", "data", "ingest", "models", "simulators")
 #: What may stay out of a wheel: nothing that runs.
 LEFT_OUT = {".gitignore", ".gitkeep"}
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import anxin
+from commands.evaluate import parse_seeds
+from commands.evaluation_work import alert_levels, judge_work, live_systems, simulated_parts, stream_work
 from data.errors import SettingsError
 from models.evaluation.baselines import baselines
 from models.evaluation.detectors import PredictorDetector
@@ -20,7 +21,7 @@ KEYS = {
     "events", "recall", "recall_ci", "vehicle_days", "false_per_1000_vehicle_days", "false_upper95", "lead_h",
     "delay_h_p50", "coverage", "brier", "ece",
 }  # fmt: skip
-LEVELS = anxin._alert_levels()
+LEVELS = alert_levels()
 #: The quick ones: the command runs all of them.
 PREDICTORS = [
     p for p in day_predictors() if p.feature_set in ("tire_days", "insulation_days", "battery_days")
@@ -29,8 +30,8 @@ SYSTEMS: dict[str, Any] = {ANXIN: [PredictorDetector(p) for p in PREDICTORS], **
 
 
 def judge(work: list[tuple[str, Any]]) -> dict[str, Any]:
-    live = anxin._live_systems()
-    found = [anxin._judge_work(one, systems=SYSTEMS, live=live, levels=LEVELS) for one in work]
+    live = live_systems()
+    found = [judge_work(one, systems=SYSTEMS, live=live, levels=LEVELS) for one in work]
     return figures(add_up(found), LEVELS, level="day", rng=np.random.default_rng(0))
 
 
@@ -64,7 +65,7 @@ def test_figures_of_drawn_fleets_keep_the_contract_whatever_the_cut() -> None:
 
 
 def test_live_rules_are_judged_on_streams_of_their_own() -> None:
-    parts = anxin._stream_work(2, [1001])
+    parts = stream_work(2, [1001])
     found = judge([("live", part) for part in parts if part[0] != "cells healthy"])
 
     assert {part[0] for part in parts} >= {"tires tire_puncture", "tires healthy", "cells healthy"}
@@ -74,7 +75,7 @@ def test_live_rules_are_judged_on_streams_of_their_own() -> None:
 
 
 def test_simulated_readings_are_judged_by_the_same_functions() -> None:
-    parts = anxin._simulated_parts(3, 3, 1001, ["tire_slow_leak"])
+    parts = simulated_parts(3, 3, 1001, ["tire_slow_leak"])
     found = judge([("full", part) for part in parts])
 
     leak = found["modes"]["tire_slow_leak"]
@@ -87,4 +88,4 @@ def test_simulated_readings_are_judged_by_the_same_functions() -> None:
 )
 def test_seeds_that_would_flatter_or_mean_nothing_are_refused(text: str, says: str) -> None:
     with pytest.raises(SettingsError, match=says):
-        anxin._parse_seeds(text)
+        parse_seeds(text)

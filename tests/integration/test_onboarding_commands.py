@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -30,7 +31,7 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     """Run a command in this process against this test's database; ``typed`` is its standard input."""
     with connect(database_url) as connection:
         load_reference(connection, tenant="demo")
-    for name in [name for name in anxin.os.environ if name.startswith("ANXIN_")]:
+    for name in [name for name in os.environ if name.startswith("ANXIN_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ANXIN_DATABASE_URL", database_url)
 

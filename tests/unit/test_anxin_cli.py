@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import sys
@@ -15,6 +16,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import anxin
+from commands.printing import console
 
 README = Path(anxin.__file__).with_name("README.md")
 GVRET = "Time Stamp,ID,Extended,Bus,LEN,D1,D2,D3,D4,D5,D6,D7,D8\n"
@@ -36,7 +38,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Run the command line in this process, with the settings given and no other."""
 
     def call(*arguments: object, **settings: str) -> tuple[int, str, str]:
-        for name in [name for name in anxin.os.environ if name.startswith("ANXIN_")]:
+        for name in [name for name in os.environ if name.startswith("ANXIN_")]:
             monkeypatch.delenv(name)
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
@@ -215,7 +217,7 @@ def test_a_file_that_is_not_there_is_told_in_one_line(run, arguments: tuple[str,
 
 
 def test_brackets_in_what_is_printed_are_no_markup(run, capsys: pytest.CaptureFixture[str]) -> None:
-    anxin.console.print("boot '[/x]': must be [null]")
+    console.print("boot '[/x]': must be [null]")
 
     assert capsys.readouterr().err == "boot '[/x]': must be [null]\n"
 

@@ -1,0 +1,213 @@
+"""How good the predictions are: on fleets that nothing was tuned on, or on a labelled recording."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from commands.evaluation_work import (
+    DEVELOPMENT_SEED,
+    DEVELOPMENT_VEHICLES,
+    VEHICLES_PER_PART,
+    alert_levels,
+    day_systems,
+    drawn_part,
+    judge_work,
+    live_systems,
+    simulated_parts,
+    stream_work,
+)
+from commands.options import Json, Maps
+from commands.printing import console, print_json, progress_bar
+from commands.running import read_settings
+from data.errors import SettingsError
+
+
+class Level(StrEnum):
+    """How much of the chain is simulated."""
+
+    DAY = "day"
+    FULL = "full"
+
+
+def evaluate(
+    vehicles: Annotated[int, typer.Option(min=10, help="Of each fleet: one of faults, one healthy.")] = 500,
+    days: Annotated[int, typer.Option(min=30, max=730, help="Of the healthy fleet; faults get 180.")] = 180,
+    seeds: Annotated[
+        str, typer.Option(help="Fleets, by comma. 1000 and above are for development.")
+    ] = "1,2,3",
+    level: Annotated[
+        Level, typer.Option(help="day: features are drawn; full: every reading is simulated, half as faulty.")
+    ] = Level.DAY,
+    faults: Annotated[str, typer.Option(help="all, or failure modes by comma.")] = "all",
+    drives: Annotated[
+        int, typer.Option(min=0, help="Hazards of each kind, second by second, for the live rules; 0: none.")
+    ] = 100,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a CPU.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    recording: Annotated[
+        Path | None, typer.Option(help="In place of fleets, a recording of tires with --labels.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Episodes as CSV: vehicle_id, tire_id, label, start.")
+    ] = None,
+    maps: Maps = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page and model cards into this folder.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """How good the predictions are, on simulated fleets that nothing was tuned on, beside baselines."""
+    import numpy as np
+
+    from models.evaluation.evaluate import add_up, figures
+    from models.evaluation.targets import held_against, missed
+    from models.evaluation.text import table
+    from models.spread import run_partitions
+    from simulators.day_level import draw_fleet
+
+    read_settings()
+    if (recording is None) != (labels is None):
+        raise SettingsError("--recording and --labels: must come together")
+    if recording is not None and labels is not None:
+        compared = _evaluate_recording(recording, labels)
+        if as_json:
+            print_json(compared)
+        return
+    asked = "all" if faults == "all" else [name.strip() for name in faults.split(",")]
+    numbers = parse_seeds(seeds)
+    levels = alert_levels()
+    work: list[tuple[str, Any]] = []
+    for seed in numbers:
+        if level is Level.DAY:
+            fleets = (
+                draw_fleet(vehicles, max(days, 180), seed=seed, mode="enriched", faults=asked),
+                draw_fleet(vehicles, days, seed=seed, mode="healthy"),
+            )
+            work += [("day", (fleet, block)) for fleet in fleets for block in fleet.blocks(VEHICLES_PER_PART)]
+        else:
+            work += [("full", part) for part in simulated_parts(vehicles, days, seed, asked)]
+    if drives:
+        work += [("live", part) for part in stream_work(drives, numbers)]
+    started = time.monotonic()
+    with progress_bar() as progress:
+        task = progress.add_task("training the forest", total=len(work))
+        healthy = draw_fleet(DEVELOPMENT_VEHICLES, 180, seed=DEVELOPMENT_SEED, mode="healthy")
+        development = [drawn_part(healthy, block) for block in healthy.blocks(VEHICLES_PER_PART)]
+        systems = day_systems(development, maps)
+        progress.update(task, description="parts of fleets")
+        results = []
+        judging = partial(judge_work, systems=systems, live=live_systems(), levels=levels)
+        for found in run_partitions(judging, work, cluster=cluster, workers=workers):
+            results.append(found)
+            progress.advance(task)
+    result = figures(add_up(results), levels, level=level.value, rng=np.random.default_rng(0))
+    result["run"] = {
+        "vehicles": vehicles,
+        "days": days,
+        "days_enriched": max(days, 180) if level is Level.DAY else days,
+        "seeds": numbers,
+        "faults": asked,
+        "drives": drives,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    result["held_against"] = held_against(result)
+    for line in (*table(result), *missed(result["held_against"])):
+        console.print(line)
+    write_evaluation(report, result, as_json=as_json)
+
+
+def _evaluate_recording(path: Path, labels: Path) -> dict[str, Any]:
+    """Judge the slow-leak predictor beside published rules on a recording with labelled episodes."""
+    import numpy as np
+
+    from data.records import FailureMode, Family
+    from ingest.recordings import open_recordings
+    from models.evaluation.baselines import baselines
+    from models.evaluation.detectors import PredictorDetector
+    from models.evaluation.drawn import computed_panels
+    from models.evaluation.evaluate import ANXIN, add_up, judge_mixed
+    from models.evaluation.part import EvaluationPart
+    from models.evaluation.recorded import ReadingsDetector, aws_on_readings, compare, parse_labels
+    from models.features.rows import joined
+    from models.features.tire_days import TireDaySet
+    from models.predictors import day_predictors
+
+    mode = FailureMode.TIRE_SLOW_LEAK
+    try:
+        text = labels.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--labels {str(labels)!r}: cannot be read ({error})") from error
+    results = []
+    with console.status(f"reading {escape(path.name)}") as status:
+        for number, recording in enumerate(open_recordings(path)):
+            status.update(f"judging {escape(recording.unit)}")
+            rows = {f: joined(recording.batches, f) for f in (Family.DRIVE, Family.TIRE)}
+            tire = rows[Family.TIRE]
+            if tire is None:
+                continue
+            first, last = (int(t.timestamp()) // 86_400 for t in (recording.first, recording.last))
+            given = [{family: found for family, found in rows.items() if found is not None}]
+            sets = (TireDaySet(),)
+            panels = computed_panels(sets, recording.spec, [number], given, first_day=first, last_day=last)
+            verdict = aws_on_readings(tire, np.arange(first, last + 1))
+            part = EvaluationPart(
+                spec=recording.spec,
+                panels=panels,
+                truths=parse_labels(text, {recording.unit: number}, recording.last),
+                seed=0,
+                is_enriched=False,
+                origin="recorded",
+            )
+            systems: dict[str, Any] = {
+                ANXIN: [PredictorDetector(p) for p in day_predictors() if p.failure_mode is mode],
+                "aws_rules_every_reading": [ReadingsDetector("aws_rules_every_reading", {number: verdict})],
+                **{
+                    name: [d for d in found if d.failure_mode is mode]
+                    for name, found in baselines().items()
+                    if name in ("aws_rules", "legal_tire_threshold")
+                },
+            }
+            results.append(judge_mixed(part, systems, alert_levels()))
+    found = compare({system: tally for (system, _), tally in add_up(results).items()})
+    for name, row in found.items():
+        console.print(
+            f"{name:<26}{row['found']} of {row['events']} leaks, {row['delay_h_p50']} h after their start;"
+            f" {row['false_alerts']} false alerts in {row['vehicle_days']:,} vehicle-days"
+        )
+    return {"recording": path.name, "failure_mode": mode.value, "systems": found}
+
+
+def write_evaluation(folder: Path | None, result: dict[str, Any], *, as_json: bool) -> None:
+    """Write figures as a page with model cards into a folder, and as JSON to standard output, where asked."""
+    if folder:
+        from models.evaluation.cards import cards_of, live_cards_of
+        from models.evaluation.report import write_report
+        from models.features.registry import feature_sets
+        from models.predictors import day_predictors
+        from models.watch import live_rules
+
+        cards = [*cards_of(day_predictors(), feature_sets()), *live_cards_of(live_rules())]
+        write_report(folder, result, cards)
+        console.print(f"report: {folder / 'index.html'}")
+    if as_json:
+        print_json(result)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds of fleets; the one that trains the forest is refused."""
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise SettingsError(f"--seeds {text!r}: must be whole numbers by comma") from error
+    if len(set(numbers)) < len(numbers) or min(numbers) < 0:
+        raise SettingsError(f"--seeds {text!r}: must be different and not negative")
+    if set(numbers) & {DEVELOPMENT_SEED}:
+        raise SettingsError(f"--seeds {text!r}: {DEVELOPMENT_SEED} trains the isolation forest")
+    return numbers
