@@ -13,8 +13,8 @@ from alerts.network import Network
 from alerts.orders import OrderState
 from alerts.pricing import Quote, price
 from alerts.rules import OrderRule
-from alerts.stations import NoPlan, Occupancy, PassedOver, Place, Plan, Station, plan
-from alerts.texts import Appointment, warning_text
+from alerts.stations import Avoid, NoPlan, Occupancy, PassedOver, Place, Plan, Station, plan
+from alerts.texts import Appointment, WarningText, warning_text
 from alerts.ways import distance_km
 
 #: Why an order waits whose planning broke; tried again with the next round.
@@ -30,11 +30,14 @@ def place_order(
     now: datetime,
     alert_id: int | None = None,
     is_answered: bool = False,
+    avoid: Avoid | None = None,
+    preface: tuple[str, str] = ("", ""),
 ) -> Plan | NoPlan:
     """Offer the nearest appointment that fits, or note why the order waits; tell the owner.
 
     Any earlier hold of this order must have been released. Expired holds of all orders are released first.
-    With ``is_answered`` the owner has just answered the order's offer: the same again is no news.
+    With ``is_answered`` the owner has just answered the order's offer: the same again is no news. ``avoid``
+    is the station that gave the work back, ``preface`` says in English and Chinese why the owner hears again.
 
     Raises:
         BookingConflict: A part was taken meanwhile; the whole decision must be made again.
@@ -44,7 +47,7 @@ def place_order(
 
     def wait(reason: str, passed_over: tuple[PassedOver, ...]) -> NoPlan:
         waiting = NoPlan(reason=reason, passed_over=passed_over)
-        _let_wait(desk, order, vehicle, waiting, now=now, alert_id=alert_id)
+        _let_wait(desk, order, vehicle, waiting, now=now, alert_id=alert_id, preface=preface)
         return waiting
 
     if not desk.may_plan:
@@ -58,7 +61,7 @@ def place_order(
         return wait(f"no repair job is set for {order.failure_mode}", ())
     if place is None:
         return wait("neither position nor home of the vehicle is known", ())
-    found = _find(desk, order, job, place, network, terms=terms, now=now)
+    found = _find(desk, order, job, place, network, terms=terms, now=now, avoid=avoid)
     if isinstance(found, NoPlan):
         return wait(found.reason, found.passed_over)
     quote = price(
@@ -70,13 +73,32 @@ def place_order(
     version = _hold(desk, order, found, job, quote=quote, place=place, terms=terms, now=now)
     offered = (found.station.station_id, found.start, quote.total)
     if not is_answered or offered != (order.station_id, order.slot_start, order.total):
-        _tell(desk, order, vehicle, found, quote, terms=terms, version=version, now=now, alert_id=alert_id)
+        _tell(
+            desk,
+            order,
+            vehicle,
+            found,
+            quote,
+            terms=terms,
+            version=version,
+            now=now,
+            alert_id=alert_id,
+            preface=preface,
+        )
     store.tell_browsers("order", order.order_id)
     return found
 
 
 def _find(
-    desk: Desk, order: Order, job: Job, place: Place, network: Network, *, terms: Terms, now: datetime
+    desk: Desk,
+    order: Order,
+    job: Job,
+    place: Place,
+    network: Network,
+    *,
+    terms: Terms,
+    now: datetime,
+    avoid: Avoid | None,
 ) -> Plan | NoPlan:
     """Plan without a lock, then again for the station that was found while nobody else books there.
 
@@ -105,6 +127,7 @@ def _find(
             urgency=urgency,
             deadline=order.deadline,
             now=now,
+            avoid=avoid,
         )
         if isinstance(found, NoPlan):
             if urgency.mode != "drive_in" or not _is_out_of_range(found, rule):
@@ -162,6 +185,7 @@ def _tell(
     version: int,
     now: datetime,
     alert_id: int | None,
+    preface: tuple[str, str],
 ) -> None:
     text = warning_text(
         order.component,
@@ -184,15 +208,28 @@ def _tell(
         vehicle,
         transition=f"order:{order.order_id}:offered:{version}",
         severity=order.severity,
-        text=text,
+        text=_after(preface, text),
         alert_id=alert_id,
         order_id=order.order_id,
         now=now,
     )
 
 
+def _after(preface: tuple[str, str], text: WarningText) -> WarningText:
+    """Put why the owner hears again before what they read."""
+    first_en, first_zh = preface
+    return replace(text, body_en=f"{first_en} {text.body_en}".lstrip(), body_zh=first_zh + text.body_zh)
+
+
 def _let_wait(
-    desk: Desk, order: Order, vehicle: VehicleFacts, waiting: NoPlan, *, now: datetime, alert_id: int | None
+    desk: Desk,
+    order: Order,
+    vehicle: VehicleFacts,
+    waiting: NoPlan,
+    *,
+    now: datetime,
+    alert_id: int | None,
+    preface: tuple[str, str],
 ) -> None:
     """Let the order wait; tell the owner when the waiting begins, not at every further attempt."""
     version = desk.store.let_order_wait(
@@ -207,7 +244,7 @@ def _let_wait(
             vehicle,
             transition=f"order:{order.order_id}:waiting:{version}",
             severity=order.severity,
-            text=warning_text(order.component, order.failure_mode, order.severity, None),
+            text=_after(preface, warning_text(order.component, order.failure_mode, order.severity, None)),
             alert_id=alert_id,
             order_id=order.order_id,
             now=now,

@@ -78,6 +78,14 @@ class Occupancy:
     stock: Mapping[str, int] = field(default_factory=dict)  #: sku -> on hand and not reserved
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Avoid:
+    """A station that gave the work back: asked last, and not for a time before ``until``."""
+
+    station_id: int
+    until: datetime
+
+
 #: Asked for a few stations at a time; answers by ``station_id``.
 Look = Callable[[Sequence[Station]], Mapping[int, Occupancy]]
 #: Hours or shift of a time zone on a grid, as ``WorkTimes.mask``.
@@ -100,7 +108,8 @@ class PassedOver:
 
     station: Station
     distance_km: float
-    code: str  #: stable: ``too_far``, ``no_certificate``, ``no_bay``, ``no_skill``, ``no_part``, ``no_slot``
+    #: ``too_far``, ``no_certificate``, ``no_bay``, ``no_skill``, ``no_part``, ``no_slot``, ``gave_back``.
+    code: str
     reason_en: str
     reason_zh: str
 
@@ -148,6 +157,7 @@ def plan(
     urgency: SeverityRule,
     deadline: datetime,
     now: datetime,
+    avoid: Avoid | None = None,
 ) -> Plan | NoPlan:
     """Return the earliest appointment at the nearest station that can do the job before the deadline.
 
@@ -165,6 +175,7 @@ def plan(
         urgency: Notice and mode of the severity; a towed vehicle is not limited by its range.
         deadline: When the work should have begun.
         now: Earliest instant of any appointment.
+        avoid: A station that is taken only where no other has time before the deadline.
     """
     if not stations:
         return NoPlan(reason="no station is registered", passed_over=())
@@ -188,7 +199,10 @@ def plan(
             obstacle = _missing_part(job, occupancy)
         if obstacle is None:
             first = now + timedelta(hours=urgency.notice_h + way_km / rule.road_speed_km_per_h)
-            found = _appointment(station, job, occupancy.taken, grid, first=first, worked=worked)
+            is_avoided = avoid is not None and avoid.station_id == station.station_id
+            if avoid is not None and is_avoided:
+                first = max(first, avoid.until)
+            found = appointment(station, job, occupancy.taken, grid, first=first, worked=worked)
             if found is not None:
                 bay, technician, start, end = found
                 chosen = Plan(
@@ -202,7 +216,7 @@ def plan(
                     mode=urgency.mode,
                     passed_over=tuple(passed),
                 )
-                if not chosen.is_late:
+                if not chosen.is_late and not is_avoided:
                     return chosen
                 late.append(chosen)
             obstacle = (
@@ -210,6 +224,8 @@ def plan(
                 "no free bay and technician before the deadline",
                 "截止时间前没有空闲工位和技师",
             )
+            if is_avoided:
+                obstacle = ("gave_back", "gave this work back", "已退回此单")
         code, reason_en, reason_zh = obstacle
         passed.append(
             PassedOver(
@@ -258,9 +274,10 @@ def _fit_technicians(station: Station, job: Job) -> list[Technician]:
     return sorted(fit, key=lambda t: (len(t.skills), t.technician_id))
 
 
-def _appointment(
+def appointment(
     station: Station, job: Job, taken: Sequence[Taken], grid: TimeGrid, *, first: datetime, worked: Worked
 ) -> tuple[Bay, Technician, datetime, datetime] | None:
+    """Return the earliest bay, technician, start and end within a grid that do for a job, or None."""
     bays, technicians = _fit_bays(station, job), _fit_technicians(station, job)
     is_open = worked(station.time_zone, station.hours, grid)
     bay_free = [
@@ -292,6 +309,7 @@ def _summary(passed: Sequence[PassedOver]) -> str:
         "no_skill": "without the skill",
         "no_part": "without the part",
         "no_slot": "without free time",
+        "gave_back": "gave the work back",
     }
     counted = Counter(p.code for p in passed).most_common()
     return "no station can do it: " + ", ".join(f"{count} {words[code]}" for code, count in counted)

@@ -13,6 +13,7 @@ from alerts.pricing import price
 from alerts.rules import load_policy
 from alerts.slots import Period
 from alerts.stations import (
+    Avoid,
     Bay,
     NoPlan,
     Occupancy,
@@ -73,6 +74,7 @@ def find(
     severity: Severity = Severity.S3,
     empty: tuple[int, ...] = (),
     asked: list[int] | None = None,
+    avoid: Avoid | None = None,
 ) -> Plan | NoPlan:
     network = Network(tuple(stations), {})
 
@@ -93,6 +95,7 @@ def find(
         urgency=POLICY.severities[severity],
         deadline=POLICY.deadline(severity, NOW),
         now=NOW,
+        avoid=avoid,
     )
 
 
@@ -166,6 +169,18 @@ def test_a_late_appointment_is_better_than_none_and_says_that_it_is_late() -> No
 
     assert isinstance(found, Plan)
     assert found.is_late
+
+
+def test_a_station_that_gave_the_work_back_is_asked_last_and_for_another_time() -> None:
+    avoid = Avoid(station_id=1, until=NOW + timedelta(hours=5))
+    elsewhere = find([make_station(1), make_station(2, 20)], avoid=avoid)
+    alone = find([make_station(1)], avoid=avoid)
+
+    assert isinstance(elsewhere, Plan)
+    assert isinstance(alone, Plan)
+    assert elsewhere.station.code == "S2"
+    assert [p.code for p in elsewhere.passed_over] == ["gave_back"]
+    assert (alone.station.code, alone.start) == ("S1", avoid.until)
 
 
 def test_a_vehicle_is_not_sent_further_than_it_can_drive_but_may_be_towed() -> None:
