@@ -132,3 +132,15 @@ def test_telemetry_tables_are_hypertables_on_timescaledb(database_url: str) -> N
 def _describe(url: str) -> dict[str, list[tuple[object, ...]]]:
     with psycopg.connect(url) as connection:
         return {aspect: connection.execute(query).fetchall() for aspect, query in DESCRIBE.items()}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE audit_events SET actor = 'nobody'", "DELETE FROM audit_events", "TRUNCATE audit_events"],
+)
+def test_the_audit_trail_can_only_be_added_to(database_url: str, statement: LiteralString) -> None:
+    with (
+        connect(database_url) as connection,
+        pytest.raises(psycopg.errors.RestrictViolation, match="only added"),
+    ):
+        connection.execute(statement)
