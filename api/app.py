@@ -27,6 +27,7 @@ from api.metrics import Meters
 from api.middleware import BodyLimit, Headers, RequestMeter, build_policy
 from api.pages import make_environment, render_error
 from api.routes import (
+    boards,
     breaker,
     health,
     orders,
@@ -77,6 +78,7 @@ def list_routers() -> tuple[APIRouter, ...]:
         breaker.router,
         predictors.router,
         stations.router,
+        boards.router,
         push.router,
         stream.router,
         health.router,

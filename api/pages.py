@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from math import isnan
 from typing import Any
@@ -102,6 +102,14 @@ class Words:
         local = moment.astimezone(ZoneInfo(zone))
         day = f"{local:%m-%d}" if local.year == self.year else f"{local:%Y-%m-%d}"
         return f"{self.texts[f'weekday.{local.isoweekday()}']} {day} {local:%H:%M}".replace(" ", "\u00a0")
+
+    def day(self, day: date) -> str:
+        """Return a day of the calendar with its weekday."""
+        return f"{self.texts[f'weekday.{day.isoweekday()}']} {day:%Y-%m-%d}".replace(" ", "\u00a0")
+
+    def clock(self, time: datetime, zone: str) -> str:
+        """Return the local time of day."""
+        return f"{time.astimezone(ZoneInfo(zone)):%H:%M}"
 
     def number(self, value: float | Decimal | None, digits: int = 1) -> str:
         """Return a number with a thin space between thousands; a dash for missing."""
