@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data.records import Family, FloatArray, IntArray, VehicleSpec
+from data.records import Family, FloatArray, IntArray
 from ingest.recordings.errors import RecordingError
-from ingest.recordings.inference import resolve_spec
-from ingest.recordings.masks import mask_to_catalogue
-from ingest.recordings.recording import Recording, build_rows, count_local_days, datetime_of
-from ingest.recordings.table import numbers, read_table, take_units
+from ingest.recordings.inference import Pack
+from ingest.recordings.masks import mask_columns
+from ingest.recordings.recording import Recording
+from ingest.recordings.source import Source, build_families
+from ingest.recordings.table import numbers, read_table, require_columns, take_units
 
 FORMAT = "aws-tires"
 _MAGIC = b"PAR1"
@@ -38,21 +39,14 @@ def is_aws_tires(content: bytes, header: Sequence[str]) -> bool:
 
 
 def read_aws_tires(
-    parts: Sequence[tuple[Path, bytes]],
-    path: Path,
-    *,
-    unit: str | None,
-    spec: VehicleSpec | None,
-    placard_kpa: float | Sequence[float] | None,
+    parts: Sequence[tuple[Path, bytes]], source: Source, *, unit: str | None
 ) -> Iterator[Recording]:
     """Yield the recording of each vehicle, in the order of their names.
 
     Args:
         parts: Name and content of each file.
-        path: The file or folder, for messages.
+        source: The file or folder.
         unit: One ``vehicle_id``; None: all.
-        spec: The vehicle model; None: inferred.
-        placard_kpa: Cold placard pressure, one value or one a wheel.
 
     Raises:
         RecordingError: A file is not readable or lacks a column, or there is no such vehicle; names it.
@@ -60,8 +54,8 @@ def read_aws_tires(
     whole: Counter[str] = Counter()
     table = pd.concat([_read_part(content, name, whole) for name, content in parts], ignore_index=True)
     vehicles = table["vehicle_id"].astype(str)
-    for name, rows in take_units(vehicles, unit, path, "vehicle_id"):
-        yield _read_vehicle(table.iloc[rows], name, path, whole, spec=spec, placard_kpa=placard_kpa)
+    for name, rows in take_units(vehicles, unit, source.path, "vehicle_id"):
+        yield _read_vehicle(table.iloc[rows], name, source, whole)
 
 
 def _read_part(content: bytes, path: Path, skipped: Counter[str]) -> pd.DataFrame:
@@ -81,21 +75,11 @@ def _read_part(content: bytes, path: Path, skipped: Counter[str]) -> pd.DataFram
             table = file.read(columns=there).to_pandas()
         except (OSError, ValueError) as error:  # pyarrow's errors are both
             raise RecordingError(f"{path}: not a readable Parquet file ({error})") from error
-    for column in _REQUIRED:
-        if column not in table.columns:
-            raise RecordingError(f"{path}: column {column!r} is missing")
+    require_columns(table, _REQUIRED, path)
     return table[[name for name in columns if name in table.columns]]
 
 
-def _read_vehicle(
-    table: pd.DataFrame,
-    unit: str,
-    path: Path,
-    whole: Counter[str],
-    *,
-    spec: VehicleSpec | None,
-    placard_kpa: float | Sequence[float] | None,
-) -> Recording:
+def _read_vehicle(table: pd.DataFrame, unit: str, source: Source, whole: Counter[str]) -> Recording:
     skipped = Counter(whole)
     whole.clear()  # what concerns the file is told once
     rows = len(table)
@@ -103,12 +87,14 @@ def _read_vehicle(
     wheel = pd.Index(_TIRES).get_indexer(pd.Index(table["tire_id"]))
     is_timed = times.notna().to_numpy()
     if not is_timed.any():
-        raise RecordingError(f"{path}: no row of vehicle_id {unit!r} has a readable timestamp")
+        raise RecordingError(f"{source.path}: no row of vehicle_id {unit!r} has a readable timestamp")
     skipped["row: unreadable time"] += int((~is_timed).sum())
     skipped["row: unknown tire_id"] += int((is_timed & (wheel < 0)).sum())
     keep = is_timed & (wheel >= 0)
     if not keep.any():
-        raise RecordingError(f"{path}: no row of vehicle_id {unit!r} has a tire_id of {', '.join(_TIRES)}")
+        raise RecordingError(
+            f"{source.path}: no row of vehicle_id {unit!r} has a tire_id of {', '.join(_TIRES)}"
+        )
     table, wheel = table[keep], wheel[keep]
     stamps = times[keep].dt.tz_localize(None).to_numpy().astype("datetime64[us]").astype(np.int64)
     time_us, first, instant = np.unique(stamps, return_index=True, return_inverse=True)
@@ -129,38 +115,17 @@ def _read_vehicle(
         "longitude": numbers(one_an_instant, "longitude", skipped),
     }
     decoded: Counter[str] = Counter()
-    batches = [
-        build_rows(
-            family,
-            time_us,
-            {alias: mask_to_catalogue(alias, values, skipped) for alias, values in columns.items()},
-            decoded=decoded,
-        )
-        for family, columns in ((Family.DRIVE, drive), (Family.TIRE, tires))
-    ]
-    return Recording(
-        format=FORMAT,
+    families = {Family.DRIVE: mask_columns(drive, skipped), Family.TIRE: mask_columns(tires, skipped)}
+    batches = build_families(families, time_us, decoded=decoded)
+    return source.recording(
+        FORMAT,
         unit=unit,
         rows=rows,
-        first=datetime_of(time_us[0]),
-        last=datetime_of(time_us[-1]),
-        vehicle_days=count_local_days(time_us, offset_s=0),
-        skipped={reason: count for reason, count in skipped.items() if count},
-        batches=[batch for batch in batches if batch is not None],
-        events=(),
-        decoded=dict(decoded),
-        has_position="latitude" in decoded and "longitude" in decoded,
-        spec=resolve_spec(
-            spec,
-            name=f"{path.name} {unit}",
-            format_name=FORMAT,
-            cell_count=0,
-            probe_count=0,
-            chemistry="NCM",
-            capacity_ah=0.0,
-            placard_kpa=placard_kpa,
-            time_zone="UTC",
-        ),
+        time_us=time_us,
+        batches=batches,
+        skipped=skipped,
+        decoded=decoded,
+        pack=Pack(),
         notes=("speed is taken as km/h, local days as UTC days: the data set names neither",),
     )
 

@@ -22,8 +22,9 @@ from ingest.merge import group_rows, merge_column
 from ingest.messages import CanFrames
 from ingest.recordings.can_files import read_can_log
 from ingest.recordings.errors import RecordingError
-from ingest.recordings.inference import infer_capacity_ah, infer_chemistry, resolve_spec
-from ingest.recordings.recording import CanLog, Recording, build_rows, count_local_days, datetime_of
+from ingest.recordings.inference import Pack, infer_capacity_ah, infer_chemistry
+from ingest.recordings.recording import CanLog, Recording, build_rows, datetime_of
+from ingest.recordings.source import Source
 from ingest.transport import BusDecoder, ReportedCode, looks_like_j1939
 
 FORMAT = "can"
@@ -32,15 +33,7 @@ _LOST_ROWS = ("frame: unreadable row", "frame: error or remote", "row: wrong num
 SignalMap = Mapping[str, Mapping[str, Any]]
 
 
-def read_can(
-    content: bytes,
-    path: Path,
-    *,
-    dbc_path: Path | None,
-    map_path: Path | None,
-    spec: VehicleSpec | None,
-    placard_kpa: float | Sequence[float] | None,
-) -> Recording:
+def read_can(content: bytes, source: Source, *, dbc_path: Path | None, map_path: Path | None) -> Recording:
     """Return the recording; without a DBC its frames and what standards define (OBD-II, J1939).
 
     Raises:
@@ -48,8 +41,9 @@ def read_can(
     """
     skipped: Counter[str] = Counter()
     notes: list[str] = []
-    log = read_can_log(content, path, skipped, notes)
+    log = read_can_log(content, source.path, skipped, notes)
     signal_map = _read_map(map_path) if map_path else {}
+    spec = source.spec
     counts = _array_lengths(signal_map, spec)
     decoded: Counter[str] = Counter()
     found = _decode(log, dbc_path, signal_map, counts=counts, decoded=decoded, skipped=skipped)
@@ -60,30 +54,23 @@ def read_can(
     columns = {alias: (batch, values) for batch in batches for alias, values in batch.columns.items()}
     cells = _column(columns, "cell.voltage")
     offset = ZoneInfo(spec.time_zone).utcoffset(datetime_of(int(log.time_us[0]))) if spec else None
-    return Recording(
-        format=FORMAT,
+    return source.recording(
+        FORMAT,
         rows=len(log) + sum(skipped[reason] for reason in _LOST_ROWS),
-        first=datetime_of(int(log.time_us[0])),
-        last=datetime_of(int(log.time_us[-1])),
-        vehicle_days=count_local_days(log.time_us, offset_s=round((offset or timedelta(0)).total_seconds())),
-        skipped={reason: count for reason, count in skipped.items() if count},
+        time_us=log.time_us,
         batches=batches,
-        events=_events(found.codes),
-        decoded=dict(decoded),
-        has_position={"latitude", "longitude"} <= columns.keys(),
-        spec=resolve_spec(
-            spec,
-            name=path.name,
-            format_name=FORMAT,
+        skipped=skipped,
+        decoded=decoded,
+        pack=Pack(
             cell_count=counts["cell"] if cells is not None else 0,
             probe_count=counts["probe"],
             chemistry=infer_chemistry(cells, np.full(cells.shape[0], np.nan)) if cells is not None else "NCM",
             capacity_ah=_capacity(columns),
-            placard_kpa=placard_kpa,
-            time_zone="UTC",
         ),
+        events=_events(found.codes),
+        offset_s=round((offset or timedelta(0)).total_seconds()),
         raw_frames=log,
-        notes=tuple(notes),
+        notes=notes,
     )
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data.records import Family, FloatArray, IntArray, VehicleEvent, VehicleSpec
+from data.records import Family, FloatArray, IntArray, VehicleEvent
 from ingest.recordings.errors import RecordingError
-from ingest.recordings.inference import infer_capacity_ah, infer_chemistry, resolve_spec
-from ingest.recordings.masks import mask_to_catalogue, mask_where
-from ingest.recordings.recording import Recording, build_rows, count_local_days, datetime_of
-from ingest.recordings.table import number_columns, numbered_columns, numbers, read_table
+from ingest.recordings.inference import Pack, infer_capacity_ah, infer_chemistry
+from ingest.recordings.masks import mask_columns, mask_to_catalogue, mask_where
+from ingest.recordings.recording import Recording
+from ingest.recordings.source import Source, build_families
+from ingest.recordings.table import number_columns, numbered_columns, numbers, read_table, require_columns
 
 FORMAT = "ev-cells-csv"
 _CHINA_OFFSET_S = 8 * 3600
@@ -40,32 +41,24 @@ def is_ev_cells(header: Sequence[str]) -> bool:
     return "tboxTime" in header and "V_1" in header
 
 
-def read_ev_cells(
-    content: bytes,
-    path: Path,
-    *,
-    spec: VehicleSpec | None,
-    placard_kpa: float | Sequence[float] | None,
-) -> Recording:
+def read_ev_cells(content: bytes, source: Source) -> Recording:
     """Return the recording.
 
     Raises:
         RecordingError: A required column is missing or no row has a time; names file and column.
     """
     skipped: Counter[str] = Counter()
-    table = read_table(content, path, skipped)
-    for column in ("tboxTime", "V_1", "BMSBatteryCurrent"):
-        if column not in table.columns:
-            raise RecordingError(f"{path}: column {column!r} is missing")
+    table = read_table(content, source.path, skipped)
+    require_columns(table, ("tboxTime", "V_1", "BMSBatteryCurrent"), source.path)
     rows = len(table) + skipped["row: wrong number of columns"]
-    table, time_us = _order_by_time(table, path, skipped)
+    table, time_us = _order_by_time(table, source.path, skipped)
     notes: list[str] = []
 
     drive = {alias: numbers(table, column, skipped) for alias, column in _PLAIN.items()}
     drive["odometer"] = mask_where(drive["odometer"], drive["odometer"] == 0, "odometer: sentinel", skipped)
     drive["pack.current"] = -numbers(table, "BMSBatteryCurrent", skipped)
     drive["insulation"] = _read_insulation(table, drive["pack.voltage"], skipped, notes)
-    drive = {alias: mask_to_catalogue(alias, values, skipped) for alias, values in drive.items()}
+    drive = mask_columns(drive, skipped)
 
     cell_v = number_columns(table, numbered_columns(table, "V_"), skipped)
     is_unavailable = (cell_v == 0) | (np.abs(cell_v - _NOT_AVAILABLE_V) < 5e-4)
@@ -77,33 +70,24 @@ def read_ev_cells(
     cells = {"cell.voltage": cell_v}
     if probe_degc.shape[1]:
         cells["cell.temperature"] = probe_degc
-    batches = [
-        build_rows(Family.DRIVE, time_us, drive, decoded=decoded),
-        build_rows(Family.CELL, time_us, cells, decoded=decoded),
-    ]
-    return Recording(
-        format=FORMAT,
+    batches = build_families({Family.DRIVE: drive, Family.CELL: cells}, time_us, decoded=decoded)
+    return source.recording(
+        FORMAT,
         rows=rows,
-        first=datetime_of(time_us[0]),
-        last=datetime_of(time_us[-1]),
-        vehicle_days=count_local_days(time_us, offset_s=_CHINA_OFFSET_S),
-        skipped={reason: count for reason, count in skipped.items() if count},
-        batches=[batch for batch in batches if batch is not None],
-        events=_read_alarms(numbers(table, "BMSWarningInformation", skipped), time_us, skipped),
-        decoded=dict(decoded),
-        has_position=False,
-        spec=resolve_spec(
-            spec,
-            name=path.name,
-            format_name=FORMAT,
+        time_us=time_us,
+        batches=batches,
+        skipped=skipped,
+        decoded=decoded,
+        pack=Pack(
             cell_count=cell_v.shape[1],
             probe_count=probe_degc.shape[1],
             chemistry=infer_chemistry(cell_v, drive["pack.current"]),
             capacity_ah=infer_capacity_ah(time_us, drive["pack.current"], drive["soc"]),
-            placard_kpa=placard_kpa,
-            time_zone="Asia/Shanghai",
         ),
-        notes=tuple(notes),
+        events=_read_alarms(numbers(table, "BMSWarningInformation", skipped), time_us, skipped),
+        offset_s=_CHINA_OFFSET_S,
+        time_zone="Asia/Shanghai",
+        notes=notes,
     )
 
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from data.records import Family, FamilyRows, FloatArray, IntArray, VehicleEvent, VehicleSpec
+from data.records import Family, FamilyRows, FloatArray, IntArray, VehicleEvent
 from ingest.errors import PayloadError
 from ingest.gbt32960 import GbtFrame, decode_frame
 from ingest.recordings.errors import RecordingError
-from ingest.recordings.inference import infer_capacity_ah, infer_chemistry, resolve_spec
-from ingest.recordings.recording import Recording, build_rows, count_local_days, datetime_of
+from ingest.recordings.inference import Pack, infer_capacity_ah, infer_chemistry
+from ingest.recordings.recording import Recording, build_rows
+from ingest.recordings.source import Source
 from ingest.recordings.table import first_line
 
 FORMAT = "gbt32960"
@@ -33,13 +33,7 @@ def is_gbt32960(content: bytes) -> bool:
         return False
 
 
-def read_gbt32960(
-    content: bytes,
-    path: Path,
-    *,
-    spec: VehicleSpec | None,
-    placard_kpa: float | Sequence[float] | None,
-) -> Recording:
+def read_gbt32960(content: bytes, source: Source) -> Recording:
     """Return the recording; frames that cannot be read are counted.
 
     Raises:
@@ -66,7 +60,9 @@ def read_gbt32960(
     timed = [frame for frame in frames if frame.time_us is not None]
     if not timed:
         fault = first_fault or "no frame carries a time"
-        raise RecordingError(f"{path}: no GB/T 32960 frame of the {len(lines)} lines can be read ({fault})")
+        raise RecordingError(
+            f"{source.path}: no GB/T 32960 frame of the {len(lines)} lines can be read ({fault})"
+        )
 
     decoded: Counter[str] = Counter()
     batches = _join_rows(timed, decoded, skipped)
@@ -75,29 +71,17 @@ def read_gbt32960(
     times = np.array(sorted({frame.time_us or 0 for frame in timed}), dtype=np.int64)
     events: list[VehicleEvent] = sorted((e for f in timed for e in f.events), key=lambda event: event.time_us)
     drive = next((batch for batch in batches if batch.family is Family.DRIVE), None)
-    cell_count, probe_count, chemistry = _pack_of(batches)
-    return Recording(
-        format=FORMAT,
+    return source.recording(
+        FORMAT,
         rows=len(lines),
-        first=datetime_of(int(times[0])),
-        last=datetime_of(int(times[-1])),
-        vehicle_days=count_local_days(times, offset_s=_CHINA_OFFSET_S),
-        skipped=dict(skipped),
+        time_us=times,
         batches=batches,
+        skipped=skipped,
+        decoded=decoded,
+        pack=_pack_of(batches, drive),
         events=events,
-        decoded=dict(decoded),
-        has_position=drive is not None and "latitude" in drive.columns,
-        spec=resolve_spec(
-            spec,
-            name=path.name,
-            format_name=FORMAT,
-            cell_count=cell_count,
-            probe_count=probe_count,
-            chemistry=chemistry,
-            capacity_ah=_capacity_of(drive),
-            placard_kpa=placard_kpa,
-            time_zone="Asia/Shanghai",
-        ),
+        offset_s=_CHINA_OFFSET_S,
+        time_zone="Asia/Shanghai",
         raw_frames=originals,
     )
 
@@ -167,7 +151,7 @@ def _merge_column(
     return merged[:, 0] if np.ndim(parts[0][1]) == 0 else merged
 
 
-def _pack_of(batches: Sequence[FamilyRows]) -> tuple[int, int, str]:
+def _pack_of(batches: Sequence[FamilyRows], drive: FamilyRows | None) -> Pack:
     cells = probes = 0
     chemistry = "NCM"
     for batch in batches:
@@ -177,7 +161,7 @@ def _pack_of(batches: Sequence[FamilyRows]) -> tuple[int, int, str]:
             chemistry = infer_chemistry(voltages, np.full(len(batch), np.nan))
         if "cell.temperature" in batch.columns:
             probes = max(probes, batch.columns["cell.temperature"].shape[1])
-    return cells, probes, chemistry
+    return Pack(cell_count=cells, probe_count=probes, chemistry=chemistry, capacity_ah=_capacity_of(drive))
 
 
 def _capacity_of(drive: FamilyRows | None) -> float:

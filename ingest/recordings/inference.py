@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,16 @@ _USUAL_PLACARD_KPA = 250.0
 _LFP_BELOW_V = 3.42
 _MAX_GAP_S = 120.0
 _REST_A = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """What a recording tells of its battery; by default nothing."""
+
+    cell_count: int = 0
+    probe_count: int = 0
+    chemistry: str = "NCM"  #: or LFP
+    capacity_ah: float = 0.0  #: 0: not known
 
 
 def infer_chemistry(cell_v: FloatArray, current_a: FloatArray) -> str:
@@ -61,10 +72,7 @@ def resolve_spec(
     *,
     name: str,
     format_name: str,
-    cell_count: int,
-    probe_count: int,
-    chemistry: str,
-    capacity_ah: float,
+    pack: Pack,
     placard_kpa: float | Sequence[float] | None,
     time_zone: str,
 ) -> VehicleSpec:
@@ -74,9 +82,9 @@ def resolve_spec(
         RecordingError: The given model has another number of cells than the file, or the placard another
             number of wheels than the model, or is not positive; names both.
     """
-    if spec is not None and cell_count and spec.cell_count != cell_count:
+    if spec is not None and pack.cell_count and spec.cell_count != pack.cell_count:
         raise RecordingError(
-            f"{name}: has {cell_count} cells, vehicle model {spec.model_id!r} has {spec.cell_count}"
+            f"{name}: has {pack.cell_count} cells, vehicle model {spec.model_id!r} has {spec.cell_count}"
         )
     wheels = spec.wheels if spec is not None else WHEELS
     placard = spec.placard_kpa if spec is not None else (_USUAL_PLACARD_KPA,) * len(wheels)
@@ -93,10 +101,10 @@ def resolve_spec(
         placard = given
     return VehicleSpec(
         model_id=spec.model_id if spec else f"recording-{format_name}",
-        chemistry=spec.chemistry if spec else chemistry,
-        cell_count=spec.cell_count if spec else cell_count,
-        probe_count=spec.probe_count if spec else probe_count,
-        capacity_ah=spec.capacity_ah if spec else capacity_ah,
+        chemistry=spec.chemistry if spec else pack.chemistry,
+        cell_count=spec.cell_count if spec else pack.cell_count,
+        probe_count=spec.probe_count if spec else pack.probe_count,
+        capacity_ah=spec.capacity_ah if spec else pack.capacity_ah,
         wheels=wheels,
         placard_kpa=placard,
         time_zone=spec.time_zone if spec else time_zone,

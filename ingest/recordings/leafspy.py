@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data.records import Family, FloatArray, IntArray, VehicleSpec
+from data.records import Family, FloatArray, IntArray
 from ingest.recordings.errors import RecordingError
-from ingest.recordings.inference import infer_chemistry, resolve_spec
-from ingest.recordings.masks import mask_to_catalogue, mask_where, time_since_change
-from ingest.recordings.recording import Recording, build_rows, count_local_days, datetime_of
-from ingest.recordings.table import number_columns, numbered_columns, numbers, read_table
+from ingest.recordings.inference import Pack, infer_chemistry
+from ingest.recordings.masks import mask_columns, mask_to_catalogue, mask_where, time_since_change
+from ingest.recordings.recording import Recording
+from ingest.recordings.source import Source, build_families
+from ingest.recordings.table import number_columns, numbered_columns, numbers, read_table, require_columns
 
 FORMAT = "leafspy-csv"
 #: Array order is front-left, front-right, rear-left, rear-right; the file has RR before RL.
@@ -40,29 +41,20 @@ def is_leafspy(header: Sequence[str]) -> bool:
     return "CP1" in header and "Pack Amps" in header
 
 
-def read_leafspy(
-    content: bytes,
-    path: Path,
-    *,
-    spec: VehicleSpec | None,
-    placard_kpa: float | Sequence[float] | None,
-) -> Recording:
+def read_leafspy(content: bytes, source: Source) -> Recording:
     """Return the recording.
 
     Raises:
         RecordingError: A required column is missing or no row has a time; names file and column.
     """
     skipped: Counter[str] = Counter()
-    table = read_table(content, path, skipped)
-    for column in ("CP1", "Pack Amps"):
-        if column not in table.columns:
-            raise RecordingError(f"{path}: column {column!r} is missing")
+    table = read_table(content, source.path, skipped)
+    require_columns(table, ("CP1", "Pack Amps"), source.path)
     rows = len(table) + skipped["row: wrong number of columns"]
-    table, time_us, offset_s = _order_by_time(table, path, skipped)
+    table, time_us, offset_s = _order_by_time(table, source.path, skipped)
     notes: list[str] = []
 
-    drive = _read_drive(table, time_us, skipped, notes)
-    drive = {alias: mask_to_catalogue(alias, values, skipped) for alias, values in drive.items()}
+    drive = mask_columns(_read_drive(table, time_us, skipped, notes), skipped)
     pressure_kpa = _read_pressures(table, skipped, notes)
     tires = {"tire.pressure": pressure_kpa, "tire.age": time_since_change(pressure_kpa, time_us)}
     cell_v = number_columns(table, numbered_columns(table, "CP"), skipped) / 1000
@@ -74,42 +66,28 @@ def read_leafspy(
     probe_degc = mask_to_catalogue("cell.temperature", probe_degc, skipped)
 
     decoded: Counter[str] = Counter()
-    batches = [
-        build_rows(Family.DRIVE, time_us, drive, decoded=decoded),
-        build_rows(Family.TIRE, time_us, tires, decoded=decoded),
-        build_rows(
-            Family.CELL,
-            time_us,
-            {"cell.voltage": cell_v} | ({"cell.temperature": probe_degc} if probes else {}),
-            decoded=decoded,
-        ),
-    ]
+    cells = {"cell.voltage": cell_v} | ({"cell.temperature": probe_degc} if probes else {})
+    families = {Family.DRIVE: drive, Family.TIRE: tires, Family.CELL: cells}
+    batches = build_families(families, time_us, decoded=decoded)
     # AHr is what the pack holds now; the rated capacity is that over the health it is told with
     health = np.where(drive["soh"] > 0, drive["soh"] / 100.0, np.nan)
     capacity_ah = numbers(table, "AHr", Counter()) / 10_000 / health
-    return Recording(
-        format=FORMAT,
+    return source.recording(
+        FORMAT,
         rows=rows,
-        first=datetime_of(time_us[0]),
-        last=datetime_of(time_us[-1]),
-        vehicle_days=count_local_days(time_us, offset_s=offset_s),
-        skipped={reason: count for reason, count in skipped.items() if count},
-        batches=[batch for batch in batches if batch is not None],
-        events=(),
-        decoded=dict(decoded),
-        has_position=False,
-        spec=resolve_spec(
-            spec,
-            name=path.name,
-            format_name=FORMAT,
+        time_us=time_us,
+        batches=batches,
+        skipped=skipped,
+        decoded=decoded,
+        pack=Pack(
             cell_count=cell_v.shape[1],
             probe_count=probe_degc.shape[1],
             chemistry=infer_chemistry(cell_v, drive["pack.current"]),
             capacity_ah=round(float(np.nanmedian(capacity_ah)), 1) if np.isfinite(capacity_ah).any() else 0.0,
-            placard_kpa=placard_kpa,
-            time_zone=_zone_name(offset_s),
         ),
-        notes=tuple(notes),
+        offset_s=offset_s,
+        time_zone=_zone_name(offset_s),
+        notes=notes,
     )
 
 

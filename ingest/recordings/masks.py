@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -38,6 +39,11 @@ def mask_to_catalogue(alias: str, values: FloatArray, skipped: Counter[str]) -> 
             is_sentinel &= is_sentinel.all(axis=1, keepdims=True)
         values = mask_where(values, is_sentinel, f"{alias}: sentinel", skipped)
     return values
+
+
+def mask_columns(columns: Mapping[str, FloatArray], skipped: Counter[str]) -> dict[str, FloatArray]:
+    """Return columns by alias, each masked as ``mask_to_catalogue`` does."""
+    return {alias: mask_to_catalogue(alias, values, skipped) for alias, values in columns.items()}
 
 
 def time_since_change(

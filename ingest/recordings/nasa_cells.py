@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from data.records import Family, VehicleSpec
+from data.records import Family
 from ingest.recordings.errors import RecordingError
-from ingest.recordings.inference import resolve_spec
-from ingest.recordings.masks import mask_to_catalogue
-from ingest.recordings.recording import NO_DATE_US, Recording, build_rows, count_local_days, datetime_of
-from ingest.recordings.table import numbers, ordered_by_time, read_table
+from ingest.recordings.inference import Pack
+from ingest.recordings.masks import mask_columns
+from ingest.recordings.recording import NO_DATE_US, Recording
+from ingest.recordings.source import Source, build_families
+from ingest.recordings.table import numbers, ordered_by_time, read_table, require_columns
 
 FORMAT = "nasa-csv"
 _REQUIRED = ("voltage_v", "current_a", "temp_c", "t_s", "cycle")
@@ -30,13 +30,7 @@ def is_nasa_cells(header: Sequence[str]) -> bool:
     return set(_REQUIRED) <= set(header)
 
 
-def read_nasa_cells(
-    content: bytes,
-    path: Path,
-    *,
-    spec: VehicleSpec | None,
-    placard_kpa: float | Sequence[float] | None,
-) -> Recording:
+def read_nasa_cells(content: bytes, source: Source) -> Recording:
     """Return the recording.
 
     Raises:
@@ -44,21 +38,20 @@ def read_nasa_cells(
             than a day.
     """
     skipped: Counter[str] = Counter()
-    table = read_table(content, path, skipped)
-    for column in _REQUIRED:
-        if column not in table.columns:
-            raise RecordingError(f"{path}: column {column!r} is missing")
+    table = read_table(content, source.path, skipped)
+    require_columns(table, _REQUIRED, source.path)
     rows = len(table) + skipped["row: wrong number of columns"]
     cycle, within_s = numbers(table, "cycle", skipped), numbers(table, "t_s", skipped)
     with np.errstate(invalid="ignore"):
         is_long = (within_s >= _DAY_S) | (within_s < 0)
     if is_long.any():
         raise RecordingError(
-            f"{path}: t_s {within_s[is_long][0]:g}: must be from 0 to a day, within its cycle"
+            f"{source.path}: t_s {within_s[is_long][0]:g}: must be from 0 to a day, within its cycle"
         )
     lowest = np.nanmin(cycle) if np.isfinite(cycle).any() else 0.0
     seconds = (cycle - lowest) * _DAY_S + within_s
-    table, time_us = ordered_by_time(table, seconds, f"{path}: no row has a cycle and a t_s", skipped)
+    fault = f"{source.path}: no row has a cycle and a t_s"
+    table, time_us = ordered_by_time(table, seconds, fault, skipped)
     time_us = time_us + NO_DATE_US
     voltage = numbers(table, "voltage_v", skipped)
     drive = {"pack.voltage": voltage, "pack.current": numbers(table, "current_a", skipped)}
@@ -67,36 +60,16 @@ def read_nasa_cells(
         "cell.temperature": numbers(table, "temp_c", skipped)[:, np.newaxis],
     }
     decoded: Counter[str] = Counter()
-    batches = [
-        build_rows(
-            family,
-            time_us,
-            {alias: mask_to_catalogue(alias, values, skipped) for alias, values in columns.items()},
-            decoded=decoded,
-        )
-        for family, columns in ((Family.DRIVE, drive), (Family.CELL, cells))
-    ]
-    return Recording(
-        format=FORMAT,
+    families = {Family.DRIVE: mask_columns(drive, skipped), Family.CELL: mask_columns(cells, skipped)}
+    batches = build_families(families, time_us, decoded=decoded)
+    return source.recording(
+        FORMAT,
         rows=rows,
-        first=datetime_of(time_us[0]),
-        last=datetime_of(time_us[-1]),
-        vehicle_days=count_local_days(time_us, offset_s=0),
-        skipped={reason: count for reason, count in skipped.items() if count},
-        batches=[batch for batch in batches if batch is not None],
-        events=(),
-        decoded=dict(decoded),
-        has_position=False,
-        spec=resolve_spec(
-            spec,
-            name=path.name,
-            format_name=FORMAT,
-            cell_count=1,
-            probe_count=1,
-            chemistry="NCM",  # 18650 cells of a layered oxide, charged to 4.2 V
-            capacity_ah=0.0,
-            placard_kpa=placard_kpa,
-            time_zone="UTC",
-        ),
+        time_us=time_us,
+        batches=batches,
+        skipped=skipped,
+        decoded=decoded,
+        # 18650 cells of a layered oxide, charged to 4.2 V
+        pack=Pack(cell_count=1, probe_count=1, chemistry="NCM"),
         notes=("the file has no dates: one cycle is put on each day from 2020-01-01",),
     )

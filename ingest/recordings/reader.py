@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from data.records import VehicleSpec
 from ingest.recordings import (
@@ -21,6 +22,7 @@ from ingest.recordings import (
 from ingest.recordings.can_files import is_can_log
 from ingest.recordings.errors import RecordingError
 from ingest.recordings.recording import Recording
+from ingest.recordings.source import Source
 from ingest.recordings.table import header_of, read_bytes
 
 FORMATS = (
@@ -36,94 +38,67 @@ FORMATS = (
 )
 
 
-def open_recording(
-    path: str | os.PathLike[str],
-    *,
-    format: str | None = None,  # noqa: A002 - the word that the command line uses
-    unit: str | None = None,
-    dbc_path: str | os.PathLike[str] | None = None,
-    map_path: str | os.PathLike[str] | None = None,
-    spec: VehicleSpec | None = None,
-    placard_kpa: float | Sequence[float] | None = None,
-) -> Recording:
+class ReadOptions(TypedDict, total=False):
+    """How a recording is to be read; all may be left out."""
+
+    format: str | None  #: one of ``FORMATS``; None: told by the content
+    unit: str | None  #: the vehicle or test in a file that holds several
+    dbc_path: str | os.PathLike[str] | None  #: bus database, for ``can``; None: what standards define
+    map_path: str | os.PathLike[str] | None  #: TOML or JSON from ``Message.Signal`` to alias, for ``can``
+    spec: VehicleSpec | None  #: the vehicle model; None: inferred from the recording
+    placard_kpa: float | Sequence[float] | None  #: one value or one a wheel; None: the model's, else 250 kPa
+
+
+def open_recording(path: str | os.PathLike[str], **options: Unpack[ReadOptions]) -> Recording:
     """Return the recording of one vehicle in a file, unpacked from .gz or .zip where needed.
 
     Args:
         path: The file, or a folder of Parquet files.
-        format: One of ``FORMATS``; None: told by the content.
-        unit: The vehicle or test in a file that holds several.
-        dbc_path: Bus database, for ``can``; None: the frames are handed out undecoded.
-        map_path: TOML or JSON map from ``Message.Signal`` to alias, for ``can``.
-        spec: The vehicle model; None: inferred from the recording.
-        placard_kpa: Cold placard pressure, one value or one a wheel; None: the model's, else 250 kPa.
+        options: See ``ReadOptions``.
 
     Raises:
         RecordingError: No such file, not a recording of the format, nothing readable in it, or several
             vehicles and none named.
     """
-    found = list(
-        islice(
-            open_recordings(
-                path,
-                format=format,
-                unit=unit,
-                dbc_path=dbc_path,
-                map_path=map_path,
-                spec=spec,
-                placard_kpa=placard_kpa,
-            ),
-            2,
-        )
-    )
+    found = list(islice(open_recordings(path, **options), 2))
     if len(found) > 1:
         some = ", ".join(recording.unit for recording in found)
         raise RecordingError(f"{path}: holds several vehicles or tests ({some}, …): name one with --unit")
     return found[0]
 
 
-def open_recordings(
-    path: str | os.PathLike[str],
-    *,
-    format: str | None = None,  # noqa: A002 - the word that the command line uses
-    unit: str | None = None,
-    dbc_path: str | os.PathLike[str] | None = None,
-    map_path: str | os.PathLike[str] | None = None,
-    spec: VehicleSpec | None = None,
-    placard_kpa: float | Sequence[float] | None = None,
-) -> Iterator[Recording]:
+def open_recordings(path: str | os.PathLike[str], **options: Unpack[ReadOptions]) -> Iterator[Recording]:
     """Yield the recording of every vehicle or test in a file, one at a time.
 
     Args and errors as of ``open_recording``.
     """
     file = Path(path)
+    source = Source(path=file, spec=options.get("spec"), placard_kpa=options.get("placard_kpa"))
+    unit = options.get("unit")
     parts = _read_parts(file)
     content = parts[0][1]
-    chosen = format or sniff_format(content)
+    chosen = options.get("format") or sniff_format(content)
     if chosen is None:
         raise RecordingError(f"{file}: none of the formats {', '.join(FORMATS)}; name one with --format")
     if chosen == aws_tires.FORMAT:
-        yield from aws_tires.read_aws_tires(parts, file, unit=unit, spec=spec, placard_kpa=placard_kpa)
+        yield from aws_tires.read_aws_tires(parts, source, unit=unit)
         return
     if len(parts) > 1:
         raise RecordingError(f"{file}: a folder must hold {aws_tires.FORMAT} files; name one file")
     if chosen == cell_abuse.FORMAT:
-        yield from cell_abuse.read_cell_abuse(content, file, unit=unit, spec=spec, placard_kpa=placard_kpa)
+        yield from cell_abuse.read_cell_abuse(content, source, unit=unit)
         return
     if unit is not None:
         raise RecordingError(f"{file}: unit {unit!r}: a file of format {chosen} holds one vehicle")
     if chosen == can_log.FORMAT:
-        yield can_log.read_can(
-            content,
-            file,
-            dbc_path=Path(dbc_path) if dbc_path else None,
-            map_path=Path(map_path) if map_path else None,
-            spec=spec,
-            placard_kpa=placard_kpa,
+        dbc_path, map_path = (
+            Path(given) if given else None for given in (options.get("dbc_path"), options.get("map_path"))
         )
+        yield can_log.read_can(content, source, dbc_path=dbc_path, map_path=map_path)
         return
     if chosen not in _READERS:
         raise RecordingError(f"format {chosen!r}: must be one of {', '.join(FORMATS)}")
-    yield _READERS[chosen](content, file, spec=spec, placard_kpa=placard_kpa)
+    yield _READERS[chosen](content, source)
 
 
 _READERS = {

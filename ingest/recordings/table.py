@@ -57,6 +57,17 @@ def header_of(content: bytes) -> list[str]:
     return [name.strip() for name in next(csv.reader([first_line(content)]), [])]
 
 
+def require_columns(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
+    """Check that a table has all columns.
+
+    Raises:
+        RecordingError: One is missing; names file and column.
+    """
+    for column in columns:
+        if column not in table.columns:
+            raise RecordingError(f"{path}: column {column!r} is missing")
+
+
 def read_table(content: bytes, path: Path, skipped: Counter[str], *, is_text: bool = False) -> pd.DataFrame:
     """Return the CSV table, column names stripped; rows with too many columns are left out and counted.
 

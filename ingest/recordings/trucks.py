@@ -13,15 +13,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from data.records import Family, FloatArray, VehicleSpec
-from ingest.recordings.inference import resolve_spec
-from ingest.recordings.masks import mask_to_catalogue, mask_where
-from ingest.recordings.recording import Recording, build_rows, count_local_days, datetime_of
+from data.records import Family, FloatArray
+from ingest.recordings.inference import Pack
+from ingest.recordings.masks import mask_columns, mask_where
+from ingest.recordings.recording import Recording
+from ingest.recordings.source import Source, build_families
 from ingest.recordings.table import numbers, ordered_by_time, read_table
 
 FORMAT_J1939 = "j1939-csv"
@@ -61,9 +61,7 @@ def is_tracker(header: Sequence[str]) -> bool:
     return {"time", "speed", "carbattery", "latitude", "longitude"} <= set(header)
 
 
-def read_j1939_table(
-    content: bytes, path: Path, *, spec: VehicleSpec | None, placard_kpa: float | Sequence[float] | None
-) -> Recording:
+def read_j1939_table(content: bytes, source: Source) -> Recording:
     """Return the recording of a table of J1939 parameters.
 
     Parameters that the catalogue has no signal for are counted by column name, not kept.
@@ -72,7 +70,7 @@ def read_j1939_table(
         RecordingError: No row has a time; names the file.
     """
     skipped: Counter[str] = Counter()
-    table = read_table(content, path, skipped)
+    table = read_table(content, source.path, skipped)
     decoded: Counter[str] = Counter()
     drive: dict[str, FloatArray] = {}
     numbered = [(int(match[1]), name) for name in table.columns if (match := _NUMBERED.match(name))]
@@ -89,21 +87,17 @@ def read_j1939_table(
             drive.setdefault(parameter.alias, values)
     for name in (*columns.values(), *others):
         decoded[name] += int(np.isfinite(numbers(table, name, skipped)).sum())
-    return _build(
-        FORMAT_J1939, table, path, drive, decoded=decoded, skipped=skipped, spec=spec, placard_kpa=placard_kpa
-    )
+    return _build(FORMAT_J1939, table, source, drive, decoded=decoded, skipped=skipped)
 
 
-def read_tracker(
-    content: bytes, path: Path, *, spec: VehicleSpec | None, placard_kpa: float | Sequence[float] | None
-) -> Recording:
+def read_tracker(content: bytes, source: Source) -> Recording:
     """Return the recording of a tracker.
 
     Raises:
         RecordingError: No row has a time; names the file.
     """
     skipped: Counter[str] = Counter()
-    table = read_table(content, path, skipped)
+    table = read_table(content, source.path, skipped)
     ignition = numbers(table, "ignstatus", skipped)
     latitude, longitude = (numbers(table, name, skipped) for name in ("latitude", "longitude"))
     no_fix = (latitude == 0) & (longitude == 0)
@@ -114,28 +108,17 @@ def read_tracker(
         "latitude": mask_where(latitude, no_fix, "latitude: sentinel", skipped),
         "longitude": mask_where(longitude, no_fix, "longitude: sentinel", skipped),
     }
-    return _build(
-        FORMAT_TRACKER,
-        table,
-        path,
-        drive,
-        decoded=Counter(),
-        skipped=skipped,
-        spec=spec,
-        placard_kpa=placard_kpa,
-    )
+    return _build(FORMAT_TRACKER, table, source, drive, decoded=Counter(), skipped=skipped)
 
 
 def _build(
     format_name: str,
     table: pd.DataFrame,
-    path: Path,
+    source: Source,
     drive: dict[str, FloatArray],
     *,
     decoded: Counter[str],
     skipped: Counter[str],
-    spec: VehicleSpec | None,
-    placard_kpa: float | Sequence[float] | None,
 ) -> Recording:
     times = pd.to_datetime(table["time"], errors="coerce", utc=True)
     stamps = times.dt.tz_localize(None).to_numpy().astype("datetime64[us]").astype(np.int64)
@@ -144,33 +127,18 @@ def _build(
     order, time_us = ordered_by_time(
         pd.DataFrame({"row": np.arange(len(table))}),
         seconds,
-        f"{path}: no row has a time of the form 2025-10-26 00:00:13",
+        f"{source.path}: no row has a time of the form 2025-10-26 00:00:13",
         skipped,
     )
     kept = order["row"].to_numpy()
-    drive = {alias: mask_to_catalogue(alias, values[kept], skipped) for alias, values in drive.items()}
-    batch = build_rows(Family.DRIVE, time_us, drive, decoded=decoded)
-    return Recording(
-        format=format_name,
+    drive = mask_columns({alias: values[kept] for alias, values in drive.items()}, skipped)
+    return source.recording(
+        format_name,
         rows=rows,
-        first=datetime_of(time_us[0]),
-        last=datetime_of(time_us[-1]),
-        vehicle_days=count_local_days(time_us, offset_s=0),
-        skipped={reason: count for reason, count in skipped.items() if count},
-        batches=[batch] if batch is not None else [],
-        events=(),
-        decoded={name: count for name, count in decoded.items() if count},
-        has_position="latitude" in decoded and "longitude" in decoded,
-        spec=resolve_spec(
-            spec,
-            name=path.name,
-            format_name=format_name,
-            cell_count=0,
-            probe_count=0,
-            chemistry="NCM",
-            capacity_ah=0.0,
-            placard_kpa=placard_kpa,
-            time_zone="UTC",
-        ),
+        time_us=time_us,
+        batches=build_families({Family.DRIVE: drive}, time_us, decoded=decoded),
+        skipped=skipped,
+        decoded=decoded,
+        pack=Pack(),
         notes=("the file has no time zone: its times are taken as UTC",),
     )

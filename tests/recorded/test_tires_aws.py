@@ -10,6 +10,7 @@ import pytest
 
 from data.records import Family, FloatArray, IntArray
 from ingest.recordings.aws_tires import read_aws_tires
+from ingest.recordings.source import Source
 from models.evaluation.labelled_leaks import LabelledWheel, LeakScore, Opinion, as_table, compare_on_labels
 from models.evaluation.part import Levels
 from models.features.days import from_date, local_day
@@ -55,7 +56,7 @@ def fleet(recordings: Path) -> tuple[DayPanel, tuple[LabelledWheel, ...], FloatA
     folder = recordings / "tires_aws"
     parts = [(path, path.read_bytes()) for path in sorted(folder.glob("*.parquet"))]
     names, specs, found, readings = [], [], [], []
-    for recording in read_aws_tires(parts, folder, unit=None, spec=None, placard_kpa=None):
+    for recording in read_aws_tires(parts, Source(path=folder), unit=None):
         rows = {f: r for f in (Family.TIRE, Family.DRIVE) if (r := joined(recording.batches, f)) is not None}
         names.append(recording.unit)
         specs.append(recording.spec)
