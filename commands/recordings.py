@@ -154,7 +154,13 @@ def replay(
     """Publish a recording through the broker, shifted so that its last row is now, marked as replayed."""
     from data.db import connect
     from data.records import parse_vin
-    from data.reference import VehicleRegistration, fetch_model_of, fetch_model_specs, register_vehicles
+    from data.reference import (
+        NEVER_QUIET,
+        VehicleRegistration,
+        fetch_model_of,
+        fetch_model_specs,
+        register_vehicles,
+    )
     from data.vehicle_specs import check_fits, find_like, find_spec
     from ingest.recordings import CanLog, open_recording
     from simulators.replay import CanRecording, publish_recording
@@ -186,6 +192,7 @@ def replay(
                 owner_name=f"owner of {vehicle[-6:]}",
                 home_lat=place[0] if place else None,
                 home_lon=place[1] if place else None,
+                quiet=NEVER_QUIET,
             )
             register_vehicles(connection, tenant=TENANT, vehicles=[registration])
     shift_us = 0 if keep_time else int((datetime.now(UTC) - recording.last).total_seconds() * 1e6)

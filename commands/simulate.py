@@ -31,7 +31,7 @@ def build_simulated_fleet(vehicles: int, days: int, seed: int, faults: list[str]
 
 def register_fleet(connection: Any, fleet: Any) -> None:
     """Store the vehicles of a simulated fleet and their owners."""
-    from data.reference import VehicleRegistration, register_vehicles
+    from data.reference import NEVER_QUIET, VehicleRegistration, register_vehicles
 
     registrations = [
         VehicleRegistration(
@@ -42,6 +42,7 @@ def register_fleet(connection: Any, fleet: Any) -> None:
             owner_name=v.owner_name,
             home_lat=v.home_lat,
             home_lon=v.home_lon,
+            quiet=NEVER_QUIET,  # whoever shows it at night wants to see it, too
         )
         for v in fleet.vehicles
     ]

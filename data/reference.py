@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import time
 from importlib import resources
 
 import msgspec
@@ -34,6 +35,11 @@ class VehicleRegistration:
     locale: str = "zh"  #: ``zh`` or ``en``
     home_lat: float | None = None  #: WGS-84
     home_lon: float | None = None
+    quiet: tuple[time, time] | None = None  #: the owner's quiet hours, local; None: as the policy says
+
+
+#: Quiet hours without length: the owner is told at any hour.
+NEVER_QUIET = (time(0), time(0))
 
 
 def load_reference(connection: Connection, *, tenant: str) -> int:
@@ -171,6 +177,8 @@ def register_vehicles(
             "locales": [v.locale for v in vehicles],
             "lats": [v.home_lat for v in vehicles],
             "lons": [v.home_lon for v in vehicles],
+            "quiet_from": [v.quiet and v.quiet[0] for v in vehicles],
+            "quiet_to": [v.quiet and v.quiet[1] for v in vehicles],
         },
     )
     return {vin: int(vehicle_id) for vin, vehicle_id in stored}

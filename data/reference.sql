@@ -94,16 +94,19 @@ RETURNING vin, vehicle_id;
 WITH given AS (
     SELECT v.vehicle_id, v.owner_id, g.*
     FROM unnest(%(vins)s::text[], %(names)s::text[], %(locales)s::text[], %(lats)s::double precision[],
-                %(lons)s::double precision[]) AS g (vin, name, locale, home_lat, home_lon)
+                %(lons)s::double precision[], %(quiet_from)s::time[], %(quiet_to)s::time[])
+         AS g (vin, name, locale, home_lat, home_lon, quiet_from, quiet_to)
     JOIN vehicles v ON v.tenant_id = %(tenant_id)s AND v.vin = g.vin
 ), fresh AS (
     SELECT g.*, nextval(pg_get_serial_sequence('owners', 'owner_id'))::int AS new_id
     FROM given g WHERE g.owner_id IS NULL
 ), made AS (
-    INSERT INTO owners (owner_id, tenant_id, name, locale, home_lat, home_lon) OVERRIDING SYSTEM VALUE
-    SELECT new_id, %(tenant_id)s, name, locale, home_lat, home_lon FROM fresh
+    INSERT INTO owners (owner_id, tenant_id, name, locale, home_lat, home_lon, quiet_from, quiet_to)
+        OVERRIDING SYSTEM VALUE
+    SELECT new_id, %(tenant_id)s, name, locale, home_lat, home_lon, quiet_from, quiet_to FROM fresh
 ), moved AS (
-    UPDATE owners o SET name = g.name, locale = g.locale, home_lat = g.home_lat, home_lon = g.home_lon
+    UPDATE owners o SET name = g.name, locale = g.locale, home_lat = g.home_lat, home_lon = g.home_lon,
+        quiet_from = coalesce(g.quiet_from, o.quiet_from), quiet_to = coalesce(g.quiet_to, o.quiet_to)
     FROM given g WHERE o.owner_id = g.owner_id
 )
 UPDATE vehicles v SET owner_id = fresh.new_id FROM fresh WHERE v.vehicle_id = fresh.vehicle_id;

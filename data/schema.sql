@@ -20,7 +20,12 @@ CREATE TABLE owners (
     home_lon    double precision CHECK (home_lon BETWEEN -180 AND 180),
     reference   text,                               -- the operator's own name of the person, e.g. a customer number
     erased_at   timestamptz,                        -- the person's data were deleted on request
-    UNIQUE (tenant_id, reference)
+    quiet_from  time,                               -- S3 and S4 wait from then on; NULL: as the policy says
+    quiet_to    time,                               -- until then; the same as quiet_from: never
+    time_zone   text,                               -- of the quiet hours; NULL: the vehicle's
+    push_rank   int NOT NULL DEFAULT 0,             -- place of the owner's browsers among contact_ways
+    UNIQUE (tenant_id, reference),
+    CHECK ((quiet_from IS NULL) = (quiet_to IS NULL))
 );
 
 CREATE TABLE vehicle_models (
@@ -920,6 +925,45 @@ CREATE TABLE push_subscriptions (
     gone_at         timestamptz             -- the push service said 404 or 410
 );
 
+-- How an owner is reached beside browsers and vehicle; whose order of fallback it is, decides.
+CREATE TABLE contact_ways (
+    contact_id  int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    owner_id    int NOT NULL REFERENCES owners ON DELETE CASCADE,
+    channel     text NOT NULL CHECK (channel IN ('email', 'apprise', 'webhook')),
+    address     text NOT NULL,          -- mail address, 'gateway:number' of an apprise gateway, https URL
+    secret      text,                   -- signs what goes to a webhook
+    rank        int NOT NULL,           -- fallback order, the lowest first; see owners.push_rank
+    is_emergency boolean NOT NULL DEFAULT false,    -- somebody else, told when the owner does not answer
+    created_at  timestamptz NOT NULL,
+    code        text,                   -- sent there to verify it; gone when it was
+    code_sent_at timestamptz,
+    code_tries  int NOT NULL DEFAULT 0,
+    verified_at timestamptz,            -- NULL: nothing but codes is sent there
+    UNIQUE (owner_id, channel, address),
+    CHECK ((channel = 'webhook') = (secret IS NOT NULL))
+);
+
+-- Systems of stations and of the operations desk that are told by signed messages.
+CREATE TABLE webhooks (
+    webhook_id  int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_id   int NOT NULL REFERENCES tenants,
+    station_id  int REFERENCES stations ON DELETE CASCADE,  -- NULL: the operations desk
+    url         text NOT NULL,
+    secret      text NOT NULL,          -- the key that messages are signed with
+    created_at  timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX webhooks_of_station ON webhooks (station_id, url) WHERE station_id IS NOT NULL;
+CREATE UNIQUE INDEX webhooks_of_desk ON webhooks (tenant_id, url) WHERE station_id IS NULL;
+
+-- Addresses that do not answer: nothing is sent there until then, so that they hold up nobody else.
+CREATE TABLE address_pauses (
+    channel     text NOT NULL,
+    address     text NOT NULL,
+    failures    int NOT NULL,
+    until       timestamptz NOT NULL,
+    PRIMARY KEY (channel, address)
+);
+
 -- One row per transition worth telling; the row is written in the transaction that made the transition.
 CREATE TABLE warnings (
     warning_id  uuid PRIMARY KEY,           -- stable: receivers collapse repeats on it
@@ -933,22 +977,41 @@ CREATE TABLE warnings (
     title_zh    text NOT NULL,
     body_en     text NOT NULL,
     body_zh     text NOT NULL,
-    created_at  timestamptz NOT NULL
+    created_at  timestamptz NOT NULL,
+    step        int NOT NULL DEFAULT 0,     -- ways of the owner told so far; 0: waits for quiet hours or cap to pass
+    clock_from  timestamptz,                -- the steps are counted from then
+    next_step_at timestamptz,               -- when it goes on; NULL: not any more
+    desk_at     timestamptz,                -- when emergency contact and operations were told
+    acknowledged_at timestamptz,            -- when a person said that they know; a device's receipt is none
+    acknowledged_by text,
+    superseded_by uuid REFERENCES warnings ON DELETE SET NULL     -- a newer one says what holds now
 );
+CREATE INDEX warnings_next_step ON warnings (next_step_at) WHERE next_step_at IS NOT NULL;
+CREATE INDEX warnings_of_vehicle ON warnings (vehicle_id, created_at);
+CREATE INDEX warnings_of_order ON warnings (order_id) WHERE order_id IS NOT NULL;
 
 CREATE TABLE deliveries (
     delivery_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    warning_id      uuid NOT NULL REFERENCES warnings ON DELETE CASCADE,
-    channel         text NOT NULL CHECK (channel IN ('webpush', 'mqtt')),
-    address         text NOT NULL,          -- push_subscriptions.endpoint, or the down/warning topic
+    warning_id      uuid REFERENCES warnings ON DELETE CASCADE,
+    channel         text NOT NULL CHECK (channel IN ('webpush', 'mqtt', 'email', 'apprise', 'webhook', 'station')),
+    address         text NOT NULL,          -- push endpoint, down/warning topic, contact_ways.address, webhooks.url
     state           text NOT NULL CHECK (state IN ('pending', 'sent', 'received', 'failed')),
     attempts        int NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL,
     sent_at         timestamptz,
     received_at     timestamptz,            -- the receiver's own receipt
     last_error      text,
-    UNIQUE (warning_id, channel, address)
+    audience        text NOT NULL DEFAULT 'owner'
+                        CHECK (audience IN ('owner', 'vehicle', 'emergency', 'desk', 'station')),
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    order_id        bigint REFERENCES repair_orders ON DELETE CASCADE,  -- of a message to a station
+    event_id        bigint REFERENCES order_events ON DELETE CASCADE,   -- NULL: the station has the order no longer
+    contact_id      int REFERENCES contact_ways ON DELETE CASCADE,      -- of a code that verifies it
+    UNIQUE (warning_id, channel, address),
+    CHECK (num_nonnulls(warning_id, order_id, contact_id) = 1)
 );
+CREATE UNIQUE INDEX deliveries_of_event ON deliveries (event_id, address) WHERE event_id IS NOT NULL;
+CREATE INDEX deliveries_of_order ON deliveries (order_id) WHERE order_id IS NOT NULL;
 CREATE INDEX deliveries_due ON deliveries (next_attempt_at) WHERE state = 'pending';
 
 CREATE TABLE delivery_receipts (
@@ -959,6 +1022,28 @@ CREATE TABLE delivery_receipts (
     outcome     text NOT NULL,              -- 'accepted', 'refused', 'timeout', 'received', 'gone'
     detail      text NOT NULL DEFAULT ''
 );
+
+-- A station's system hears of every entry in the history of its orders, and of orders that went elsewhere.
+CREATE FUNCTION tell_station() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO deliveries (order_id, event_id, channel, address, audience, state, next_attempt_at, created_at)
+    SELECT NEW.order_id, NEW.event_id, 'station', h.url, 'station', 'pending', NEW.at, NEW.at
+    FROM webhooks h JOIN repair_orders o USING (station_id) WHERE o.order_id = NEW.order_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER order_events_tell_station AFTER INSERT ON order_events
+    FOR EACH ROW EXECUTE FUNCTION tell_station();
+
+CREATE FUNCTION tell_former_station() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO deliveries (order_id, channel, address, audience, state, next_attempt_at, created_at)
+    SELECT NEW.order_id, 'station', h.url, 'station', 'pending', NEW.updated_at, NEW.updated_at
+    FROM webhooks h WHERE h.station_id = OLD.station_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER repair_orders_tell_former_station AFTER UPDATE OF station_id ON repair_orders
+    FOR EACH ROW WHEN (OLD.station_id IS NOT NULL AND NEW.station_id IS DISTINCT FROM OLD.station_id)
+    EXECUTE FUNCTION tell_former_station();
 
 -- ============================================================ access
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import paho.mqtt.client as mqtt
 import psycopg
 
-from data.reference import VehicleRegistration, register_vehicles
+from data.reference import NEVER_QUIET, VehicleRegistration, register_vehicles
 from data.reference_rows import read_reference
 from tests.chaos.installation import now_ms
 
@@ -155,6 +155,7 @@ def _register(url: str, vehicles: list[Vehicle]) -> dict[str, int]:
                     owner_name=f"owner of {v.vin}",
                     home_lat=31.22,
                     home_lon=121.54,
+                    quiet=NEVER_QUIET,
                 )
                 for v in vehicles
             ],

@@ -19,7 +19,7 @@ from api.store import upsert_subscription
 from data.catalogue import Signal, load_catalogue
 from data.keys import load_push_keys
 from data.records import Vin
-from data.reference import VehicleRegistration, register_vehicles
+from data.reference import NEVER_QUIET, VehicleRegistration, register_vehicles
 from data.settings import Settings
 from simulators.fleet import Fleet, build_fleet
 from simulators.push_endpoint import PushEndpoint
@@ -120,6 +120,7 @@ class SimulatedFleet:
                         owner_name=v.owner_name,
                         home_lat=v.home_lat,
                         home_lon=v.home_lon,
+                        quiet=NEVER_QUIET,
                     )
                     for v in self.fleet.vehicles
                 ],

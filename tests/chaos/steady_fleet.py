@@ -19,7 +19,7 @@ import psycopg
 
 from data.catalogue import load_catalogue
 from data.records import Family, FamilyRows, Vin
-from data.reference import VehicleRegistration, register_vehicles
+from data.reference import NEVER_QUIET, VehicleRegistration, register_vehicles
 from data.topics import Up
 from simulators.encode import Envelope, birth_payload, tele_payload
 from simulators.encode_can import CanEncoder, can_payload
@@ -284,7 +284,9 @@ def _register(url: str, cars: list[Car]) -> dict[str, int]:
             connection,
             tenant="demo",
             vehicles=[
-                VehicleRegistration(vin=car.vin, model_id=MODEL, owner_name=f"owner of {car.vin}")
+                VehicleRegistration(
+                    vin=car.vin, model_id=MODEL, owner_name=f"owner of {car.vin}", quiet=NEVER_QUIET
+                )
                 for car in cars
             ],
         )

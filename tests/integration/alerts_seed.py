@@ -11,7 +11,7 @@ from typing import Any
 from alerts.desk import Terms
 from alerts.rules import BreakerRule, load_policy
 from data.db import Pool, transaction
-from data.reference import VehicleRegistration, load_reference, register_vehicles
+from data.reference import NEVER_QUIET, VehicleRegistration, load_reference, register_vehicles
 
 SHANGHAI = (31.2304, 121.4737)
 REASON = {
@@ -55,6 +55,7 @@ def seed_vehicles(pool: Pool, count: int = 1, home: tuple[float, float] | None =
                     owner_name=f"owner {n}",
                     home_lat=home[0] if home else None,
                     home_lon=home[1] if home else None,
+                    quiet=NEVER_QUIET,
                 )
                 for n in range(count)
             ],
