@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from api import schemas, store, store_rolled
+from api import store, store_rolled, vehicle_schemas
 from api.errors import BadRequest
 from api.store import Row, Span
 from api.store_rolled import RolledSpan
@@ -116,7 +116,7 @@ def fetch_readings(
     signals: Sequence[str] | None,
     max_points: int,
     now: datetime,
-) -> schemas.Readings | schemas.CellReadings:
+) -> vehicle_schemas.Readings | vehicle_schemas.CellReadings:
     """Return the readings of one family in the span."""
     if family is Family.SIGNAL:
         count = _count_signals(connection, span, signals)
@@ -134,7 +134,7 @@ def fetch_readings(
     }
     if family is Family.CELL:
         fetch_cells = store.fetch_cell_samples if bucket_s is None else store_rolled.fetch_cells
-        return schemas.CellReadings(**about, **cell_columns(fetch_cells(connection, span)))
+        return vehicle_schemas.CellReadings(**about, **cell_columns(fetch_cells(connection, span)))
     rolled = span if isinstance(span, RolledSpan) else None
     if family is Family.TIRE:
         columns = tire_columns(
@@ -163,7 +163,7 @@ def fetch_readings(
         columns = signal_columns([r for r in rows if not (is_masked and tells_place(r["signal"]))])
     if bucket_s is None:
         columns = {**columns, "low": {}, "high": {}}
-    return schemas.Readings(**about, **columns)
+    return vehicle_schemas.Readings(**about, **columns)
 
 
 def milliseconds(time: datetime) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from api import schemas
+from api import finding_schemas, notice_schemas, order_schemas, vehicle_schemas
 from api.roles import FLEET, Principal, Role
 from data.catalogue import Catalogue, load_catalogue
 
@@ -29,14 +29,14 @@ def tells_place(signal: str) -> bool:
     return _PLACE.search(signal) is not None
 
 
-def build_hours(row: Mapping[str, Any]) -> schemas.Hours | None:
+def build_hours(row: Mapping[str, Any]) -> finding_schemas.Hours | None:
     """Return time to threshold, or None where the row has none."""
     if row.get("ttt_p50_h") is None:
         return None
-    return schemas.Hours(p10=row["ttt_p10_h"], p50=row["ttt_p50_h"], p90=row["ttt_p90_h"])
+    return finding_schemas.Hours(p10=row["ttt_p10_h"], p50=row["ttt_p50_h"], p90=row["ttt_p90_h"])
 
 
-def build_vehicle(row: Mapping[str, Any], *, now: datetime) -> schemas.Vehicle:
+def build_vehicle(row: Mapping[str, Any], *, now: datetime) -> vehicle_schemas.Vehicle:
     """Return a vehicle with its newest readings."""
     latest: dict[str, dict[str, Any]] = row["latest"] or {}
     times = {family: datetime.fromisoformat(entry["time"]) for family, entry in latest.items()}
@@ -44,7 +44,7 @@ def build_vehicle(row: Mapping[str, Any], *, now: datetime) -> schemas.Vehicle:
     newest = max(times, key=lambda family: times[family], default=None)
     catalogue = load_catalogue()
     readings = {
-        alias: schemas.Reading(
+        alias: vehicle_schemas.Reading(
             value=value,
             unit=_unit(catalogue, alias),
             time=times[family],
@@ -56,10 +56,10 @@ def build_vehicle(row: Mapping[str, Any], *, now: datetime) -> schemas.Vehicle:
         if (isinstance(value, (int, float, list)) or value is None)
         and not (row["is_masked"] and alias in POSITION)
     }
-    return schemas.Vehicle(
+    return vehicle_schemas.Vehicle(
         vin=row["vin"],
         plate=row["plate"],
-        model=schemas.ModelInfo(
+        model=vehicle_schemas.ModelInfo(
             id=row["model_id"],
             name=row["model_name"],
             chemistry=row["chemistry"],
@@ -79,7 +79,7 @@ def build_vehicle(row: Mapping[str, Any], *, now: datetime) -> schemas.Vehicle:
         position=_position(readings),
         readings=readings,
         families={
-            family: schemas.FamilyState(
+            family: vehicle_schemas.FamilyState(
                 time=times[family],
                 age_s=age_s(times[family], now),
                 is_hist=entry["is_hist"],
@@ -106,7 +106,7 @@ def _state(live: datetime | None, newest: datetime | None, now: datetime) -> Any
     return "silent" if newest is None or now - newest > SILENT_AFTER else "late"
 
 
-def _position(readings: Mapping[str, schemas.Reading]) -> schemas.Position | None:
+def _position(readings: Mapping[str, vehicle_schemas.Reading]) -> vehicle_schemas.Position | None:
     lat, lon = readings.get("latitude"), readings.get("longitude")
     if (
         lat is None
@@ -115,23 +115,25 @@ def _position(readings: Mapping[str, schemas.Reading]) -> schemas.Position | Non
         or not isinstance(lon.value, float | int)
     ):
         return None
-    return schemas.Position(lat=lat.value, lon=lon.value, time=lat.time, age_s=lat.age_s, origin=lat.origin)
+    return vehicle_schemas.Position(
+        lat=lat.value, lon=lon.value, time=lat.time, age_s=lat.age_s, origin=lat.origin
+    )
 
 
-def build_prediction(row: Mapping[str, Any], *, now: datetime) -> schemas.Prediction:
+def build_prediction(row: Mapping[str, Any], *, now: datetime) -> finding_schemas.Prediction:
     """Return a prediction."""
-    names = schemas.Prediction.model_fields.keys() & row.keys()
-    return schemas.Prediction(
+    names = finding_schemas.Prediction.model_fields.keys() & row.keys()
+    return finding_schemas.Prediction(
         **{name: row[name] for name in names},
         time_to_threshold_h=build_hours(row),
         age_s=age_s(row["data_time"], now),
     )
 
 
-def build_alert(row: Mapping[str, Any], *, now: datetime) -> schemas.Alert:
+def build_alert(row: Mapping[str, Any], *, now: datetime) -> finding_schemas.Alert:
     """Return an alert with its newest evidence."""
-    names = (schemas.Alert.model_fields.keys() & row.keys()) - {"reasons"}
-    return schemas.Alert(
+    names = (finding_schemas.Alert.model_fields.keys() & row.keys()) - {"reasons"}
+    return finding_schemas.Alert(
         **{name: row[name] for name in names},
         reasons=row["reasons"] or [],
         time_to_threshold_h=build_hours(row),
@@ -144,10 +146,10 @@ def build_order(
     *,
     now: datetime,
     details: tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]] | None = None,
-) -> schemas.Order:
+) -> order_schemas.Order:
     """Return an order; with ``details`` (lines, events, bookings) the whole of it."""
     lines, events, bookings = details or (None, None, None)
-    names = (schemas.Order.model_fields.keys() & row.keys()) - {"events", "bookings"}
+    names = (order_schemas.Order.model_fields.keys() & row.keys()) - {"events", "bookings"}
     station = None
     if row["station_id"] is not None:
         station = {
@@ -160,15 +162,15 @@ def build_order(
             "lon": row["station_lon"],
             "has_hv_certificate": row["has_hv_certificate"],
         }
-    return schemas.Order(
+    return order_schemas.Order(
         **{name: row[name] for name in names},
         model=row["model_name"],
         owner=row["owner_name"],
         station=station,
-        price=schemas.Price(
+        price=order_schemas.Price(
             currency=row["currency"],
             total=row["total"],
-            lines=None if lines is None else [schemas.OrderLine(**line) for line in lines],
+            lines=None if lines is None else [order_schemas.OrderLine(**line) for line in lines],
         ),
         time_to_threshold_h=build_hours(row),
         age_s=age_s(row["data_time"], now),
@@ -177,19 +179,19 @@ def build_order(
     )
 
 
-def build_station(row: Mapping[str, Any], principal: Principal) -> schemas.Station:
+def build_station(row: Mapping[str, Any], principal: Principal) -> order_schemas.Station:
     """Return a station; who works there and what lies in stock is for the station and operations only."""
     is_inside = principal.role in FLEET or (
         principal.role is Role.STATION and principal.station_id == row["station_id"]
     )
     hidden = {} if is_inside else {"technicians": None, "stock": None}
-    return schemas.Station(**{**row, **hidden})
+    return order_schemas.Station(**{**row, **hidden})
 
 
-def build_warning(row: Mapping[str, Any]) -> schemas.OwnerWarning:
+def build_warning(row: Mapping[str, Any]) -> notice_schemas.OwnerWarning:
     """Return a warning in both languages."""
-    names = schemas.OwnerWarning.model_fields.keys() & row.keys()
-    return schemas.OwnerWarning(
+    names = notice_schemas.OwnerWarning.model_fields.keys() & row.keys()
+    return notice_schemas.OwnerWarning(
         **{name: row[name] for name in names},
         title={"en": row["title_en"], "zh": row["title_zh"]},
         body={"en": row["body_en"], "zh": row["body_zh"]},

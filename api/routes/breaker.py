@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path
 
 from alerts.breaker import Decision
 from alerts.operations import release_trip
-from api import schemas, store
+from api import finding_schemas, store
 from api.context import Ctx
 from api.gates import Gate
 from api.roles import FLEET, Principal, Role
@@ -18,11 +18,13 @@ router = APIRouter(prefix="/api/v1/breaker", tags=["predictors"])
 
 
 @router.get("", summary="Predictors that ordered too much, waiting ones first")
-def list_trips(ctx: Ctx, principal: Annotated[Principal, Depends(Gate(*FLEET))]) -> schemas.BreakerTrips:
+def list_trips(
+    ctx: Ctx, principal: Annotated[Principal, Depends(Gate(*FLEET))]
+) -> finding_schemas.BreakerTrips:
     """Return the newest 500 trips of the circuit breaker."""
     with transaction(ctx.pool) as connection:
         rows = store.fetch_breaker_trips(connection, principal)
-    return schemas.BreakerTrips(items=[schemas.BreakerTrip(**row) for row in rows])
+    return finding_schemas.BreakerTrips(items=[finding_schemas.BreakerTrip(**row) for row in rows])
 
 
 @router.post("/{trip_id}/release", summary="Place or dismiss all orders that a trip holds back")
@@ -31,8 +33,8 @@ def release(
     ctx: Ctx,
     principal: Annotated[Principal, Depends(Gate(Role.OPERATIONS))],
     trip_id: Annotated[int, Path(ge=1, lt=2**63)],
-    body: schemas.TripRelease,
-) -> schemas.TripReleased:
+    body: finding_schemas.TripRelease,
+) -> finding_schemas.TripReleased:
     """Take the decision of a person; it is kept in the audit trail."""
     done = release_trip(
         ctx.pool,
@@ -43,4 +45,4 @@ def release(
         reason=body.reason,
         now=ctx.clock(),
     )
-    return schemas.TripReleased(trip_id=done.trip_id, decision=body.decision, orders=done.orders)
+    return finding_schemas.TripReleased(trip_id=done.trip_id, decision=body.decision, orders=done.orders)

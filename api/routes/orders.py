@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from alerts.actions import OWNER_ACTIONS, next_actions
 from alerts.orders import OrderState
-from api import paging, schemas, store, store_work, views
+from api import order_schemas, paging, store, store_work, views
 from api.context import Context, Ctx
 from api.errors import NotFound
 from api.gates import Gate
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api/v1/orders", tags=["orders"])
 OrderId = Annotated[int, Path(ge=1, lt=2**63)]
 
 
-def find_order(ctx: Context, principal: Principal, order_id: int) -> schemas.Order:
+def find_order(ctx: Context, principal: Principal, order_id: int) -> order_schemas.Order:
     """Return an order with lines, events and bookings.
 
     Raises:
@@ -65,7 +65,7 @@ def list_orders(
     only_open: Annotated[bool, Query(description="leave finished orders out")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> schemas.OrderPage:
+) -> order_schemas.OrderPage:
     """Return a page of the orders the caller may see."""
     after = paging.parse_cursor(cursor, "str", "datetime", "int")
     with transaction(ctx.pool) as connection:
@@ -79,7 +79,7 @@ def list_orders(
         )
     page, last = paging.cut(rows, limit)
     now = ctx.clock()
-    return schemas.OrderPage(
+    return order_schemas.OrderPage(
         items=[views.build_order(row, now=now) for row in page],
         next_cursor=paging.make_cursor(last["severity"], last["deadline"].isoformat(), last["order_id"])
         if last
@@ -90,7 +90,7 @@ def list_orders(
 @router.get("/{order_id}", summary="One order with price lines, events and bookings")
 def get_order(
     ctx: Ctx, principal: Annotated[Principal, Depends(Gate(*PEOPLE))], order_id: OrderId
-) -> schemas.Order:
+) -> order_schemas.Order:
     """Return a whole order."""
     return find_order(ctx, principal, order_id)
 
@@ -101,8 +101,8 @@ def answer_order(
     ctx: Ctx,
     principal: Annotated[Principal, Depends(Gate(Role.OWNER, Role.OPERATIONS))],
     order_id: OrderId,
-    body: schemas.OwnerAnswer,
-) -> schemas.Order:
+    body: order_schemas.OwnerAnswer,
+) -> order_schemas.Order:
     """Take the answer, unless the order has changed since the caller saw ``version``; return the order."""
     find_order(ctx, principal, order_id)
     ctx.commands.answer(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from api import paging, schemas, store, views
+from api import finding_schemas, notice_schemas, paging, store, views
 from api.context import Ctx
 from api.gates import Gate
 from api.paging import Cursor, Limit
@@ -36,7 +36,7 @@ def list_predictions(
     at_least: Annotated[float, Query(ge=0, le=1, description="lowest probability")] = 0.0,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> schemas.PredictionPage:
+) -> finding_schemas.PredictionPage:
     """Return a page of predictions with reasons and evidence."""
     after = paging.parse_cursor(cursor, "int")
     with transaction(ctx.pool) as connection:
@@ -51,7 +51,7 @@ def list_predictions(
         )
     page, last = paging.cut(rows, limit)
     now = ctx.clock()
-    return schemas.PredictionPage(
+    return finding_schemas.PredictionPage(
         items=[views.build_prediction(row, now=now) for row in page],
         next_cursor=paging.make_cursor(last["prediction_id"]) if last else None,
     )
@@ -66,7 +66,7 @@ def list_alerts(
     only_open: Annotated[bool, Query(description="open and acknowledged ones")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> schemas.AlertPage:
+) -> finding_schemas.AlertPage:
     """Return a page of alerts."""
     after = paging.parse_cursor(cursor, "int")
     with transaction(ctx.pool) as connection:
@@ -80,7 +80,7 @@ def list_alerts(
         )
     page, last = paging.cut(rows, limit)
     now = ctx.clock()
-    return schemas.AlertPage(
+    return finding_schemas.AlertPage(
         items=[views.build_alert(row, now=now) for row in page],
         next_cursor=paging.make_cursor(last["alert_id"]) if last else None,
     )
@@ -93,7 +93,7 @@ def list_warnings(
     vin: Vin = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> schemas.WarningPage:
+) -> notice_schemas.WarningPage:
     """Return a page of warnings with their deliveries."""
     before = paging.parse_cursor(cursor, "datetime", "uuid")
     with transaction(ctx.pool) as connection:
@@ -105,7 +105,7 @@ def list_warnings(
             limit=limit + 1,
         )
     page, last = paging.cut(rows, limit)
-    return schemas.WarningPage(
+    return notice_schemas.WarningPage(
         items=[views.build_warning(row) for row in page],
         next_cursor=paging.make_cursor(last["created_at"].isoformat(), last["warning_id"]) if last else None,
     )

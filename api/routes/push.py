@@ -12,7 +12,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from api import schemas, store
+from api import notice_schemas, store
 from api.context import Ctx
 from api.errors import BadRequest, NotFound
 from api.gates import Gate, SameOriginGate
@@ -26,15 +26,15 @@ _PUBLIC_NAME = re.compile(r".+\.(?!\d|0x)[^.]+")
 
 
 @router.get("/push/key", summary="The key that a browser subscribes with")
-def get_key(ctx: Ctx, _: Annotated[Principal, Depends(Gate(Role.OWNER))]) -> schemas.PushKey:
+def get_key(ctx: Ctx, _: Annotated[Principal, Depends(Gate(Role.OWNER))]) -> notice_schemas.PushKey:
     """Return the VAPID public key (RFC 8292)."""
-    return schemas.PushKey(key=ctx.push_key)
+    return notice_schemas.PushKey(key=ctx.push_key)
 
 
 @router.post("/push/subscriptions", status_code=201, summary="Send this owner's warnings to a browser")
 def subscribe(
-    ctx: Ctx, principal: Annotated[Principal, Depends(Gate(Role.OWNER))], body: schemas.Subscription
-) -> schemas.Endpoint:
+    ctx: Ctx, principal: Annotated[Principal, Depends(Gate(Role.OWNER))], body: notice_schemas.Subscription
+) -> notice_schemas.Endpoint:
     """Store a subscription; the same endpoint again replaces its keys."""
     check_endpoint(body.endpoint, is_loopback_allowed=ctx.settings.push_allow_loopback)
     check_key("keys.p256dh", body.keys.p256dh, 65)
@@ -48,12 +48,12 @@ def subscribe(
             auth=body.keys.auth,
             now=ctx.clock(),
         )
-    return schemas.Endpoint(endpoint=body.endpoint)
+    return notice_schemas.Endpoint(endpoint=body.endpoint)
 
 
 @router.delete("/push/subscriptions", status_code=204, summary="Send nothing more to a browser")
 def unsubscribe(
-    ctx: Ctx, principal: Annotated[Principal, Depends(Gate(Role.OWNER))], body: schemas.Endpoint
+    ctx: Ctx, principal: Annotated[Principal, Depends(Gate(Role.OWNER))], body: notice_schemas.Endpoint
 ) -> None:
     """Forget a subscription of this owner."""
     with transaction(ctx.pool) as connection:
@@ -69,7 +69,7 @@ def receive(
     ctx: Ctx,
     principal: Annotated[Principal, Depends(SameOriginGate(Role.OWNER))],
     warning_id: UUID,
-    body: schemas.Receipt,
+    body: notice_schemas.Receipt,
 ) -> None:
     """Note that the warning was shown; saying so twice changes nothing."""
     with transaction(ctx.pool) as connection:

@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query
 
-from api import paging, schemas, store, views
+from api import order_schemas, paging, schemas, store, views
 from api.context import Ctx
 from api.errors import NotFound
 from api.gates import Gate
@@ -23,7 +23,7 @@ def list_stations(
     principal: Annotated[Principal, Depends(Gate(*PEOPLE))],
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> schemas.StationPage:
+) -> order_schemas.StationPage:
     """Return a page of stations; a station sees itself, an owner sees no staff and stock."""
     after = paging.parse_cursor(cursor, "str")
     with transaction(ctx.pool) as connection:
@@ -31,7 +31,7 @@ def list_stations(
             connection, principal, after=cast("str", after[0]) if after else None, limit=limit + 1
         )
     page, last = paging.cut(rows, limit)
-    return schemas.StationPage(
+    return order_schemas.StationPage(
         items=[views.build_station(row, principal) for row in page],
         next_cursor=paging.make_cursor(last["code"]) if last else None,
     )
@@ -40,7 +40,7 @@ def list_stations(
 @router.get("/stations/{code}", tags=["stations"], summary="One station")
 def get_station(
     ctx: Ctx, principal: Annotated[Principal, Depends(Gate(*PEOPLE))], code: str
-) -> schemas.Station:
+) -> order_schemas.Station:
     """Return a station."""
     if "\0" in code:
         raise NotFound

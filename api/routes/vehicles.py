@@ -7,7 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query
 
-from api import paging, readings, schemas, store, views
+from api import paging, readings, store, vehicle_schemas, views
 from api.context import Ctx
 from api.errors import BadRequest, NotFound
 from api.gates import Gate
@@ -40,7 +40,7 @@ def list_vehicles(
     limit: Limit = 100,
     cursor: Cursor = None,
     has_alerts: Annotated[bool, Query(description="only vehicles with an open alert")] = False,
-) -> schemas.VehiclePage:
+) -> vehicle_schemas.VehiclePage:
     """Return a page of the vehicles the caller may see."""
     after = paging.parse_cursor(cursor, "str")
     with transaction(ctx.pool) as connection:
@@ -53,7 +53,7 @@ def list_vehicles(
         )
     page, last = paging.cut(rows, limit)
     now = ctx.clock()
-    return schemas.VehiclePage(
+    return vehicle_schemas.VehiclePage(
         items=[views.build_vehicle(row, now=now) for row in page],
         next_cursor=paging.make_cursor(last["vin"]) if last else None,
     )
@@ -62,7 +62,7 @@ def list_vehicles(
 @router.get("/{vin}", summary="One vehicle")
 def get_vehicle(
     ctx: Ctx, principal: Annotated[Principal, Depends(Gate(*EVERYONE))], vin: str
-) -> schemas.Vehicle:
+) -> vehicle_schemas.Vehicle:
     """Return a vehicle; gateways ask here whether a VIN is registered."""
     with transaction(ctx.pool) as connection:
         row = find_vehicle(connection, principal, vin)
@@ -83,7 +83,7 @@ def get_readings(
         str | None,
         Query(max_length=2000, description="aliases, comma between; all by default", examples=["speed,soc"]),
     ] = None,
-) -> schemas.Readings | schemas.CellReadings:
+) -> vehicle_schemas.Readings | vehicle_schemas.CellReadings:
     """Return the readings of one family; by default the day before its newest sample."""
     if family not in readings.PLOTTED:
         raise BadRequest(
@@ -106,7 +106,7 @@ def list_events(
     vin: str,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> schemas.EventPage:
+) -> vehicle_schemas.EventPage:
     """Return a page of events."""
     until = paging.parse_cursor(cursor, "datetime")
     with transaction(ctx.pool) as connection:
@@ -118,8 +118,8 @@ def list_events(
             limit=limit + 1,
         )
     page, last = paging.cut(rows, limit)
-    return schemas.EventPage(
-        items=[schemas.VehicleEventRow(**row) for row in page],
+    return vehicle_schemas.EventPage(
+        items=[vehicle_schemas.VehicleEventRow(**row) for row in page],
         next_cursor=paging.make_cursor(last["time"].isoformat()) if last else None,
     )
 
@@ -127,15 +127,15 @@ def list_events(
 @router.get("/{vin}/gaps", summary="Which messages are not here yet, boot by boot")
 def get_gaps(
     ctx: Ctx, principal: Annotated[Principal, Depends(Gate(*FLEET))], vin: str, limit: Limit = 50
-) -> schemas.Gaps:
+) -> vehicle_schemas.Gaps:
     """Return the gap account of a vehicle."""
     with transaction(ctx.pool) as connection:
         vehicle = find_vehicle(connection, principal, vin)
         rows = store.fetch_streams(connection, vehicle["vehicle_id"], limit=limit)
-    return schemas.Gaps(
+    return vehicle_schemas.Gaps(
         vin=vehicle["vin"],
         missing_count=vehicle["missing_messages"],
-        streams=[schemas.Stream(**row) for row in rows],
+        streams=[vehicle_schemas.Stream(**row) for row in rows],
     )
 
 
@@ -147,15 +147,15 @@ def get_quality(
     principal: Annotated[Principal, Depends(Gate(*FLEET))],
     vin: str,
     days: Annotated[int, Query(ge=1, le=366, description="of receipt, UTC, today included")] = 30,
-) -> schemas.Quality:
+) -> vehicle_schemas.Quality:
     """Return what the quality checks of ingest found at a vehicle."""
     since = (ctx.clock() - timedelta(days=days - 1)).date()
     with transaction(ctx.pool) as connection:
         vehicle = find_vehicle(connection, principal, vin)
         findings = store.fetch_quality(connection, vehicle["vehicle_id"], since=since, limit=500)
         clock = store.fetch_clock(connection, vehicle["vehicle_id"])
-    return schemas.Quality(
+    return vehicle_schemas.Quality(
         vin=vehicle["vin"],
-        clock=schemas.ClockOffset(**clock) if clock else None,
-        findings=[schemas.QualityFinding(**row) for row in findings],
+        clock=vehicle_schemas.ClockOffset(**clock) if clock else None,
+        findings=[vehicle_schemas.QualityFinding(**row) for row in findings],
     )

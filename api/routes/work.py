@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from alerts.actions import Action, Details, EstimateLine
-from api import schemas, work_schemas
+from api import order_schemas, work_schemas
 from api.context import Ctx
 from api.gates import Gate
 from api.roles import Principal, Role
@@ -36,7 +36,7 @@ def work_on_order(
     principal: Annotated[Principal, Depends(Gate(Role.STATION, Role.OPERATIONS))],
     order_id: OrderId,
     body: work_schemas.WorkAction,
-) -> schemas.Order:
+) -> order_schemas.Order:
     """Do the action, once for its key; return the order with what may be done next."""
     find_order(ctx, principal, order_id)
     ctx.commands.act(
@@ -58,7 +58,7 @@ def decide_estimate(
     principal: Annotated[Principal, Depends(Gate(Role.OWNER, Role.OPERATIONS))],
     order_id: OrderId,
     body: work_schemas.Approval,
-) -> schemas.Order:
+) -> order_schemas.Order:
     """Approve or decline the estimate that waits; return the order."""
     find_order(ctx, principal, order_id)
     ctx.commands.act(
@@ -80,7 +80,7 @@ def rate_order(
     principal: Annotated[Principal, Depends(Gate(Role.OWNER))],
     order_id: OrderId,
     body: work_schemas.Rating,
-) -> schemas.Order:
+) -> order_schemas.Order:
     """Keep the opinion; a later one replaces it."""
     find_order(ctx, principal, order_id)
     ctx.commands.rate(

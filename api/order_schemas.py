@@ -1,0 +1,123 @@
+"""Shapes of repair orders, their price and the stations that carry them out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import Field
+
+from api.finding_schemas import Hours
+from api.schemas import Age, Origin, Page, Severity, Shape
+
+
+class OrderLine(Shape):
+    """One line of the price."""
+
+    line: int
+    kind: str
+    code: str
+    text_en: str
+    text_zh: str
+    qty: Decimal
+    unit_price: Decimal
+    amount: Decimal
+
+
+class Price(Shape):
+    """The itemised price."""
+
+    currency: str = Field(examples=["CNY"])
+    total: Decimal
+    lines: list[OrderLine] | None = Field(default=None, description="null in lists")
+
+
+class Order(Shape):
+    """A repair order; lists leave lines, events and bookings out."""
+
+    order_id: int
+    vin: str
+    plate: str | None
+    model: str
+    owner: str | None
+    component: str
+    failure_mode: str
+    severity: Severity
+    state: str = Field(examples=["offered"])
+    version: int
+    mode: str
+    station: dict[str, Any] | None
+    distance_km: float | None
+    is_distance_estimated: bool
+    bay: str | None
+    technician: str | None
+    slot_start: datetime | None
+    slot_end: datetime | None
+    time_zone: str
+    deadline: datetime
+    complaint: str
+    price: Price
+    parts: list[dict[str, Any]]
+    reasons: list[dict[str, Any]]
+    time_to_threshold_h: Hours | None
+    passed_over: list[dict[str, Any]]
+    waiting_reason: str | None
+    probability: float | None
+    model_version: str | None
+    data_time: datetime | None
+    age_s: Age
+    origin: Origin
+    prediction_id: int | None
+    owner_answer: str | None
+    opened_at: datetime
+    updated_at: datetime
+    events: list[dict[str, Any]] | None = None
+    bookings: list[dict[str, Any]] | None = None
+    shares_data: bool = Field(description="the owner lets the station see plate, name and positions")
+    work: Any = Field(default=None, description="OrderWork: findings, estimate, signatures; null in lists")
+
+
+class OrderPage(Page):
+    """A page of orders, the most urgent first."""
+
+    items: list[Order]
+
+
+class OwnerAnswer(Shape):
+    """The owner's answer to an offered order."""
+
+    answer: Literal["yes", "no", "later"]
+    version: int = Field(ge=1, le=2**31 - 1, description="the order's version that was seen", examples=[1])
+    shares_data: bool = Field(
+        default=False, description="with a yes: the station may see plate, name and positions for this order"
+    )
+
+
+class Station(Shape):
+    """A service station with what it can do and has."""
+
+    station_id: int
+    code: str
+    name_en: str
+    name_zh: str
+    city: str
+    address: str
+    lat: float
+    lon: float
+    time_zone: str
+    has_hv_certificate: bool
+    labour_rate: Decimal
+    currency: str
+    is_active: bool
+    open_orders: int
+    hours: list[dict[str, Any]]
+    bays: list[dict[str, Any]]
+    technicians: list[dict[str, Any]] | None = Field(description="null for owners and gateways")
+    stock: list[dict[str, Any]] | None = Field(description="null for owners and gateways")
+
+
+class StationPage(Page):
+    """A page of stations in order of their code."""
+
+    items: list[Station]
