@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, LiteralString
@@ -72,13 +73,23 @@ class Running:
 
         ``lock`` takes what the transaction needs last; the service is killed while it waits for it.
         """
+        with self.holding(lock, params):
+            self.kill_waiting(service)
+
+    @contextmanager
+    def holding(self, lock: LiteralString, params: Mapping[str, object]) -> Iterator[None]:
+        """Hold what services need last in a transaction."""
+        with psycopg.connect(self.database_url) as holder:
+            holder.execute(lock, params)
+            yield
+
+    def kill_waiting(self, service: str) -> None:
+        """Kill a service as soon as it waits for what ``holding`` holds."""
         waiting = (
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE application_name = %s AND wait_event_type = 'Lock' AND state = 'active'"
         )
-        with psycopg.connect(self.database_url) as holder, psycopg.connect(self.database_url) as observer:
-            observer.autocommit = True
-            holder.execute(lock, params)
+        with psycopg.connect(self.database_url, autocommit=True) as observer:
 
             def is_waiting() -> bool:
                 row = observer.execute(waiting, (f"anxin-{service}",)).fetchone()

@@ -44,10 +44,12 @@ def test_killed_services_lose_nothing_and_double_nothing(running: Running) -> No
     live = LiveVehicles(running.mqtt_url("simulator"), running.database_url, 3)
     try:
         _wait_for_services(running)
-        fleet.start()
-        live.start()
-        _kill_during_the_past(running)
-        _kill_while_orders_open(running, fleet)
+        with running.holding(LOCK_PLANS, {"lock": LOCK_PLANNING}):  # no order before its turn to be killed
+            fleet.start()
+            live.start()
+            _kill_during_the_past(running)
+            _kill_while_orders_open(running)
+        until(lambda: fleet.run.is_backfill_done, 120, what="the end of the back-fill")
         _kill_each(running)
         time.sleep(3)
         fleet.run.is_silent.set()
@@ -82,11 +84,10 @@ def _kill_during_the_past(running: Running) -> None:
     running.kill_running("notify")
 
 
-def _kill_while_orders_open(running: Running, fleet: SimulatedFleet) -> None:
+def _kill_while_orders_open(running: Running) -> None:
     """Kill route twice after it has written an order and before it could commit it."""
     for _ in range(2):
-        running.kill_inside("route", LOCK_PLANS, {"lock": LOCK_PLANNING})
-    until(lambda: fleet.run.is_backfill_done, 120, what="the end of the back-fill")
+        running.kill_waiting("route")
 
 
 def _kill_each(running: Running) -> None:
