@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import class_row
 
 from api.errors import BadRequest
 from api.roles import Principal, Role
-from data.db import Connection, load_queries
+from data.db import Connection, fetch_rows, load_queries
 
 _SQL = load_queries("api", "account_queries.sql")
 
@@ -102,14 +102,12 @@ def fetch_api_key(connection: Connection, key_id: str) -> Account | None:
 
 def fetch_users(connection: Connection, tenant: str) -> list[dict[str, Any]]:
     """Return the logins of a tenant, without their hashes."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(_SQL["fetch_users"], {"tenant": tenant}).fetchall()
+    return fetch_rows(connection, _SQL["fetch_users"], {"tenant": tenant})
 
 
 def fetch_keys(connection: Connection, tenant: str) -> list[dict[str, Any]]:
     """Return the API keys of a tenant, without their secrets."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(_SQL["fetch_keys"], {"tenant": tenant}).fetchall()
+    return fetch_rows(connection, _SQL["fetch_keys"], {"tenant": tenant})
 
 
 def find_one(connection: Connection, query: str, **values: Any) -> int | None:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from api import store, store_rolled, vehicle_schemas
+from api import store_readings, store_rolled, vehicle_schemas
 from api.errors import BadRequest
-from api.store import Row, Span
+from api.store_readings import Span
 from api.store_rolled import RolledSpan
 from api.views import POSITION, age_s, tells_place
 from data.catalogue import TABLES, Signal, load_catalogue
-from data.db import Connection
+from data.db import Connection, Row
 from data.records import Family
 from data.rollups import HOUR, MOST_WHEELS
 
@@ -63,7 +63,7 @@ def thin(
     rolled, has_older = _roll(connection, family, span, width=width, wheels=wheels)
     if not has_older:
         limit = max_points + 1
-        if store.fetch_row_count(connection, _TABLES[family], span, limit=limit) <= max_points:
+        if store_readings.fetch_row_count(connection, _TABLES[family], span, limit=limit) <= max_points:
             return span, None
     chosen = rolled or Span(vehicle_id=span.vehicle_id, since=span.since, until=span.until, stride=width)
     return chosen, round(chosen.stride.total_seconds(), 3)
@@ -88,7 +88,7 @@ def _count_signals(connection: Connection, span: Span, signals: Sequence[str] | 
     rolled, _ = _roll(connection, Family.SIGNAL, span, width=(span.until - span.since) / 24, wheels=0)
     if rolled:
         return store_rolled.fetch_signal_count(connection, rolled, signals)
-    return store.fetch_signal_count(connection, span, signals)
+    return store_readings.fetch_signal_count(connection, span, signals)
 
 
 def pick_signals(family: Family, names: Sequence[str] | None) -> tuple[Signal, ...]:
@@ -133,14 +133,14 @@ def fetch_readings(
         "age_s": age_s(newest, now),
     }
     if family is Family.CELL:
-        fetch_cells = store.fetch_cell_samples if bucket_s is None else store_rolled.fetch_cells
+        fetch_cells = store_readings.fetch_cell_samples if bucket_s is None else store_rolled.fetch_cells
         return vehicle_schemas.CellReadings(**about, **cell_columns(fetch_cells(connection, span)))
     rolled = span if isinstance(span, RolledSpan) else None
     if family is Family.TIRE:
         columns = tire_columns(
             store_rolled.fetch_tire(connection, rolled, wheels=len(wheels))
             if rolled
-            else store.fetch_tire_buckets(connection, span),
+            else store_readings.fetch_tire_buckets(connection, span),
             wheels,
         )
     elif family is Family.DRIVE:
@@ -150,14 +150,14 @@ def fetch_readings(
         columns = drive_columns(
             store_rolled.fetch_drive(connection, rolled, chosen)
             if rolled
-            else store.fetch_drive_buckets(connection, span, chosen),
+            else store_readings.fetch_drive_buckets(connection, span, chosen),
             chosen,
         )
     else:
         rows = (
             store_rolled.fetch_signal(connection, rolled, signals)
             if rolled
-            else store.fetch_signal_buckets(connection, span, signals)
+            else store_readings.fetch_signal_buckets(connection, span, signals)
         )
         is_masked = vehicle["is_masked"]
         columns = signal_columns([r for r in rows if not (is_masked and tells_place(r["signal"]))])

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg import sql
 from psycopg.rows import dict_row
 
 from api.roles import Principal
 from api.store_work import note_views
-from data.catalogue import Signal
-from data.db import Connection, load_queries
-
-Row = dict[str, Any]
+from data.db import Connection, Row, fetch_rows, load_queries
 
 _SQL = load_queries("api")
 
 
 def _rows(connection: Connection, query: str, parameters: Mapping[str, Any]) -> list[Row]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(_SQL[query], parameters).fetchall()
+    return fetch_rows(connection, _SQL[query], parameters)
 
 
 def _row(connection: Connection, query: str, parameters: Mapping[str, Any]) -> Row | None:
@@ -71,72 +65,6 @@ def fetch_vehicles(
 def fetch_fleet_totals(connection: Connection, principal: Principal, *, now: datetime) -> Row:
     """Return how many vehicles there are, are live, have alerts and have orders."""
     return _row(connection, "fetch_fleet_totals", {**principal.scope, "now": now}) or {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """The part of a vehicle's history that is asked for; ``stride`` is the width of a bucket."""
-
-    vehicle_id: int
-    since: datetime
-    until: datetime
-    stride: timedelta = timedelta(microseconds=1)
-
-    @property
-    def parameters(self) -> Row:
-        """Return the query parameters."""
-        return {
-            "vehicle_id": self.vehicle_id,
-            "since": self.since,
-            "until": self.until,
-            "stride": self.stride,
-        }
-
-
-def fetch_row_count(connection: Connection, table: str, span: Span, *, limit: int) -> int:
-    """Return the number of rows in the span, counted up to ``limit``."""
-    query = sql.SQL(_SQL["fetch_row_count"]).format(table=sql.Identifier(table))
-    row = connection.execute(query, {**span.parameters, "limit": limit}).fetchone()
-    return int(row[0]) if row else 0
-
-
-def fetch_drive_buckets(connection: Connection, span: Span, signals: Sequence[Signal]) -> list[Row]:
-    """Return mean, lowest and highest value of each signal in each bucket, as columns ``m0 l0 h0 m1 …``."""
-    columns = sql.SQL(", ").join(
-        sql.SQL("avg({0})::float8 AS {1}, min({0})::float8 AS {2}, max({0})::float8 AS {3}").format(
-            sql.Identifier(signal.column), *(sql.Identifier(f"{kind}{i}") for kind in "mlh")
-        )
-        for i, signal in enumerate(signals)
-    )
-    query = sql.SQL(_SQL["fetch_drive_buckets"]).format(columns=columns)
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query, span.parameters).fetchall()
-
-
-def fetch_tire_buckets(connection: Connection, span: Span) -> list[Row]:
-    """Return pressure and temperature of each wheel in each bucket."""
-    return _rows(connection, "fetch_tire_buckets", span.parameters)
-
-
-def fetch_cell_samples(connection: Connection, span: Span) -> list[Row]:
-    """Return one stored sample of each bucket, a row for each sub-pack and block of cells."""
-    return _rows(connection, "fetch_cell_samples", span.parameters)
-
-
-def fetch_signal_count(connection: Connection, span: Span, signals: Sequence[str] | None) -> int:
-    """Return how many DBC signals have readings in the span."""
-    wanted = {**span.parameters, "signals": list(signals) if signals is not None else None}
-    row = connection.execute(_SQL["fetch_signal_count"], wanted).fetchone()
-    return int(row[0]) if row else 0
-
-
-def fetch_signal_buckets(connection: Connection, span: Span, signals: Sequence[str] | None) -> list[Row]:
-    """Return mean, lowest and highest value of each DBC signal in each bucket."""
-    return _rows(
-        connection,
-        "fetch_signal_buckets",
-        {**span.parameters, "signals": list(signals) if signals is not None else None},
-    )
 
 
 def fetch_event_rows(

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
-
-from psycopg.rows import dict_row
 
 from api.roles import Principal, Role
 from api.store_work import note_views
-from data.db import Connection, load_queries
+from data.db import Connection, Row, fetch_rows, load_queries
 
 _SQL = load_queries("api", "board_queries.sql")
 
 
-def fetch_shifts(connection: Connection, station_id: int) -> list[dict[str, Any]]:
+def fetch_shifts(connection: Connection, station_id: int) -> list[Row]:
     """Return the weekly shifts of a station's technicians."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(_SQL["fetch_shifts"], {"station_id": station_id}).fetchall()
+    return fetch_rows(connection, _SQL["fetch_shifts"], {"station_id": station_id})
 
 
 def fetch_day_bookings(
     connection: Connection, principal: Principal, station_id: int, *, begin: datetime, end: datetime
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Return what is held, booked or done at a station within a stretch of time."""
     asked = {
         "station_id": station_id,
@@ -30,7 +26,6 @@ def fetch_day_bookings(
         "begin": begin,
         "end": end,
     }
-    with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(_SQL["fetch_day_bookings"], asked).fetchall()
+    rows = fetch_rows(connection, _SQL["fetch_day_bookings"], asked)
     note_views(connection, principal, [f"order {row['order_id']}" for row in rows if row["shares_data"]])
     return rows

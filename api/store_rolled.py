@@ -10,9 +10,9 @@ from typing import Any, Self
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from api.store import Row, Span
+from api.store_readings import Span
 from data.catalogue import Signal
-from data.db import Connection, load_queries
+from data.db import Connection, Row, fetch_rows, load_queries
 from data.records import Family
 from data.rollups import FIVE_MINUTES, HOUR, Rollup, load_rollups
 
@@ -122,8 +122,7 @@ def fetch_signal_count(connection: Connection, span: RolledSpan, signals: Sequen
 
 def fetch_cells(connection: Connection, span: Span) -> list[Row]:
     """Return the first stored sample of each bucket, a row for each sub-pack and block of cells."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(_SQL["fetch_cell_probes"], span.parameters).fetchall()
+    return fetch_rows(connection, _SQL["fetch_cell_probes"], span.parameters)
 
 
 def _fetch(
@@ -135,5 +134,4 @@ def _fetch(
 ) -> list[Row]:
     statement = sql.SQL(_SQL[query]).format(relation=sql.Identifier(span.relation), **parts)
     parameters: dict[str, Any] = {**span.parameters, **(asked or {})}
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement, parameters).fetchall()
+    return fetch_rows(connection, statement, parameters)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from psycopg.rows import dict_row
 
 from api.roles import Principal, Role
-from data.db import Connection, load_queries
+from data.db import Connection, Row, fetch_rows, load_queries
 
 _SQL = load_queries("api", "work_queries.sql")
 
 
-def fetch_work(connection: Connection, order_id: int) -> dict[str, Any]:
+def fetch_work(connection: Connection, order_id: int) -> Row:
     """Return findings, newest estimate, signatures, rating and label of an order that exists."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(_SQL["fetch_work"], {"order_id": order_id}).fetchall()[0]
+    return fetch_rows(connection, _SQL["fetch_work"], {"order_id": order_id})[0]
 
 
 def note_views(connection: Connection, principal: Principal, subjects: Sequence[str]) -> None:

@@ -11,13 +11,16 @@ from importlib import resources
 from typing import Any, ClassVar, LiteralString, TypeVar, cast
 
 import psycopg
-from psycopg.rows import TupleRow
+from psycopg import sql
+from psycopg.rows import TupleRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from data.errors import DatabaseAway, DatabaseError
 
 Connection = psycopg.Connection[TupleRow]
 Pool = ConnectionPool[Connection]
+#: A row by the names of its columns.
+Row = dict[str, Any]
 
 _NAME = re.compile(r"^--\s*([a-z_][a-z0-9_]*)\s*--\s*$", re.MULTILINE)
 
@@ -193,6 +196,16 @@ class Queries(Mapping[str, LiteralString]):
 def load_queries(package: str, file: str = "queries.sql") -> Queries:
     """Return the named statements of a package's .sql file."""
     return Queries(package, file)
+
+
+def fetch_rows(
+    connection: Connection,
+    statement: LiteralString | sql.Composed,
+    parameters: Mapping[str, Any] | None = None,
+) -> list[Row]:
+    """Return all rows of a statement by the names of their columns."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, parameters).fetchall()
 
 
 def notify(connection: Connection, channel: str, payload: str = "") -> None:

@@ -17,7 +17,7 @@ from api.paging import Cursor, Limit
 from api.roles import PEOPLE, Principal, Role
 from api.routes.predictions import Vin, vehicle_id_of
 from api.work_schemas import OrderWork
-from data.db import transaction
+from data.db import Row, transaction
 
 router = APIRouter(prefix="/api/v1/orders", tags=["orders"])
 
@@ -42,7 +42,7 @@ def find_order(ctx: Context, principal: Principal, order_id: int) -> order_schem
     return order.model_copy(update={"work": build_work(work, principal, order.state)})
 
 
-def build_work(row: store.Row, principal: Principal, state: str) -> OrderWork:
+def build_work(row: Row, principal: Principal, state: str) -> OrderWork:
     """Return the work with what this caller may do next; an owner is not told who signed or found what."""
     possible = next_actions(OrderState(state), has_begun=row.pop("has_begun"))
     if principal.role is Role.OWNER:

@@ -17,8 +17,7 @@ from api.roles import FLEET, HOMES, PEOPLE, Principal, Role
 from api.routes.orders import OrderId, build_work, find_order
 from api.routes.session import safe_path
 from api.routes.vehicles import find_vehicle
-from api.store import Row
-from data.db import Connection, transaction
+from data.db import Connection, Row, transaction
 
 router = APIRouter(include_in_schema=False)
 

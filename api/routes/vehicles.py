@@ -13,8 +13,7 @@ from api.errors import BadRequest, NotFound
 from api.gates import Gate
 from api.paging import Cursor, Limit
 from api.roles import EVERYONE, FLEET, PEOPLE, Principal
-from api.store import Row
-from data.db import Connection, transaction
+from data.db import Connection, Row, transaction
 from data.records import Family, parse_vin
 
 router = APIRouter(prefix="/api/v1/vehicles", tags=["vehicles"])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from api.readings import fetch_readings
-from api.store import Span
+from api.store_readings import Span
 from data.db import Connection, Pool, connect, load_queries
 from data.maintenance import pay_debts
 from data.records import Family
