@@ -48,21 +48,28 @@ def demo(
     until_order: Annotated[
         bool, typer.Option("--until-order", help="End when an order's warning is delivered; 1 if it is not.")
     ] = False,
+    until_closed: Annotated[
+        bool,
+        typer.Option(
+            "--until-closed", help="Carry that order on to hand-over, rating and label by the API; likewise."
+        ),
+    ] = False,
     vehicles: Vehicles = 60,
     days: Annotated[int, typer.Option(min=14, max=60, help="Days of back-fill.")] = 14,
     seed: Seed = 1,
     port: Port = None,
-    timeout: Annotated[float, typer.Option(help="Seconds that --until-order waits.")] = 180.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the order's warning.")] = 180.0,
     as_json: Json = False,
 ) -> None:
-    """Show the whole chain: a simulated fleet on a fresh installation, until a repair order and beyond."""
+    """Show the whole chain on a fresh installation: from a simulated fault to the repaired vehicle."""
     import tempfile
 
     from data.db import open_pool
     from data.installation import Installation
-    from simulators.demo import Demo
+    from simulators.demo import Demo, Goal
 
     started_at = time.monotonic()
+    goal = Goal.CLOSED if until_closed else Goal.ORDER if until_order else Goal.STOPPED
     settings = read_settings(least_level=30)
     stop = stop_on_signal()
     with tempfile.TemporaryDirectory(prefix="anxin-demo-", ignore_cleanup_errors=True) as home:
@@ -96,9 +103,12 @@ def demo(
                     say=console.print,
                     tend=installation.tend,
                 )
-                missing = run.run(stop, is_until_order=until_order, timeout_s=timeout)
-                for step in missing if until_order else ():
+                missing = run.run(stop, goal=goal, timeout_s=timeout)
+                if goal is Goal.STOPPED:
+                    missing = []
+                for step in missing:
                     console.print(f"missing: {step}")
                 if as_json:
-                    print_json(run.report() | ({"missing": missing} if until_order else {}))
-    raise typer.Exit(1 if until_order and missing else 0)
+                    told = {} if goal is Goal.STOPPED else {"missing": missing}
+                    print_json(run.report() | told)
+    raise typer.Exit(1 if missing else 0)

@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-#: What is printed may hold what vehicles sent: brackets in it are brackets.
-console = Console(stderr=True, soft_wrap=True, markup=False)
+#: What is printed may hold what vehicles sent: brackets in it are brackets, and ``:station:`` is no picture.
+console = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Run the demo: a simulated fleet on a fresh installation, followed until its warning is delivered."""
+"""Run the demo: a simulated fleet on a fresh installation, followed to its delivered warning and beyond."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,10 @@ from data.errors import DatabaseAway
 from data.keys import load_push_keys
 from data.records import FailureMode, Truth
 from data.settings import Settings
+from simulators.errors import JourneyError
 from simulators.fleet import Fleet
+from simulators.journey import Journey, find_truth
+from simulators.people import log_in
 from simulators.push_endpoint import PushEndpoint, Subscription
 from simulators.service import FleetRun
 from simulators.store import StoryStore
@@ -28,6 +32,7 @@ from simulators.story import (
     count_false_orders,
     find_first_placed,
     find_missing,
+    tell_life,
 )
 
 #: Predictors that `score` runs; every vehicle must have been seen by each.
@@ -35,6 +40,14 @@ SCORED_MODES = (FailureMode.TIRE_SLOW_LEAK, FailureMode.CELL_INTERNAL_SHORT)
 _POLL_S = 0.5
 #: How long the last messages may take to be stored, gap repair included, before the figures are taken.
 _SETTLE_S = 20.0
+
+
+class Goal(StrEnum):
+    """Where a run of the demo ends by itself."""
+
+    STOPPED = "stopped"  #: it does not: when it is told to stop
+    ORDER = "order"  #: an order's warning has been delivered
+    CLOSED = "closed"  #: that order has been carried to hand-over, rating and label
 
 
 class Workshop(Protocol):
@@ -71,12 +84,13 @@ class Demo:
     _pushed_at: dict[str, datetime] = field(default_factory=dict)
     _first_row_s: float | None = None
     _order_s: float | None = None
-    _is_open: bool = False  #: the owner and the station of the first order can log in
+    _passwords: dict[str, str] = field(default_factory=dict)  #: of the first order's owner and station
+    _closed: dict[str, Any] | None = None  #: the first order, when it has been carried to its end
     _snapshot: Snapshot | None = None
     _run: FleetRun | None = None
 
-    def run(self, stop: threading.Event, *, is_until_order: bool, timeout_s: float) -> list[str]:
-        """Publish the fleet and follow it.
+    def run(self, stop: threading.Event, *, goal: Goal, timeout_s: float) -> list[str]:
+        """Publish the fleet and follow it to the goal.
 
         Returns:
             The missing steps of the chain when the time is up or ``stop`` is set; empty when all is done.
@@ -92,8 +106,10 @@ class Demo:
                 return ["ingest has not connected to the broker"]
             publisher.start()
             try:
-                missing = self._follow(stop, publisher, is_until_order=is_until_order, timeout_s=timeout_s)
-                if is_until_order:
+                missing = self._follow(stop, publisher, goal=goal, timeout_s=timeout_s)
+                if goal is Goal.CLOSED and not missing:
+                    missing = self._carry(stop)
+                if goal is not Goal.STOPPED:
                     self._settle(stop)
                 return missing
             finally:
@@ -105,6 +121,7 @@ class Demo:
         snapshot = self._snapshot
         if snapshot is None or self._run is None:
             return {"simulated": True, "orders": [], "vehicles_scored": 0, "false_orders": 0}
+        closed = {"closed": self._closed} if self._closed else {}
         with transaction(self.pool) as connection:
             orders = list(self.workshop.report(connection))
         progress = snapshot.progress
@@ -125,6 +142,7 @@ class Demo:
                 "repaired": progress.repaired,
             },
             "seconds": {"first_row": self._first_row_s, "order": self._order_s},
+            **closed,
         }
 
     def _register(self, endpoint: PushEndpoint) -> None:
@@ -143,7 +161,7 @@ class Demo:
         return False
 
     def _follow(
-        self, stop: threading.Event, publisher: threading.Thread, *, is_until_order: bool, timeout_s: float
+        self, stop: threading.Event, publisher: threading.Thread, *, goal: Goal, timeout_s: float
     ) -> list[str]:
         vins = [v.vin for v in self.fleet.vehicles]
         narrator = Narrator({v.vin: f"{v.plate} ({v.city})" for v in self.fleet.vehicles})
@@ -156,7 +174,7 @@ class Demo:
                     self.say(line)
                 self._open_pages(snapshot)
                 missing = find_missing(snapshot, vins)
-            if is_until_order and (not missing or self._elapsed() > timeout_s):
+            if goal is not Goal.STOPPED and (not missing or self._elapsed() > timeout_s):
                 return missing
             if not publisher.is_alive():
                 return ["the simulated fleet stopped publishing", *missing]
@@ -165,17 +183,41 @@ class Demo:
     def _open_pages(self, snapshot: Snapshot) -> None:
         """Give the owner and the station of the first order their logins, once."""
         order = find_first_placed(snapshot.orders)
-        if order is None or self._is_open:
+        if order is None or self._passwords:
             return
         with transaction(self.pool) as connection:
             owner = self.workshop.admit(connection, "owner", owner_id=order.owner_id)
             station = self.workshop.admit(connection, "station", station_id=order.station_id)
-        self._is_open = True
+        self._passwords = {"owner": owner, "station": station}
         for access in (
             Access(role="owner", path="/owner", password=owner, sees=f"answer order {order.order_id} here"),
             Access(role="station", path="/station", password=station, sees="and see the answer arrive here"),
         ):
             self.say(access.tell(self.settings.base_url))
+
+    def _carry(self, stop: threading.Event) -> list[str]:
+        """Carry the first order through the workshop by the API, with the logins of its owner and station."""
+        first = find_first_placed(self._snapshot.orders if self._snapshot else [])
+        if first is None:
+            return ["no order has a station"]
+        found = find_truth(self.fleet.truth, vin=first.vin, component=first.component)
+        try:
+            with log_in(self.settings.base_url, self._passwords) as (owner, station):
+                journey = Journey(order_id=first.order_id, owner=owner, station=station, found=found)
+                order = journey.run(stop)
+        except JourneyError as error:
+            return [str(error)]
+        with transaction(self.pool) as connection:
+            label = self._store.fetch_label(connection, first.order_id)
+        for line in tell_life(order["events"]):
+            self.say(line)
+        if label is None:
+            return [f"order {first.order_id} is {order['state']} and has left no label"]
+        self.say(f"Label of order {first.order_id}: {label['outcome']}, {label['cause'] or 'nothing found'}.")
+        work = {name: order["work"][name] for name in ("rating", "signoffs")}
+        self._closed = {"order": first.order_id, "state": order["state"], "label": label, **work}
+        self._closed |= {"seconds": round(self._elapsed(), 1), "events": order["events"]}
+        return []
 
     def _settle(self, stop: threading.Event) -> None:
         """Let the fleet fall silent and wait until all it published is stored or the time is up."""

@@ -5,7 +5,9 @@ AnxinError
     ├── FleetError      the fleet asked for contradicts itself; names the argument
     ├── EncodeError     a value does not fit the wire format
     ├── DownError       a message from the server cannot be read
-    └── LinkError       the broker's address is wrong
+    ├── LinkError       the broker's address is wrong
+    └── JourneyError    an order does not go on
+        └── RefusalError  the API refuses a call; with its status and reason
 """
 
 from data.errors import AnxinError
@@ -29,3 +31,16 @@ class DownError(SimulatorError):
 
 class LinkError(SimulatorError):
     """The broker's address is wrong, or vehicles cannot be kept connected to it."""
+
+
+class JourneyError(SimulatorError):
+    """An order does not go on."""
+
+
+class RefusalError(JourneyError):
+    """The API refuses a call."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"{detail} (status {status})")
+        self.status = status
+        self.detail = detail

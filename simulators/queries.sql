@@ -37,3 +37,8 @@ ORDER BY delivered_at;
 -- order_vehicles --
 SELECT o.order_id, v.vin, o.component, o.failure_mode, v.owner_id, o.station_id
 FROM repair_orders o JOIN vehicles v USING (vehicle_id) ORDER BY o.order_id;
+
+-- order_label --
+SELECT outcome, cause, component, failure_mode, part_removed, measured_value, measured_unit, onset, found_at, decided_at,
+    model_version
+FROM outcomes WHERE order_id = %(order_id)s;

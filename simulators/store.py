@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 
 from data.db import Connection, load_queries
 
@@ -90,3 +91,8 @@ class StoryStore:
         """Return which vehicle and component each order is for."""
         with connection.cursor(row_factory=class_row(OrderVehicle)) as cursor:
             return cursor.execute(self._queries["order_vehicles"]).fetchall()
+
+    def fetch_label(self, connection: Connection, order_id: int) -> dict[str, Any] | None:
+        """Return what became of the prediction behind an order, None while nobody knows."""
+        with connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(self._queries["order_label"], {"order_id": order_id}).fetchone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from data.records import Truth
 from simulators.store import DeliveredWarning, OrderVehicle, Progress
@@ -56,6 +57,14 @@ def find_first_placed(orders: Sequence[OrderVehicle]) -> OrderVehicle | None:
     """Return the oldest order that has an owner to answer it and a station to do it, or None."""
     placed = [o for o in orders if o.owner_id is not None and o.station_id is not None]
     return min(placed, key=lambda order: order.order_id, default=None)
+
+
+def tell_life(events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return an order's history as lines: when, from which state to which, by whom and why."""
+    return [
+        f"  {str(e['at'])[:19]}  {e['from_state'] or 'new'} -> {e['to_state']}  {e['actor']}: {e['reason']}"
+        for e in events
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

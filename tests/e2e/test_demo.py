@@ -13,10 +13,9 @@ from tests.installed import Outcome, anxin, free_port
 VEHICLES = 12
 
 
-def run_demo(*options: object, vehicles: int = VEHICLES, **settings: str) -> Outcome:
-    return anxin(
-        "demo", "--until-order", "--json", "--vehicles", vehicles, "--port", free_port(), *options, **settings
-    )
+def run_demo(*options: object, goal: str = "order", vehicles: int = VEHICLES, **settings: str) -> Outcome:
+    common = ("--json", "--vehicles", vehicles, "--port", free_port())
+    return anxin("demo", f"--until-{goal}", *common, *options, **settings)
 
 
 def assert_time(text: str) -> None:
@@ -39,7 +38,8 @@ def assert_story(outcome: Outcome, vehicles: int) -> None:
     title, body = story["push"]["text"].split("\n", 1)
     assert title
     assert body
-    assert f"{pushed['price']['total']:,.2f}" in body
+    if pushed["state"] == "offered":
+        assert f"{pushed['price']['total']:,.2f}" in body
 
     messages = story["messages"]
     assert {"published", "stored", "duplicate", "rejected", "repaired"} == messages.keys()
@@ -65,7 +65,7 @@ def assert_order(order: dict[str, Any]) -> None:
     for part in order["parts"]:
         assert part["sku"]
         assert part["qty"] > 0
-        assert part["reserved"] is True
+        assert part["reserved"] is (order["state"] != "closed")  # then it is in the vehicle
     lines = order["price"]["lines"]
     assert order["price"]["currency"] == "CNY"
     assert order["price"]["total"] > 0
@@ -86,8 +86,26 @@ def assert_order(order: dict[str, Any]) -> None:
         assert 0 <= left["p10"] <= left["p50"] <= left["p90"]
 
 
-def test_a_fault_ends_as_an_order_and_a_delivered_warning_and_nothing_else_does() -> None:
-    assert_story(run_demo(), VEHICLES)
+def test_a_fault_ends_as_a_warning_an_order_and_a_labelled_repair_and_nothing_else_does() -> None:
+    outcome = run_demo(goal="closed")
+
+    assert_story(outcome, VEHICLES)
+    assert outcome.json["missing"] == []
+    closed = outcome.json["closed"]
+    states = [event["to_state"] for event in closed["events"]]
+    for state in ("offered", "booked", "diagnosing", "estimated", "approved", "in_progress", "qc", "ready"):
+        assert state in states
+    assert (closed["state"], states[-1]) == ("closed", "closed")
+    assert {event["actor"] for event in closed["events"]} == {"anxin", "owner:owner", "station:station"}
+    for event in closed["events"]:
+        assert_time(event["at"])
+        assert event["reason"] in outcome.err
+    (estimate,) = (event["reason"] for event in closed["events"] if event["to_state"] == "estimated")
+    assert estimate.split(" after CNY ")[1].split(":")[0] in outcome.json["push"]["text"]
+    assert closed["label"]["outcome"] == "confirmed"
+    assert closed["label"]["decided_at"] >= closed["label"]["found_at"]
+    assert closed["rating"]["warning_stars"] == 5
+    assert len({signoff["technician"] for signoff in closed["signoffs"]}) == 2
 
 
 def test_the_story_is_the_same_with_the_broker_of_pure_python() -> None:
