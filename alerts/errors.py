@@ -3,6 +3,7 @@
 AnxinError
 └── AlertError                  something in alerts or repair orders
     ├── PolicyError             policy.toml contradicts itself; names the entry
+    ├── GuidanceError           the repair guidance breaks a rule; names the entry
     ├── UnknownOrder            no such order
     ├── UnknownTrip             no such trip of the circuit breaker
     ├── InvalidTransition       the order cannot move to the requested state
@@ -25,6 +26,10 @@ class AlertError(AnxinError):
 
 class PolicyError(AlertError):
     """The alert policy contradicts itself."""
+
+
+class GuidanceError(AlertError):
+    """The repair guidance breaks a rule."""
 
 
 class UnknownOrder(AlertError):  # noqa: N818 - it reads as a fact

@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
+from alerts.guidance.book import load_book
 from api import gates
 from api.access import Accounts
 from api.context import Commands, Context
@@ -29,6 +30,7 @@ from api.pages import make_environment, render_error
 from api.routes import (
     boards,
     breaker,
+    guidance,
     health,
     orders,
     pages,
@@ -56,6 +58,7 @@ TAGS = [
     {"name": "predictions", "description": "What predictors say, with reasons and evidence"},
     {"name": "alerts", "description": "Conditions to know of and plan for"},
     {"name": "orders", "description": "Repair orders and the owner's answer"},
+    {"name": "guidance", "description": "What to check, in which order, how to be safe"},
     {"name": "predictors", "description": "Which predictors are live; those that order too much"},
     {"name": "reports", "description": "What became of predictions and repairs"},
     {"name": "stations", "description": "Service stations"},
@@ -74,6 +77,7 @@ def list_routers() -> tuple[APIRouter, ...]:
         predictions.router,
         orders.router,
         work.router,
+        guidance.router,
         reports.router,
         breaker.router,
         predictors.router,
@@ -105,6 +109,7 @@ def create_app(
     """
     routers = routers or list_routers()
     table = gates.declare(routers)
+    load_book()  # guidance that breaks a rule is found at start, not by a technician
     web = resources.files("api").joinpath("web")
     static = Path(str(web.joinpath("static")))
     texts, meters = load_texts(), Meters()

@@ -19,6 +19,7 @@ PATHS = {
     "warning_id": str(WARNING),
     "language": "en",
     "trip_id": "1",
+    "failure_mode": "tire_slow_leak",
 }
 BODIES = {
     "/api/v1/orders/{order_id}/work": {"action": "diagnose", "version": 1, "key": "k"},
