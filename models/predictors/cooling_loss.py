@@ -78,7 +78,7 @@ class CoolingLossPredictor:
     )
     history_days: int = 120
     failure_mode: FailureMode = FailureMode.COOLING_LOSS
-    model_version: str = "cooling-loss-1"
+    model_version: str = "cooling-loss-2"
     feature_set: str = "cooling_days"
     main: str = "load_h"
     horizon_h: float = 720.0

@@ -10,23 +10,29 @@ from data.records import BoolArray, FloatArray, IntArray
 from models.predictors.base import DayPanel
 from models.predictors.part import daily
 
-#: Current follows a power of the speed, by affinity 2 for a torque and less with losses, 3 for a power.
-_POWER: Final = 1.8
-_POWER_ERROR: Final = 0.5
+#: Current over speed, in logarithms about the usual speed: a slope, and a bend upwards, for what a pump takes
+#: to turn at all (bearings, electronics) weighs less the faster it turns. A constant and a square, as
+#: the affinity laws have it for a torque, is a slope of twice the square's share s and a bend of 2 s (1 - s);
+#: for a cube three times and 4.5 s (1 - s).
+_LAW: Final = (1.5, 0.5)
+_LAW_ERROR: Final = (0.5, 0.25)
+_STEEPEST: Final = 3.5
+_AS_USUAL: Final = np.array(_LAW)[:, None]
 #: Scatter of a day about that law.
 _NOISE: Final = 0.02
 _LATE_DAYS: Final = 14
 _NEWEST: Final = 5
-#: Standard errors of the power by which it may be wrong.
+#: Standard errors by which the law may be wrong.
 _DOUBT: Final = 2.0
 
 
 def pump_excess(panel: DayPanel, as_of: IntArray, window: int) -> tuple[FloatArray, FloatArray]:
     """Return the logarithm of the pump's current at its mean speed, and how wrong it may be.
 
-    The power that ties current to speed is that of the days up to two weeks ago, drawn towards what is
+    The law that ties current to speed is that of the days up to two weeks ago, drawn towards what is
     likely: a pump that wears slows down and draws more, which a fit of all days would take for its law. Where
-    the newest speeds lie outside of that experience the law is in doubt.
+    the newest speeds lie outside of that experience (a heat wave) the law is in doubt by its
+    posterior variance.
 
     Args:
         panel: Of ``cooling_days``.
@@ -41,18 +47,22 @@ def pump_excess(panel: DayPanel, as_of: IntArray, window: int) -> tuple[FloatArr
     known = np.isfinite(taken) & np.isfinite(turned)
     out = np.full((len(as_of), *taken.shape), np.nan)
     doubt = np.zeros((len(taken), len(as_of)))
-    prior = (_NOISE / _POWER_ERROR) ** 2
+    prior = np.diag((_NOISE / np.array(_LAW_ERROR)) ** 2)
     for position, day in enumerate(as_of.tolist()):
         days = slice(max(0, day - window + 1), max(day - _LATE_DAYS + 1, 1))
-        x, y, used = turned[:, days], taken[:, days], known[:, days]
-        middle_x, middle_y = _mean(x, used), _mean(y, used)
-        apart_x, apart_y = np.where(used, x - middle_x, 0.0), np.where(used, y - middle_y, 0.0)
-        square = (apart_x**2).sum(1) + prior
-        power = np.clip(((apart_x * apart_y).sum(1) + prior * _POWER) / square, 0.5, 3.5)
-        out[position] = np.where(known, taken - power[:, None] * (turned - middle_x), np.nan)
+        used = known[:, days]
+        middle = _mean(turned[:, days], used)
+        shape = np.stack([turned - middle, (turned - middle) ** 2], axis=-1)
+        apart = np.where(used[..., None], shape[:, days] - _mean(shape[:, days], used[..., None]), 0.0)
+        square = apart.swapaxes(1, 2) @ apart + prior
+        above = np.where(used, taken[:, days] - _mean(taken[:, days], used), 0.0)
+        law = np.linalg.solve(square, (apart * above[..., None]).sum(1)[..., None] + prior @ _AS_USUAL)
+        law = np.clip(law, 0.0, _STEEPEST)
+        out[position] = np.where(known, taken - (shape @ law)[..., 0], np.nan)
         late = slice(max(0, day - _NEWEST + 1), day + 1)
-        far = np.abs(_mean(turned[:, late], known[:, late]) - middle_x)[:, 0]
-        doubt[:, position] = _DOUBT * _NOISE / np.sqrt(square) * far
+        far = _mean(shape[:, late], known[:, late, None]) - _mean(shape[:, days], used[..., None])
+        spread = (far @ np.linalg.inv(square) @ far.swapaxes(1, 2))[:, 0, 0]
+        doubt[:, position] = _DOUBT * _NOISE * np.sqrt(spread)
     return out, doubt
 
 

@@ -127,13 +127,25 @@ def test_healthy_drives_stay_quiet() -> None:
     assert ever_raised(INVERTER, thermal(values, "inverter_rise_k")) == 0.0
 
 
-def loop(seed: int, *, pump: FloatArray | float = 1.0, idle: FloatArray | float = 0.0) -> DayPanel:
+def loop(
+    seed: int,
+    *,
+    pump: FloatArray | float = 1.0,
+    idle: FloatArray | float = 0.0,
+    faster: FloatArray | float = 1.0,
+    share: float = 1.0,
+    power: float = 2.3,
+) -> DayPanel:
+    """Return loops whose pump draws a constant and a power of its speed, ``share`` of it at 2000 rpm."""
     rng = np.random.default_rng(seed)
-    rpm = np.exp(np.log(2000.0) + 0.004 * 8.0 * np.sin(np.arange(DAYS) / 12.0) + noise(rng, 0.04))
+    rpm = np.exp(np.log(2000.0) + 0.004 * 8.0 * np.sin(np.arange(DAYS) / 12.0) + noise(rng, 0.04)) * faster
     outside = 15.0 + 8.0 * np.sin(np.arange(DAYS) / 12.0) + noise(rng, 2.0)
     values = {
         "pump_speed_rpm": rpm,
-        "pump_current_a": 1.4 * (rpm / 2000.0) ** 2.3 * pump * np.exp(noise(rng, 0.01)),
+        "pump_current_a": 1.4
+        * (1.0 - share + share * (rpm / 2000.0) ** power)
+        * pump
+        * np.exp(noise(rng, 0.01)),
         "pump_idle_share": np.clip(0.0 + idle, 0.0, 1.0) * np.ones((N, DAYS)),
         "outside_degc": outside,
         "load_h": np.ones((N, DAYS)),
@@ -154,6 +166,18 @@ def test_pump_that_takes_more_or_less_and_ever_more_so_is_found(sign: float) -> 
 
 def test_new_scale_of_the_pumps_current_is_no_blockage() -> None:
     assert ever_raised(COOLING, loop(1031, pump=1.0 + 0.25 * LATE)) == 0.0
+
+
+@pytest.mark.parametrize("power", [2.0, 3.0])
+@pytest.mark.parametrize("share", [0.4, 0.6, 0.9])
+def test_pump_that_a_heat_wave_drives_beyond_its_past_takes_no_more_than_it_should(
+    power: float, share: float
+) -> None:
+    """The constant part of the current bends its law upwards: a slope of low speeds says too little."""
+    warmer = np.clip((np.arange(DAYS) - DAYS + 21) / 14.0, 0.0, 1.0)
+    panel = loop(1033, faster=1.0 + 0.9 * warmer, share=share, power=power)
+
+    assert ever_raised(COOLING, panel) == 0.0
 
 
 def test_pump_that_stands_still_is_urgent() -> None:
