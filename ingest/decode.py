@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from ingest.messages import (
     CanFrames,
     Delivery,
     Envelope,
+    JoinedFrames,
     Message,
     Part,
     Reject,
@@ -42,7 +43,7 @@ class CanParser(Protocol):
 
 #: Puts the frames of transfers that a bus had left open before those of a message: frames to decode, what was
 #: given up by reason.
-JoinCan = Callable[[Vehicle, str, CanFrames], tuple[CanFrames, Mapping[str, int]]]
+JoinCan = Callable[[Vehicle, str, CanFrames], JoinedFrames]
 
 
 class Decoder:
@@ -67,7 +68,7 @@ class Decoder:
         future_s: float,
         adapters: Sequence[Adapter] = (),
         is_retired: Callable[[str, Vin], bool] = lambda _tenant, _vin: False,
-        join_can: JoinCan = lambda _vehicle, _bus, frames: (frames, {}),
+        join_can: JoinCan = lambda _vehicle, _bus, frames: JoinedFrames(frames),
     ) -> None:
         self._catalogue = catalogue
         self._find_vehicle = find_vehicle
@@ -205,8 +206,8 @@ class Decoder:
         records = can.f if can.f is not None else can.fd
         time_us, can_id, _, length, data = self._parse_can(records or b"", can.t0, is_fd=can.fd is not None)
         frames = CanFrames(time_us, can_id, length, data)
-        message.can, lost = self._join_can(message.vehicle, bus, frames)
-        message.masked = dict(lost)
+        joined = self._join_can(message.vehicle, bus, frames)
+        message.can, message.cut, message.masked = joined.frames, joined.cut, joined.lost
 
     def _read_gbt(self, payload: bytes, vin: Vin, message: Message) -> PayloadError | None:
         is_bare = payload[:2] in (b"##", b"$$")

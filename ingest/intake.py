@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import psycopg
 import structlog
 
 from data.catalogue import load_catalogue
-from data.db import Pool
+from data.db import Connection, Pool
 from data.errors import DatabaseError
-from data.records import Vin
+from data.records import IntArray, Vin
 from ingest.assemble import CanDecode, assemble
 from ingest.decode import CanParser, Decoder, JoinCan, reject_delivery
 from ingest.errors import PayloadError
-from ingest.messages import Adapter, Delivery, Message, Reject, Vehicle
+from ingest.messages import Adapter, CanFrames, Delivery, JoinedFrames, Message, Reject, Vehicle
 from ingest.quality_watch import QualityWatch
-from ingest.store import Batch, BatchResult, fetch_registry, is_orphaned, is_poison, store_batch
+from ingest.store import Batch, BatchResult, fetch_registry, is_orphaned, is_poison, store_batch, write_batch
 from ingest.store_quality import store_findings
 from ingest.store_rows import pack_rows
 
@@ -29,6 +31,9 @@ _SHORTEST_REFRESH_S = 2.0
 _LONGEST_REFRESH_S = 30.0
 #: Unknown vehicles that are remembered: one that the registry, read since, does not know waits its turn.
 _MOST_STRANGERS = 100_000
+#: Behind messages that are put together here.
+_NO_DELIVERY = Delivery("", b"", 0)
+FindCut = Callable[[Vehicle, CanFrames], tuple[IntArray, IntArray]]
 
 
 @dataclass(slots=True)
@@ -63,6 +68,7 @@ class Intake:
         can_decode: Decodes the raw frames of one vehicle model.
         parse_can: Reads the records of a CAN payload.
         join_can: Keeps transfers whole that span two messages of a bus.
+        find_cut: Rows of transfers that are not whole: that may go on, and that go on from before.
         clock_s: Monotonic seconds.
         adapters: Read topics that are not ours.
         watch: Follows the vehicles of prepared batches over time.
@@ -79,13 +85,15 @@ class Intake:
         clock_s: Callable[[], float],
         adapters: Sequence[Adapter] = (),
         watch: QualityWatch | None = None,
-        join_can: JoinCan = lambda _vehicle, _bus, frames: (frames, {}),
+        join_can: JoinCan = lambda _vehicle, _bus, frames: JoinedFrames(frames),
+        find_cut: FindCut = lambda _vehicle, _frames: (np.empty(0, np.int64), np.empty(0, np.int64)),
     ) -> None:
         self._pool = pool
         self._slot = slot
         self._future_s = future_s
         self._can_decode = can_decode
         self._watch = watch
+        self.find_cut = find_cut
         self._clock_s = clock_s
         self._decoding = threading.RLock()  # decoders remember; the writing thread looks for a culprit
         self._registry: dict[tuple[str, Vin], Vehicle] = {}
@@ -93,7 +101,7 @@ class Intake:
         self._strangers: dict[tuple[str, Vin], float] = {}  # unknown vehicles, when first heard of
         self._decoder = Decoder(
             catalogue=load_catalogue(),
-            find_vehicle=self._find_vehicle,
+            find_vehicle=self.find_vehicle,
             is_retired=lambda tenant, vin: (tenant, vin) in self._registry,
             parse_can=parse_can,
             join_can=join_can,
@@ -230,6 +238,27 @@ class Intake:
         )
         return store_batch(self._pool, batch, slot=self._slot)
 
+    def write(self, connection: Connection, messages: Sequence[Message]) -> None:
+        """Write what messages say that were counted when they came, in the caller's transaction.
+
+        Where the database refuses them together each is written alone, and the culprit logged and left out.
+
+        Raises:
+            DatabaseAway: Nothing of it is written.
+        """
+        try:
+            with connection.transaction():
+                batch = self._build_batch([Item(_NO_DELIVERY, message, None) for message in messages])
+                write_batch(connection, replace(batch, delivery_count=0), slot=self._slot)
+        except psycopg.Error as error:
+            if not is_poison(error):
+                raise
+            for message in messages if len(messages) > 1 else ():
+                self.write(connection, [message])
+            if len(messages) == 1:
+                vehicle_id = messages[0].vehicle.vehicle_id
+                _log.error("joined transfer refused", vehicle_id=vehicle_id, error=str(error)[:300])
+
     def store_gathered(self) -> None:
         """Store what the checks over time still hold back; for the end of a process.
 
@@ -239,7 +268,12 @@ class Intake:
         if self._watch is not None:
             store_findings(self._pool, self._watch.take_gathered(), received_us=self._watch.now_us)
 
-    def _find_vehicle(self, tenant: str, vin: Vin) -> Vehicle | None:
+    def find_vehicle(self, tenant: str, vin: Vin) -> Vehicle | None:
+        """Return a vehicle in service; None where the registry, read lately, has none.
+
+        Raises:
+            DatabaseAway: The registry had to be read and could not be.
+        """
         key = tenant, vin
         now_s = self._clock_s()
         age_s = now_s - self._refreshed_s

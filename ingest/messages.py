@@ -145,6 +145,25 @@ class CanFrames:
 
 
 @dataclass(frozen=True, slots=True)
+class CutTransfers:
+    """Frames of transfers that one CAN message does not hold whole; each half waits for the other."""
+
+    bus: str
+    begun: CanFrames | None = None  #: of transfers that may go on behind the message
+    rest: CanFrames | None = None  #: at its beginning, of transfers whose beginning it has not
+    taken_us: int | None = None  #: last time of an earlier message's ``begun`` that this one was joined to
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedFrames:
+    """The frames of a CAN message together with those of transfers that were open before it."""
+
+    frames: CanFrames
+    cut: CutTransfers | None = None  #: None: every transfer in it is whole
+    lost: Mapping[str, int] = field(default_factory=dict)  #: transfers given up, by reason
+
+
+@dataclass(frozen=True, slots=True)
 class TroubleCode:
     """One diagnostic trouble code."""
 
@@ -202,6 +221,7 @@ class Message:
     tele: Tele | None = None
     parts: Sequence[Part] = ()
     can: CanFrames | None = None
+    cut: CutTransfers | None = None  #: what of ``can`` is not whole
     events: Sequence[VehicleEvent] = ()
     codes: list[TroubleCode] = field(default_factory=list)
     extra: Mapping[str, float] = field(default_factory=_nothing)  #: signal name -> value at ``extra_time_us``

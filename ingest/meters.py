@@ -41,6 +41,7 @@ _UPKEEP_COUNTERS = (
         "given_up_streams",
     ),
     ("rejects_stored", "Rejects stored after all", "retried_messages"),
+    ("transfers_joined", "Cut transfers put together after all", "joined_transfers"),
     ("upkeep_failures", "Rounds of gap repair that failed", "failures"),
 )
 _UPKEEP_GAUGES = (

@@ -21,6 +21,7 @@ from data.migrate import check_schema
 from data.settings import Settings
 from data.topics import UP_FILTER
 from ingest.adapters.files import load_adapters
+from ingest.asking import Asker
 from ingest.can import parse_can_payload
 from ingest.can.rows import CanDecoders
 from ingest.intake import Intake
@@ -99,6 +100,13 @@ def run(
         rng=np.random.default_rng(),
         clock=lambda: datetime.now(UTC),
     )
+    asker = Asker(
+        pool,
+        publish=subscriber.publish,
+        is_connected=lambda: subscriber.is_connected,
+        stop=stop,
+        clock=lambda: datetime.now(UTC),
+    )
     meters = IngestCollector(
         progress,
         upkeep.counts,
@@ -123,6 +131,7 @@ def run(
                 ).start()
             else:
                 upkeep.start()
+                asker.start()
             intake = build_intake(settings, pool, adapters)
             with _rare_collections():
                 Pipeline(
@@ -145,6 +154,7 @@ def run(
     finally:
         subscriber.stop()
         upkeep.join(timeout_s=10.0)
+        asker.join(timeout_s=10.0)
         pool.close()
 
 
@@ -186,6 +196,7 @@ def build_intake(settings: Settings, pool: Pool, adapters: Sequence[Adapter] = (
         future_s=settings.ingest_future_s,
         can_decode=can,
         join_can=can.join,
+        find_cut=can.find_cut,
         parse_can=parse_can_payload,
         clock_s=time.monotonic,
         adapters=adapters,

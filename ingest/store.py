@@ -25,6 +25,7 @@ from ingest.families import FamilyBatch
 from ingest.literals import flag_array, number_array, time_array, word_array
 from ingest.messages import Message, Model, Reject, Vehicle
 from ingest.plain_json import plain_json, plain_text
+from ingest.store_cuts import write_cuts
 from ingest.store_events import EventRow, insert_events, touched_by_events, write_events
 from ingest.store_quality import write_quality
 from ingest.store_rows import touched_vehicles, write_rows
@@ -110,6 +111,7 @@ def write_batch(connection: Connection, batch: Batch, *, slot: str) -> BatchResu
     write_events(connection, batch.messages)
     _write_births(connection, batch.messages)
     _write_rejects(connection, batch.rejects)
+    write_cuts(connection, batch.messages)
     newest_us = max((m.received_us for m in batch.messages), default=0)
     write_quality(connection, batch.assembled.tally, batch.assembled.clocks, received_us=newest_us)
     _write_log(connection, batch, result, slot)

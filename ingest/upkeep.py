@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import structlog
@@ -13,6 +13,7 @@ import structlog
 from data.db import Pool
 from data.errors import DatabaseError
 from data.settings import Settings
+from ingest.cuts import join_cuts
 from ingest.intake import Intake
 from ingest.rejects import retry_welcome
 from ingest.repair import RepairCounts, Repairer
@@ -28,6 +29,7 @@ class UpkeepCounts:
     asked_messages: int = 0
     given_up_streams: int = 0
     retried_messages: int = 0
+    joined_transfers: int = 0  #: pairs of halves that came to different processes
     failures: int = 0  #: rounds that the database did not take
     streams_with_holes: int = 0
     missing_messages: int = 0
@@ -65,6 +67,7 @@ class Upkeep:
         self._stop = stop
         self._clock = clock
         self._pause_s = settings.repair_interval_s / 2
+        self._kept = timedelta(days=settings.repair_horizon_days)
         self._repairer = Repairer(
             pool,
             publish,
@@ -98,6 +101,10 @@ class Upkeep:
             _log.info("stored rejects after all", action="retry", messages=retried.stored)
         if self._is_connected():
             self._note(self._repairer.run_round(now))
+        joined = join_cuts(self._pool, self._intake, now=now, kept=self._kept)
+        if joined:
+            self.counts.joined_transfers += joined
+            _log.info("put cut transfers together", action="join", pairs=joined)
         holes = count_holes(self._pool)
         self.counts.streams_with_holes, self.counts.missing_messages = holes
 

@@ -10,7 +10,7 @@ from data.errors import CatalogueError
 from data.records import IntArray
 from ingest.assemble import CanRows
 from ingest.errors import PayloadError
-from ingest.messages import CanFrames, Model, Part, TroubleCode, Vehicle
+from ingest.messages import CanFrames, JoinedFrames, Model, Part, TroubleCode, Vehicle
 from ingest.signal_rows import Unmapped
 from ingest.transport import BusDecoder, OpenTransfers
 
@@ -25,7 +25,7 @@ class CanDecoders:
         self._decoders: dict[str, tuple[Model, str, BusDecoder]] = {}
         self._open = OpenTransfers()
 
-    def join(self, vehicle: Vehicle, bus: str, frames: CanFrames) -> tuple[CanFrames, dict[str, int]]:
+    def join(self, vehicle: Vehicle, bus: str, frames: CanFrames) -> JoinedFrames:
         """Return a message's frames with those of transfers that its bus had left open before them.
 
         To be called once a message, in order of arrival, before its frames are decoded.
@@ -35,15 +35,18 @@ class CanDecoders:
             bus: Of the topic.
             frames: Of the message.
 
-        Returns:
-            The frames to decode, and what was given up by reason.
-
         Raises:
             PayloadError: ``missing_dbc``, ``bad_dbc``: as when they are decoded.
         """
-        decoder = self._decoder(vehicle.model)
-        joined, lost = self._open.join(decoder.receiver, vehicle.vehicle_id, bus, frames)
-        return joined, {reason.replace(": ", ":"): count for reason, count in lost.items()}
+        return self._open.join(self._decoder(vehicle.model).receiver, vehicle.vehicle_id, bus, frames)
+
+    def find_cut(self, vehicle: Vehicle, frames: CanFrames) -> tuple[IntArray, IntArray]:
+        """Return the rows of transfers that are not whole: that may go on, and that go on from before.
+
+        Raises:
+            PayloadError: As ``join``.
+        """
+        return self._decoder(vehicle.model).receiver.find_cut(frames)
 
     def __call__(self, model: Model, index: IntArray, frames: CanFrames, vehicle_of: IntArray) -> CanRows:
         """Return what the frames of one vehicle model say.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
-from ingest.messages import CanFrames
+from data.records import IntArray
+from ingest.messages import CanFrames, CutTransfers, JoinedFrames
 from ingest.transport.j1939 import LIMIT_US
 from ingest.transport.receiver import TransportReceiver
 
@@ -56,7 +57,8 @@ class OpenTransfers:
     frames again. What was left open is found by its time: messages that a vehicle sends late, or again on
     request, go on from each other though live ones come between.
 
-    Kept in memory alone: what is open when the process ends is lost, one transfer a channel at the most.
+    Kept in memory, for speed: what goes on in another process, or after this one's end, is not put before
+    anything here. Both halves are told with their messages (``CutTransfers``), to be kept where they are.
 
     Args:
         most_frames: Frames kept over all buses; beyond, the bus longest without a message is forgotten.
@@ -69,8 +71,8 @@ class OpenTransfers:
 
     def join(
         self, receiver: TransportReceiver, vehicle_id: int, bus_name: str, frames: CanFrames
-    ) -> tuple[CanFrames, dict[str, int]]:
-        """Return the frames of a message with the open ones before them, and what was given up by reason.
+    ) -> JoinedFrames:
+        """Return the frames of a message with the open ones before them, and what of them is not whole.
 
         Args:
             receiver: Of the vehicle's model.
@@ -79,22 +81,23 @@ class OpenTransfers:
             frames: Of the message.
         """
         if not frames.time_us.size:
-            return frames, {}
+            return JoinedFrames(frames)
         key = (vehicle_id, bus_name, frames.data.shape[1])
         bus = self._buses.get(key) or _Bus()
         mark = (int(frames.time_us.min()), int(frames.time_us.max()), frames.time_us.size)
         for known, before in bus.read:
             if known == mark:
-                return _joined(before, frames), {}
+                joined = _joined(before, frames)
+                return JoinedFrames(joined, _cut(bus_name, before, joined, *receiver.find_cut(joined)))
         lost: dict[str, int] = {}
         self._size -= bus.size
         bus.count += 1
         before = bus.take(mark[0])
         joined = _joined(before, frames)
-        rows = receiver.find_open(joined)
-        if rows.size > _MOST_OF_BUS:
+        rows, stray = receiver.find_cut(joined)
+        if max(rows.size, stray.size) > _MOST_OF_BUS:
             lost["can:transfer too long"] = 1
-            rows = rows[:0]
+            rows = stray = rows[:0]
         if given_up := bus.forget():
             lost["can:transfer given up"] = given_up
         if rows.size or key in self._buses:
@@ -106,7 +109,20 @@ class OpenTransfers:
             self._buses.move_to_end(key)
             while len(self._buses) > _MOST_BUSES or (self._size > self._most_frames and len(self._buses) > 1):
                 self._size -= self._buses.popitem(last=False)[1].size
-        return joined, lost
+        return JoinedFrames(joined, _cut(bus_name, before, joined, rows, stray), lost)
+
+
+def _cut(
+    bus_name: str, before: CanFrames | None, joined: CanFrames, rows: IntArray, stray: IntArray
+) -> CutTransfers | None:
+    if before is None and not rows.size and not stray.size:
+        return None
+    return CutTransfers(
+        bus=bus_name,
+        begun=joined.take(rows) if rows.size else None,
+        rest=joined.take(stray) if stray.size else None,
+        taken_us=None if before is None else int(before.time_us.max()),
+    )
 
 
 def _joined(before: CanFrames | None, frames: CanFrames) -> CanFrames:

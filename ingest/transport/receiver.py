@@ -106,18 +106,26 @@ class TransportReceiver:
             open_rows=np.unique(np.concatenate([np.empty(0, np.int64), *found.opened])),
         )
 
-    def find_open(self, frames: CanFrames) -> IntArray:
-        """Return the rows, ascending, of transfers in one message's frames that may still go on."""
+    def find_cut(self, frames: CanFrames) -> tuple[IntArray, IntArray]:
+        """Return the rows of transfers that one message's frames do not hold whole, ascending.
+
+        Returns:
+            Those of transfers that may still go on behind the last frame, and those that go on from one begun
+            before the first.
+        """
         index = np.zeros(frames.time_us.size, np.int64)
         rows, which = self._isotp_rows(frames)
-        opened = rows[self._joined(index, frames, rows, which).open_rows] if rows.size else rows
+        opened = stray = rows[:0]
+        if rows.size:
+            joined = self._joined(index, frames, rows, which)
+            opened, stray = rows[joined.open_rows], rows[joined.stray_rows]
         if not self._plan.is_j1939:
-            return opened
+            return opened, stray
         groups = j1939.split_ids(frames.can_id)
         if not ((groups.pgn == j1939.TP_CM) | (groups.pgn == j1939.TP_DT)).any():
-            return opened
+            return opened, stray
         joined = j1939.join_transport(index, frames.time_us, groups, frames.length, frames.data)
-        return np.union1d(opened, joined.open_rows)
+        return np.union1d(opened, joined.open_rows), np.union1d(stray, joined.stray_rows)
 
     def _isotp_rows(self, frames: CanFrames) -> tuple[IntArray, IntArray]:
         """Return the rows of ISO-TP frames and the channel of each."""

@@ -80,6 +80,9 @@ class Joined:
 
     payloads: Payloads  #: complete transfers, in order of channel and time
     open_rows: IntArray  #: input rows of transfers that may still go on, ascending
+    stray_rows: (
+        IntArray  #: input rows before the first frame of their channel that opens or breaks, ascending
+    )
     lost: Counter[str]  #: transfers (or stray runs of frames) left out, by reason
 
 
@@ -117,7 +120,7 @@ def join_segments(s: Segments, data: Bytes, *, limit_us: int) -> Joined:
     n = s.row.size
     lost: Counter[str] = Counter()
     if not n:
-        return Joined(Payloads.none(), np.empty(0, np.int64), lost)
+        return Joined(Payloads.none(), np.empty(0, np.int64), np.empty(0, np.int64), lost)
     is_new = np.append(True, s.channel[1:] != s.channel[:-1])
     begins = is_new | s.opens | s.breaks
     at = np.flatnonzero(begins)
@@ -149,7 +152,13 @@ def join_segments(s: Segments, data: Bytes, *, limit_us: int) -> Joined:
     lost["no first frame"] += int((is_stray | (is_whole & (size - 1 > need))).sum())
     is_whole &= is_full
     payloads = _gather(s, data, np.flatnonzero(is_whole), runs=_Runs(run, at, place, need, body))
-    return Joined(payloads, np.sort(s.row[is_open[run]]), Counter({k: v for k, v in lost.items() if v}))
+    is_rest = is_new[at] & ~opened & ~s.breaks[at]
+    return Joined(
+        payloads,
+        np.sort(s.row[is_open[run]]),
+        np.sort(s.row[is_rest[run]]),
+        Counter({k: v for k, v in lost.items() if v}),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -32,6 +32,7 @@ class Running:
 
     process: subprocess.Popen[bytes]
     home: Path
+    struck: set[int] = field(default_factory=set)  #: backends of services killed while they waited
 
     @property
     def state(self) -> dict[str, Any]:
@@ -84,18 +85,23 @@ class Running:
             yield
 
     def kill_waiting(self, service: str) -> None:
-        """Kill a service as soon as it waits for what ``holding`` holds."""
+        """Kill a service as soon as it waits for what ``holding`` holds.
+
+        The backend of one that was killed before goes on waiting: PostgreSQL looks after its client later.
+        """
         waiting = (
-            "SELECT count(*) FROM pg_stat_activity"
+            "SELECT pid FROM pg_stat_activity"
             " WHERE application_name = %s AND wait_event_type = 'Lock' AND state = 'active'"
         )
         with psycopg.connect(self.database_url, autocommit=True) as observer:
+            found: set[int] = set()
 
             def is_waiting() -> bool:
-                row = observer.execute(waiting, (f"anxin-{service}",)).fetchone()
-                return row is not None and row[0] > 0
+                found.update(pid for (pid,) in observer.execute(waiting, (f"anxin-{service}",)))
+                return not found <= self.struck
 
             until(is_waiting, 60, what=f"{service} in the middle of a transaction")
+            self.struck |= found
             assert self.kill(service), f"{service} was gone already"
 
     def restarts(self) -> dict[str, int]:

@@ -377,9 +377,10 @@ def test_a_transfer_over_three_messages_is_whole_and_decoded_once() -> None:
     found = []
 
     for piece in (frames[:1], frames[1:2], frames[2:]):
-        joined, lost = opened.join(of.receiver, 1, "main", columns(piece))
-        found.append(signals(of.decode(np.zeros(joined.time_us.size, np.int64), joined)))
-        assert lost == {}
+        joined = opened.join(of.receiver, 1, "main", columns(piece))
+        n = joined.frames.time_us.size
+        found.append(signals(of.decode(np.zeros(n, np.int64), joined.frames)))
+        assert joined.lost == {}
 
     assert [values.get("Bms.Soc") for values in found] == [None, None, 83.5]
 
@@ -390,7 +391,7 @@ def test_a_message_read_again_is_completed_again() -> None:
     head, tail = columns(frames[:2]), columns(frames[2:])
     opened.join(of.receiver, 1, "main", head)
 
-    sizes = [opened.join(of.receiver, 1, "main", tail)[0].time_us.size for _ in range(3)]
+    sizes = [opened.join(of.receiver, 1, "main", tail).frames.time_us.size for _ in range(3)]
 
     assert sizes == [len(frames)] * 3
 
@@ -402,9 +403,9 @@ def test_other_vehicles_buses_and_late_messages_leave_an_open_transfer_alone() -
     opened.join(of.receiver, 1, "main", columns(frames[:2]))
 
     for vehicle, bus, piece in ((2, "main", frames[2:]), (1, "other", frames[2:]), (1, "main", late)):
-        assert opened.join(of.receiver, vehicle, bus, columns(piece))[0].time_us.size == len(piece)
+        assert opened.join(of.receiver, vehicle, bus, columns(piece)).frames.time_us.size == len(piece)
 
-    assert opened.join(of.receiver, 1, "main", columns(frames[2:]))[0].time_us.size == len(frames)
+    assert opened.join(of.receiver, 1, "main", columns(frames[2:])).frames.time_us.size == len(frames)
 
 
 def test_a_transfer_whose_rest_does_not_come_is_given_up_and_counted() -> None:
@@ -415,9 +416,9 @@ def test_a_transfer_whose_rest_does_not_come_is_given_up_and_counted() -> None:
     lost: Counter[str] = Counter()
     for minute in range(1, 20):
         later = timed(isotp_frames(0x7EC, b"next"), START_US + minute * 60_000_000)
-        joined, given_up = opened.join(of.receiver, 1, "main", columns(later))
-        assert joined.time_us.size == 1
-        lost.update(given_up)
+        joined = opened.join(of.receiver, 1, "main", columns(later))
+        assert joined.frames.time_us.size == 1
+        lost.update(joined.lost)
 
     assert lost == {"can:transfer given up": 1}
 
@@ -428,7 +429,7 @@ def test_messages_sent_again_are_put_together_though_live_ones_come_between() ->
     late = timed(isotp_frames(0x7EC, bytes.fromhex("620101 a7 1e11 00") + bytes(20)), START_US - 10**9)
     pieces = [live[0][:2], late[:2], live[0][2:] + live[1][:3], late[2:], live[1][3:]]
 
-    sizes = [opened.join(of.receiver, 1, "main", columns(p))[0].time_us.size for p in pieces]
+    sizes = [opened.join(of.receiver, 1, "main", columns(p)).frames.time_us.size for p in pieces]
 
     assert sizes == [2, 2, len(live[0]) + 3, len(late), len(live[1])]
 
@@ -441,8 +442,8 @@ def test_classic_and_can_fd_messages_of_a_bus_leave_each_others_transfers_alone(
 
     joined = [opened.join(of.receiver, 1, "main", columns(p, width=width)) for p, width in pieces]
 
-    assert [frames.time_us.size for frames, _ in joined] == [2, 1, len(classic), len(fd)]
-    assert [lost for _, lost in joined] == [{}] * 4
+    assert [one.frames.time_us.size for one in joined] == [2, 1, len(classic), len(fd)]
+    assert [one.lost for one in joined] == [{}] * 4
 
 
 def test_what_is_kept_of_open_transfers_is_bounded_over_all_buses() -> None:
@@ -452,7 +453,8 @@ def test_what_is_kept_of_open_transfers_is_bounded_over_all_buses() -> None:
     for vehicle in range(6):
         opened.join(of.receiver, vehicle, "main", columns(frames[:3]))
     sizes = [
-        opened.join(of.receiver, vehicle, "main", columns(frames[3:]))[0].time_us.size for vehicle in range(6)
+        opened.join(of.receiver, vehicle, "main", columns(frames[3:])).frames.time_us.size
+        for vehicle in range(6)
     ]
 
     assert sizes == [len(frames) - 3] * 3 + [len(frames)] * 3
