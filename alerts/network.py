@@ -26,6 +26,11 @@ class Network:
         self.lats: FloatArray = np.array([s.lat for s in stations], dtype=np.float64)
         self.lons: FloatArray = np.array([s.lon for s in stations], dtype=np.float64)
         self.work_times = WorkTimes()
+        self._by_id = {s.station_id: s for s in stations}
+
+    def station(self, station_id: int) -> Station | None:
+        """Return an active station, None where it is not one."""
+        return self._by_id.get(station_id)
 
 
 class NetworkSource(Protocol):

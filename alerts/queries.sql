@@ -228,7 +228,8 @@ WHERE s.station_id = b.station_id AND s.sku = b.sku;
 -- insert_hold --
 -- No overlap with what is held or booked (bookings_bay_free, bookings_technician_free).
 INSERT INTO bookings (order_id, bay_id, technician_id, slot, state, expires_at)
-VALUES (%(order_id)s, %(bay_id)s, %(technician_id)s, tstzrange(%(start)s, %(end)s), 'held', %(expires_at)s);
+VALUES (%(order_id)s, %(bay_id)s, %(technician_id)s, tstzrange(%(start)s, %(end)s), 'held',
+        least(%(expires_at)s, %(start)s));
 
 -- extend_hold --
 UPDATE bookings SET expires_at = least(%(expires_at)s, lower(slot))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
-from alerts.breaker import HELD_BACK, LET_GO, hold_back
+from alerts.breaker import HELD_BACK, hold_back
 from alerts.desk import Desk, Terms, decide_for_vehicle
 from alerts.errors import BookingConflict
 from alerts.facts import NewOrder, Order, VehicleFacts
 from alerts.joining import join_alarms
 from alerts.orders import AT_WORK, UNAGREED, OrderState, idempotency_key
-from alerts.placing import PLANNING_FAILED, place_order
+from alerts.placing import place_order
 from alerts.policy import HELD_SEVERITIES, Alert, Move, decide
 from alerts.setbacks import Setbacks
 from alerts.shadow import PredictorMode, fetch_modes, record_shadow
@@ -263,39 +262,3 @@ def _threshold_at(prediction: Prediction) -> datetime | None:
     """Return when the threshold may be crossed: the lower bound of the time to it, at most a year away."""
     time = prediction.time_to_threshold_h
     return None if time is None else prediction.data_time + timedelta(hours=min(max(time.p10, 0.0), 8760.0))
-
-
-def replan_waiting(pool: Pool, terms: Terms, *, now: datetime, limit: int = 50) -> int:
-    """Try again to place the orders that wait for a station; return how many were placed.
-
-    One that cannot be planned, or lost every conflict, is left for the next time.
-    """
-    before = now - timedelta(minutes=terms.policy.order.replan_after_minutes)
-    with transaction(pool) as connection:
-        waiting: Sequence[tuple[int, int]] = AlertStore(connection).fetch_waiting_orders(
-            before, limit, held=HELD_BACK, at_once=[LET_GO, PLANNING_FAILED]
-        )
-    placed = 0
-    for order_id, vehicle_id in waiting:
-        try:
-            placed += decide_for_vehicle(
-                pool,
-                vehicle_id,
-                lambda desk, o=order_id, v=vehicle_id: _replan(desk, o, v, terms, now=now),  # type: ignore[misc]
-                otherwise=False,
-            )
-        except BookingConflict:
-            continue
-    return placed
-
-
-def _replan(desk: Desk, order_id: int, vehicle_id: int, terms: Terms, *, now: datetime) -> bool:
-    store = desk.store
-    if not store.try_lock_vehicle(vehicle_id):
-        return False
-    vehicle, order = store.fetch_vehicle(vehicle_id), store.fetch_order(order_id)
-    if vehicle is None or order.state is not OrderState.TRIAGED or order.waiting_reason in (None, HELD_BACK):
-        return False
-    if order.waiting_reason == LET_GO:
-        order = replace(order, waiting_reason=None)  # the owner has not heard of it yet
-    return isinstance(place_order(desk, order, vehicle, terms, now=now), Plan)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from alerts.errors import PolicyError
+from alerts.standing_rules import StandingRule, parse_standing
 from data.records import FailureMode, Severity
 
 
@@ -77,6 +78,7 @@ class BreakerRule:
 class Policy:
     """All rules between a prediction and an order."""
 
+    standing: StandingRule
     modes: Mapping[FailureMode, ModeRule]
     severities: Mapping[Severity, SeverityRule]
     order: OrderRule
@@ -144,6 +146,7 @@ def parse_policy(text: str) -> Policy:
         if breaker.orders_per_hour < 1 or not 0 <= breaker.fleet_share <= 1:
             raise PolicyError(f"policy breaker: {breaker}: at least one order an hour, a share of 0-1")
         return Policy(
+            standing=parse_standing(document["standing"]),
             modes=MappingProxyType(modes),
             severities=MappingProxyType({s: SeverityRule(**document["severity"][s]) for s in Severity}),
             order=OrderRule(

@@ -15,7 +15,8 @@ from alerts.ending import end_repaired
 from alerts.errors import AlertError
 from alerts.notify import Sender, deliver_next, take_receipts
 from alerts.outbox_store import OutboxStore
-from alerts.router import Routed, replan_waiting, route_waiting
+from alerts.replanning import make_room, replan_upset, replan_waiting
+from alerts.router import Routed, route_waiting
 from alerts.setbacks import Setbacks
 from alerts.vehicle_link import VehicleLink
 from alerts.wakeup import Wakeup
@@ -56,8 +57,9 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
             end_repaired(pool, now=replanned_at)
             done += retry_events(pool, terms, now=replanned_at)
             placed = replan_waiting(pool, terms, now=replanned_at)
-            if placed:
-                _log.info("placed waiting orders", action="replan", orders=placed)
+            moved = replan_upset(pool, terms, now=replanned_at) + make_room(pool, terms, now=replanned_at)
+            if placed or moved:
+                _log.info("planned anew", action="replan", placed=placed, moved=moved)
         if done != Routed():
             _log.info(
                 "routed",

@@ -9,6 +9,7 @@ from alerts.alarms import AlarmEvent
 from alerts.facts import VehicleFacts
 from alerts.order_store import ACTOR, OrderStore
 from alerts.policy import Alert, AlertState
+from alerts.replan_store import ReplanStore
 from alerts.rows import alert_from, prediction_from, vehicle_from
 from alerts.work_store import WorkStore
 from data.locks import LOCK_PLANNING, LOCK_VEHICLE
@@ -21,6 +22,10 @@ class AlertStore(OrderStore):
     def work(self) -> WorkStore:
         """Return what reads and writes the work on orders in the same transaction."""
         return WorkStore(self._connection)
+
+    def replan(self) -> ReplanStore:
+        """Return what reads and changes appointments in the same transaction."""
+        return ReplanStore(self._connection)
 
     # ------------------------------------------------------------ locks
 

@@ -13,7 +13,8 @@ from alerts.desk import Desk, Terms, decide_again
 from alerts.errors import InvalidDetails, InvalidTransition, KeyReused, VersionConflict
 from alerts.estimates import approve, cancelled_text, decline, propose, provide_parts, ready_text
 from alerts.orders import OrderState
-from alerts.placing import place_order
+from alerts.replanning import move_appointment
+from alerts.standing import Upset
 from alerts.workbench import Workbench
 from data.db import Pool
 
@@ -245,10 +246,9 @@ def _no_show(bench: Workbench) -> None:
     vehicle = store.fetch_vehicle(order.vehicle_id)
     if vehicle is None:
         raise InvalidTransition("action no_show: the vehicle is not registered")
-    bench.free_everything()
-    bench.work.share_data(order.order_id, is_shared=False)  # the new appointment may be elsewhere
-    bench.note("nobody came: the appointment is free again")
-    place_order(bench.desk, store.fetch_order(order.order_id), vehicle, bench.terms, now=bench.now)
+    bench.note("nobody came")
+    known = store.fetch_order(order.order_id)
+    move_appointment(bench.desk, known, vehicle, bench.terms, Upset.NO_SHOW, now=bench.now, actor=bench.actor)
     bench.order = bench.work.fetch_order(order.order_id)
 
 

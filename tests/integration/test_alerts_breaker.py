@@ -10,7 +10,8 @@ import pytest
 from alerts.breaker import Decision
 from alerts.errors import InvalidTransition, UnknownTrip
 from alerts.operations import release_trip
-from alerts.router import replan_waiting, route_waiting
+from alerts.replanning import replan_waiting
+from alerts.router import route_waiting
 from alerts.rules import BreakerRule, load_policy
 from data.db import Pool, open_pool
 from tests.integration import alerts_seed as seed

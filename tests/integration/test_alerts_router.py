@@ -6,8 +6,9 @@ import pytest
 
 from alerts.alarm_router import follow_events
 from alerts.desk import Desk, decide_for_vehicle
+from alerts.replanning import replan_waiting
 from alerts.report import order_report
-from alerts.router import Routed, replan_waiting, route_vehicle, route_waiting
+from alerts.router import Routed, route_vehicle, route_waiting
 from data.db import Pool, load_queries, transaction
 from tests.integration import alerts_seed as seed
 

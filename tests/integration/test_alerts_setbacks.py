@@ -7,7 +7,8 @@ import pytest
 
 from alerts.alarm_router import RETRY, follow_events, retry_events
 from alerts.facts import VehicleFacts
-from alerts.router import act_on, replan_waiting, route_waiting
+from alerts.replanning import replan_waiting
+from alerts.router import act_on, route_waiting
 from alerts.setbacks import Setbacks
 from data.db import Pool
 from tests.integration import alerts_seed as seed

@@ -1,0 +1,85 @@
+"""SQL of appointments that may have to be moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from alerts.orders import AT_WORK, OrderState
+from alerts.standing import Occupied, Standing
+from data.db import Connection, load_queries
+from data.records import FailureMode, Severity
+
+
+class ReplanStore:
+    """Reads and changes appointments on one connection; the caller owns the transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._queries = load_queries("alerts", "replan.sql")
+
+    def _rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(self._queries[query], values).fetchall()
+
+    def fetch_standing(self, now: datetime, *, order_id: int | None = None) -> list[Standing]:
+        """Return the appointments whose vehicle has not come, the most urgent first; of one order, or all."""
+        return [_standing(row) for row in self._rows("fetch_standing", now=now, order_id=order_id)]
+
+    def fetch_occupied(self, now: datetime) -> list[Occupied]:
+        """Return the work that goes on although its time is over."""
+        rows = self._rows("fetch_occupied", now=now, states=list(AT_WORK))
+        return [Occupied(**_with_times(row)) for row in rows]
+
+    def fetch_in_the_way(self, occupied: Occupied, until: datetime) -> list[tuple[int, int]]:
+        """Return order and vehicle of who has bay or technician before then, in the order of their times."""
+        rows = self._rows("fetch_in_the_way", booking_id=occupied.booking_id, until=until)
+        return [(row["order_id"], row["vehicle_id"]) for row in rows]
+
+    def stretch(self, occupied: Occupied, until: datetime) -> None:
+        """Let work keep bay and technician until then, or until the next one begins there.
+
+        Raises:
+            psycopg.errors.IntegrityError: Somebody has just booked what it needs.
+        """
+        self._connection.execute(
+            self._queries["stretch_booking"], {"booking_id": occupied.booking_id, "until": until}
+        )
+
+    def change_hands(self, standing: Standing, *, bay_id: int, technician_id: int, now: datetime) -> None:
+        """Put an appointment into another bay and another technician's hands at the same time.
+
+        Raises:
+            psycopg.errors.IntegrityError: Somebody else has them then.
+        """
+        self._connection.execute(
+            self._queries["change_hands"],
+            {
+                "booking_id": standing.booking_id,
+                "bay_id": bay_id,
+                "technician_id": technician_id,
+                "now": now,
+            },
+        )
+
+
+def _with_times(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: value for name, value in row.items() if name not in ("starts", "ends")},
+        "start": row["starts"],
+        "end": row["ends"],
+    }
+
+
+def _standing(row: Mapping[str, Any]) -> Standing:
+    return Standing(
+        **{
+            **_with_times(row),
+            "failure_mode": FailureMode(row["failure_mode"]),
+            "severity": Severity(row["severity"]),
+            "state": OrderState(row["state"]),
+        }
+    )
