@@ -10,10 +10,13 @@ from alerts.actions import Action, Details
 from alerts.desk import Desk, Terms, decide_again
 from alerts.errors import InvalidAnswer, InvalidDetails, InvalidTransition, VersionConflict
 from alerts.facts import Order, VehicleFacts
+from alerts.notify import acknowledge
 from alerts.orders import OrderState, check_transition
 from alerts.outbox_store import OutboxStore
 from alerts.placing import place_order
 from alerts.stations import Plan
+from alerts.store import AlertStore
+from alerts.warning_store import WarningStore
 from alerts.work_store import WorkStore
 from alerts.workshop import Acted, act
 from data.audit import Deed
@@ -150,6 +153,13 @@ class Commands:
         with transaction(self._pool) as connection:
             store = OutboxStore(connection)
             return store.receive(warning_id, channel="webpush", address=endpoint, now=now) > 0
+
+    def acknowledge(self, *, warning_id: UUID, actor: str, now: datetime) -> bool:
+        """Note that a person knows of a warning; nobody else is told. False where there is none such."""
+        with transaction(self._pool) as connection:
+            return acknowledge(
+                AlertStore(connection), WarningStore(connection), warning_id, actor=actor, now=now
+            )
 
     def _answer(
         self, desk: Desk, order_id: int, answer: str, *, actor: str, version: int, now: datetime

@@ -13,13 +13,14 @@ from alerts.alarm_router import follow_events, retry_events
 from alerts.desk import terms_of
 from alerts.ending import end_repaired
 from alerts.errors import AlertError
-from alerts.notify import Sender, deliver_next, take_receipts
+from alerts.notify import Sender, deliver_next, take_receipts, take_step
 from alerts.outbox_store import OutboxStore
 from alerts.replanning import make_room, replan_upset, replan_waiting
 from alerts.router import Routed, route_waiting
 from alerts.setbacks import Setbacks
 from alerts.vehicle_link import VehicleLink
 from alerts.wakeup import Wakeup
+from alerts.warning_store import WarningStore
 from alerts.webpush import PushSender
 from data.db import CHANNEL_BATCHES, CHANNEL_OUTBOX, CHANNEL_PREDICTIONS, Pool, open_pool, transaction
 from data.errors import DatabaseAway, DatabaseError
@@ -103,6 +104,7 @@ def run_notify(settings: Settings, *, stop: threading.Event) -> None:
     jobs: list[Callable[[], None]] = [lambda: _deliver(settings, {"mqtt": link}, link, stop, vitals)]
     jobs += [lambda: _deliver(settings, {"webpush": push}, None, stop, vitals)] * _PUSH_SENDERS
     jobs.append(lambda: _receive(settings, stop, vitals))
+    jobs.append(lambda: _go_on(settings, stop, vitals))
     threads = [threading.Thread(target=job, name=f"anxin-notify-{n}") for n, job in enumerate(jobs)]
     beat = Heartbeat(settings.database_url, "notify", is_ready=lambda: vitals.is_ready)
     with Exposition(settings, "notify", vitals), beat:
@@ -132,6 +134,23 @@ def _deliver(
             return
         with transaction(pool) as connection:
             pause_s = OutboxStore(connection).seconds_to_next(_now(), list(senders))
+        wakeup.wait(_IDLE_S if pause_s is None else min(_IDLE_S, max(0.1, pause_s)), stop)
+
+    try:
+        _keep_working(settings, work, vitals, stop=stop, name="anxin-notify", size=1)
+    finally:
+        wakeup.close()
+
+
+def _go_on(settings: Settings, stop: threading.Event, vitals: Vitals) -> None:
+    """Tell the next ones of warnings that nobody has acknowledged, and what quiet hours held back."""
+    wakeup = Wakeup(settings.database_url, (CHANNEL_OUTBOX,), name="anxin-notify")
+
+    def work(pool: Pool) -> None:
+        if take_step(pool, now=_now()):
+            return
+        with transaction(pool) as connection:
+            pause_s = WarningStore(connection).seconds_to_next(_now())
         wakeup.wait(_IDLE_S if pause_s is None else min(_IDLE_S, max(0.1, pause_s)), stop)
 
     try:

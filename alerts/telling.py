@@ -126,7 +126,7 @@ def step_of(rule: EscalationRule, standing: Standing, *, now: datetime) -> Step:
         reached > standing.ways or (rule.desk_after is not None and start + rule.desk_after <= now)
     )
     if not rule.needs_person and standing.is_taken:
-        return Step(ways=wanted, tells_desk=False, next_at=None)
+        return Step(ways=0, tells_desk=False, next_at=None)
     is_desk_left = has_desk and not tells_desk
     ahead = [
         start + after

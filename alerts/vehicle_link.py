@@ -75,7 +75,7 @@ def warning_payload(delivery: Delivery) -> str:
             "title": {"en": delivery.title_en, "zh": delivery.title_zh},
             "body": {"en": delivery.body_en, "zh": delivery.body_zh},
             "order_id": delivery.order_id,
-            "created": int(delivery.created_at.timestamp() * 1000),
+            "created": int((delivery.warned_at or delivery.created_at).timestamp() * 1000),
         },
         ensure_ascii=False,
     )

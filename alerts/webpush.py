@@ -40,7 +40,7 @@ class PushSender:
             AddressRefused: The endpoint may not be called.
             DeliveryError: Not taken; ``is_final`` is False where it may be tried again.
         """
-        if delivery.p256dh is None or delivery.auth is None or delivery.gone_at is not None:
+        if delivery.p256dh is None or delivery.auth is None:
             raise SubscriptionGone("the browser has unsubscribed")
         check_endpoint(delivery.address, allow_loopback=self.allow_loopback, resolve=self.resolve)
         with requests.Session() as session:

@@ -62,14 +62,16 @@ ALTER TABLE deliveries ADD COLUMN created_at timestamptz NOT NULL DEFAULT now();
 ALTER TABLE deliveries ADD COLUMN order_id bigint REFERENCES repair_orders ON DELETE CASCADE;
 ALTER TABLE deliveries ADD COLUMN event_id bigint REFERENCES order_events ON DELETE CASCADE;
 ALTER TABLE deliveries ADD COLUMN contact_id int REFERENCES contact_ways ON DELETE CASCADE;
+ALTER TABLE deliveries ADD COLUMN webhook_id int REFERENCES webhooks ON DELETE CASCADE;
 ALTER TABLE deliveries ADD CHECK (num_nonnulls(warning_id, order_id, contact_id) = 1);
-CREATE UNIQUE INDEX deliveries_of_event ON deliveries (event_id, address) WHERE event_id IS NOT NULL;
+CREATE UNIQUE INDEX deliveries_of_event ON deliveries (event_id, webhook_id) WHERE event_id IS NOT NULL;
 CREATE INDEX deliveries_of_order ON deliveries (order_id) WHERE order_id IS NOT NULL;
 
 CREATE FUNCTION tell_station() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO deliveries (order_id, event_id, channel, address, audience, state, next_attempt_at, created_at)
-    SELECT NEW.order_id, NEW.event_id, 'station', h.url, 'station', 'pending', NEW.at, NEW.at
+    INSERT INTO deliveries (order_id, event_id, webhook_id, channel, address, audience, state, next_attempt_at,
+                            created_at)
+    SELECT NEW.order_id, NEW.event_id, h.webhook_id, 'station', h.url, 'station', 'pending', NEW.at, NEW.at
     FROM webhooks h JOIN repair_orders o USING (station_id) WHERE o.order_id = NEW.order_id;
     RETURN NULL;
 END $$;
@@ -78,8 +80,8 @@ CREATE TRIGGER order_events_tell_station AFTER INSERT ON order_events
 
 CREATE FUNCTION tell_former_station() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO deliveries (order_id, channel, address, audience, state, next_attempt_at, created_at)
-    SELECT NEW.order_id, 'station', h.url, 'station', 'pending', NEW.updated_at, NEW.updated_at
+    INSERT INTO deliveries (order_id, webhook_id, channel, address, audience, state, next_attempt_at, created_at)
+    SELECT NEW.order_id, h.webhook_id, 'station', h.url, 'station', 'pending', NEW.updated_at, NEW.updated_at
     FROM webhooks h WHERE h.station_id = OLD.station_id;
     RETURN NULL;
 END $$;

@@ -1,0 +1,118 @@
+-- Warnings to owners: what is told, to whom, and until who knows.
+
+-- fetch_ways --
+-- The owner's ways in order of fallback, all browsers as one; state: of what was sent there of this warning.
+WITH ways AS (
+    SELECT 'webpush' AS channel, p.endpoint AS address, o.push_rank AS rank, 0 AS contact_id
+    FROM push_subscriptions p JOIN owners o USING (owner_id)
+    WHERE p.owner_id = %(owner_id)s AND p.gone_at IS NULL
+    UNION ALL
+    SELECT channel, address, rank, contact_id FROM contact_ways
+    WHERE owner_id = %(owner_id)s AND verified_at IS NOT NULL AND NOT is_emergency
+)
+SELECT w.channel, w.address, dense_rank() OVER (ORDER BY w.rank, w.contact_id)::int AS place, d.state
+FROM ways w
+LEFT JOIN deliveries d ON d.warning_id = %(warning_id)s AND d.channel = w.channel AND d.address = w.address
+ORDER BY place, w.address;
+
+-- fetch_desk --
+-- Who is told when the owner does not answer.
+SELECT channel, address, 'emergency' AS audience, NULL::int AS webhook_id FROM contact_ways
+WHERE owner_id = %(owner_id)s AND verified_at IS NOT NULL AND is_emergency
+UNION ALL
+SELECT 'webhook', url, 'desk', webhook_id FROM webhooks WHERE tenant_id = %(tenant_id)s AND station_id IS NULL;
+
+-- fetch_wishes --
+SELECT quiet_from, quiet_to, time_zone FROM owners WHERE owner_id = %(owner_id)s;
+
+-- fetch_recent --
+-- When the owner was told something, the newest first; what was replaced before it was told does not count.
+SELECT w.created_at FROM warnings w JOIN vehicles v USING (vehicle_id)
+WHERE v.owner_id = %(owner_id)s AND w.created_at > %(after)s AND (w.step > 0 OR w.superseded_by IS NULL)
+ORDER BY w.created_at DESC LIMIT %(limit)s;
+
+-- fetch_unacknowledged --
+-- What nobody has acknowledged yet about the same order, or without one about the same alert.
+SELECT warning_id, severity, step, clock_from, desk_at FROM warnings
+WHERE acknowledged_at IS NULL AND superseded_by IS NULL AND clock_from IS NOT NULL
+  AND CASE WHEN %(order_id)s::bigint IS NULL THEN order_id IS NULL AND alert_id = %(alert_id)s
+           ELSE order_id = %(order_id)s END
+ORDER BY warning_id FOR UPDATE;
+
+-- insert_warning --
+-- Exactly one per transition, with what goes out at once; the ones it replaces go no further.
+WITH made AS (
+    INSERT INTO warnings (warning_id, tenant_id, vehicle_id, alert_id, order_id, transition, severity, title_en,
+                          title_zh, body_en, body_zh, created_at, step, clock_from, next_step_at, desk_at)
+    VALUES (gen_random_uuid(), %(tenant_id)s, %(vehicle_id)s, %(alert_id)s, %(order_id)s, %(transition)s,
+            %(severity)s, %(title_en)s, %(title_zh)s, %(body_en)s, %(body_zh)s, %(now)s, %(step)s, %(clock_from)s,
+            %(next_step_at)s, %(desk_at)s)
+    ON CONFLICT (transition) DO NOTHING
+    RETURNING warning_id
+), replaced AS (
+    UPDATE warnings w SET superseded_by = made.warning_id, next_step_at = NULL
+    FROM made WHERE w.warning_id = ANY(%(superseded)s)
+), queued AS (
+    INSERT INTO deliveries (warning_id, channel, address, audience, webhook_id, state, next_attempt_at,
+                            created_at)
+    SELECT made.warning_id, t.channel, t.address, t.audience, t.webhook_id, 'pending', %(now)s, %(now)s
+    FROM made, unnest(%(channels)s::text[], %(addresses)s::text[], %(audiences)s::text[], %(webhook_ids)s::int[])
+               AS t (channel, address, audience, webhook_id)
+)
+SELECT warning_id FROM made;
+
+-- claim_step --
+-- The most urgent warning that has to go on, locked until the end of the transaction. Once somebody works on the
+-- vehicle, or has ended its order, nobody needs to be reached any more.
+SELECT w.warning_id, w.tenant_id, t.name AS tenant, w.vehicle_id, v.vin, v.owner_id, w.alert_id, w.order_id,
+       w.severity, w.step, w.clock_from, w.desk_at,
+       coalesce(o.state NOT IN ('predicted', 'triaged', 'offered', 'booked', 'dispatched'), false) AS is_settled
+FROM warnings w
+JOIN vehicles v USING (vehicle_id)
+JOIN tenants t ON t.tenant_id = w.tenant_id
+LEFT JOIN repair_orders o ON o.order_id = w.order_id
+WHERE w.next_step_at <= %(now)s
+ORDER BY w.severity, w.next_step_at LIMIT 1
+FOR UPDATE OF w SKIP LOCKED;
+
+-- advance_warning --
+WITH queued AS (
+    INSERT INTO deliveries (warning_id, channel, address, audience, webhook_id, state, next_attempt_at,
+                            created_at)
+    SELECT %(warning_id)s, t.channel, t.address, t.audience, t.webhook_id, 'pending', %(now)s, %(now)s
+    FROM unnest(%(channels)s::text[], %(addresses)s::text[], %(audiences)s::text[], %(webhook_ids)s::int[])
+         AS t (channel, address, audience, webhook_id)
+    ON CONFLICT (warning_id, channel, address) DO NOTHING
+)
+UPDATE warnings SET step = %(step)s, next_step_at = %(next_step_at)s, desk_at = coalesce(desk_at, %(desk_at)s)
+WHERE warning_id = %(warning_id)s;
+
+-- seconds_to_next_step --
+SELECT extract(epoch FROM min(next_step_at) - %(now)s)::float AS seconds FROM warnings WHERE next_step_at IS NOT NULL;
+
+-- acknowledge --
+UPDATE warnings SET acknowledged_at = %(now)s, acknowledged_by = %(actor)s, next_step_at = NULL
+WHERE acknowledged_at IS NULL
+  AND (order_id = %(order_id)s OR order_id IS NULL AND alert_id = %(alert_id)s)
+RETURNING warning_id;
+
+-- fetch_subject --
+SELECT order_id, alert_id FROM warnings WHERE warning_id = %(warning_id)s;
+
+-- fetch_person_receipts --
+-- Warnings that somebody in the vehicle said they had read; a vehicle can only speak of its own.
+SELECT DISTINCT w.warning_id FROM warnings w JOIN vehicle_events e USING (vehicle_id)
+WHERE e.kind = 'warning_receipt' AND e.code = w.warning_id::text AND e.data ->> 'by' = 'person'
+  AND w.acknowledged_at IS NULL
+  AND e.vehicle_id = %(vehicle_id)s AND e.time BETWEEN %(after)s AND %(until)s;
+
+-- raise_unacknowledged --
+-- For the list that operations work off.
+INSERT INTO concerns (tenant_id, vehicle_id, order_id, alert_id, kind, audience, detail, raised_at)
+VALUES (%(tenant_id)s, %(vehicle_id)s, %(order_id)s, %(alert_id)s, 'unacknowledged', 'operations', %(detail)s,
+        %(now)s)
+ON CONFLICT (vehicle_id, coalesce(order_id, 0), coalesce(alert_id, 0), kind) WHERE settled_at IS NULL DO NOTHING;
+
+-- settle_unacknowledged --
+UPDATE concerns SET settled_at = %(now)s
+WHERE kind = 'unacknowledged' AND settled_at IS NULL AND (order_id = %(order_id)s OR alert_id = %(alert_id)s);
