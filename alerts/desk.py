@@ -53,11 +53,13 @@ class Desk:
 
 def terms_of(settings: Settings) -> Terms:
     """Return the shipped policy with the operator's settings."""
+    policy = load_policy()
     return Terms(
-        policy=load_policy(),
+        policy=policy,
         road_factor=settings.road_factor,
         hold_for=timedelta(minutes=settings.hold_minutes),
         fresh_s=settings.fresh_s,
+        networks=NetworkCache(policy.order.least_ratings),
     )
 
 

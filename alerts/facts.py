@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from alerts.modes import Reach, energy_reach_km
 from alerts.orders import OrderState
-from alerts.rules import OrderRule
-from alerts.stations import Place, remaining_range_km
+from alerts.rules import Mode, OrderRule
+from alerts.stations import Place
 from data.records import FailureMode, Origin, Severity
 
 
@@ -30,21 +31,27 @@ class VehicleFacts:
     soc_percent: float | None
     soh_percent: float | None
     origin: Origin
+    ambient_c: float | None = None
+    preferred_station_id: int | None = None  #: the owner's own
+    preferred_mode: Mode | None = None  #: the owner's wish
 
     def place(self, rule: OrderRule) -> Place | None:
         """Return where the vehicle is; the owner's home where it never said, None where neither is known."""
         found = self.position or self.home
         if found is None:
             return None
-        range_km = None
+        energy_km = None
         if self.soc_percent is not None:
-            range_km = remaining_range_km(
+            energy_km = energy_reach_km(
                 rule,
                 soc_percent=self.soc_percent,
                 energy_kwh=self.energy_kwh,
                 soh_percent=self.soh_percent if self.soh_percent is not None else 100.0,
+                ambient_c=self.ambient_c,
             )
-        return Place(lat=found[0], lon=found[1], is_estimated=self.position is None, range_km=range_km)
+        return Place(
+            lat=found[0], lon=found[1], is_estimated=self.position is None, reach=Reach(energy_km=energy_km)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +72,7 @@ class Order:
     slot_start: datetime | None
     total: Decimal
     waiting_reason: str | None
+    threshold_at: datetime | None = None  #: when the fault may cross its threshold, lower bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

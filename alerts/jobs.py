@@ -41,6 +41,8 @@ class Job:
     operations: tuple[Operation, ...]
     parts: tuple[JobPart, ...]
     needs_hv: bool
+    mobile_fix: float | None = None  #: probability that it succeeds on the road; None: never done there
+    extra_bay_kind: str | None = None  #: what the bay must be fit for besides the operations
 
     @property
     def step_count(self) -> int:
@@ -56,4 +58,5 @@ class Job:
     @property
     def bay_kinds(self) -> frozenset[str]:
         """Return what the bay must be fit for; empty: any bay."""
-        return frozenset(o.bay_kind for o in self.operations if o.bay_kind != "any")
+        kinds = {o.bay_kind for o in self.operations if o.bay_kind != "any"}
+        return frozenset(kinds if self.extra_bay_kind is None else kinds | {self.extra_bay_kind})

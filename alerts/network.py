@@ -40,7 +40,7 @@ class NetworkSource(Protocol):
         """Return what is another as soon as any network has changed."""
         ...
 
-    def fetch_network(self, tenant_id: int) -> Network:
+    def fetch_network(self, tenant_id: int, *, least_ratings: int) -> Network:
         """Return the network of a tenant."""
         ...
 
@@ -48,7 +48,8 @@ class NetworkSource(Protocol):
 class NetworkCache:
     """Networks read once for each version; any number of threads may ask."""
 
-    def __init__(self) -> None:
+    def __init__(self, least_ratings: int = 5) -> None:
+        self._least_ratings = least_ratings
         self._lock = threading.Lock()
         self._kept: dict[int, tuple[UUID, Network]] = {}
 
@@ -62,7 +63,7 @@ class NetworkCache:
             kept = self._kept.get(tenant_id)
         if kept is not None and kept[0] == version:
             return kept[1]
-        network = source.fetch_network(tenant_id)
+        network = source.fetch_network(tenant_id, least_ratings=self._least_ratings)
         with self._lock:
             if len(self._kept) >= _MOST_TENANTS:
                 self._kept.clear()

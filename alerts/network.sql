@@ -2,8 +2,10 @@
 
 -- fetch_stations --
 SELECT station_id, code, name_en, name_zh, address, lat, lon, time_zone, has_hv_certificate, labour_rate, currency,
-       tax_rate
-FROM stations WHERE tenant_id = %(tenant_id)s AND is_active ORDER BY station_id;
+       tax_rate, fees,
+       (SELECT CASE WHEN count(*) >= %(least_ratings)s THEN avg(r.station_stars)::float8 END
+        FROM order_ratings r JOIN repair_orders o USING (order_id) WHERE o.station_id = s.station_id) AS stars
+FROM stations s WHERE tenant_id = %(tenant_id)s AND is_active ORDER BY station_id;
 
 -- fetch_hours --
 SELECT h.station_id, h.weekday, h.opens, h.closes FROM station_hours h
@@ -14,7 +16,7 @@ SELECT b.station_id, b.bay_id, b.name, b.kinds FROM bays b
 JOIN stations s USING (station_id) WHERE s.tenant_id = %(tenant_id)s AND b.is_open;
 
 -- fetch_technicians --
-SELECT t.station_id, t.technician_id, t.name, t.skills FROM technicians t
+SELECT t.station_id, t.technician_id, t.name, t.skills, t.carries FROM technicians t
 JOIN stations s USING (station_id) WHERE s.tenant_id = %(tenant_id)s AND t.is_active;
 
 -- fetch_shifts --
@@ -36,7 +38,7 @@ WHERE (bay_id = ANY(%(bay_ids)s) OR technician_id = ANY(%(technician_ids)s))
   AND state IN ('held', 'booked') AND upper(slot) > %(now)s;
 
 -- fetch_jobs --
-SELECT failure_mode, operations, parts, needs_hv FROM repair_jobs WHERE tenant_id = %(tenant_id)s;
+SELECT failure_mode, operations, parts, needs_hv, mobile_fix FROM repair_jobs WHERE tenant_id = %(tenant_id)s;
 
 -- fetch_operations --
 SELECT operation, name_en, name_zh, hours, skill, bay_kind FROM labour_operations WHERE tenant_id = %(tenant_id)s;

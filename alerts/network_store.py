@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from psycopg.rows import dict_row
 
 from alerts.jobs import Job, JobPart, Operation
 from alerts.network import Network
+from alerts.rules import Mode
 from alerts.slots import Period
 from alerts.stations import Bay, Occupancy, Station, Taken, Technician
 from data.db import Connection, load_queries
@@ -35,9 +37,13 @@ class NetworkStore:
         version: UUID = self._rows("fetch_version")[0]["version"]
         return version
 
-    def fetch_network(self, tenant_id: int) -> Network:
-        """Return active stations with open bays and active technicians, and the complete jobs."""
-        return Network(tuple(self._fetch_stations(tenant_id)), self._fetch_jobs(tenant_id))
+    def fetch_network(self, tenant_id: int, *, least_ratings: int) -> Network:
+        """Return active stations with open bays and active technicians, and the complete jobs.
+
+        Stations with fewer than ``least_ratings`` ratings have no stars.
+        """
+        stations = self._fetch_stations(tenant_id, least_ratings)
+        return Network(tuple(stations), self._fetch_jobs(tenant_id))
 
     def lock_station(self, station_id: int) -> None:
         """Wait for other decisions that book here; free again at the end of the transaction."""
@@ -65,7 +71,7 @@ class NetworkStore:
             stock[row["station_id"]][row["sku"]] = row["free"]
         return {n: Occupancy(taken=taken[n], stock=stock[n]) for n in ids}
 
-    def _fetch_stations(self, tenant_id: int) -> list[Station]:
+    def _fetch_stations(self, tenant_id: int, least_ratings: int) -> list[Station]:
         hours: dict[int, list[Period]] = defaultdict(list)
         for row in self._rows("fetch_hours", tenant_id=tenant_id):
             hours[row["station_id"]].append(_period(row["weekday"], row["opens"], row["closes"]))
@@ -85,16 +91,17 @@ class NetworkStore:
                     name=row["name"],
                     skills=frozenset(row["skills"]),
                     shift=tuple(shifts[row["technician_id"]]),
+                    carries=None if row["carries"] is None else frozenset(row["carries"]),
                 )
             )
         return [
             Station(
-                **row,
+                **{**row, "fees": {Mode(name): Decimal(fee) for name, fee in row["fees"].items()}},
                 hours=tuple(hours[row["station_id"]]),
                 bays=tuple(bays[row["station_id"]]),
                 technicians=tuple(technicians[row["station_id"]]),
             )
-            for row in self._rows("fetch_stations", tenant_id=tenant_id)
+            for row in self._rows("fetch_stations", tenant_id=tenant_id, least_ratings=least_ratings)
         ]
 
     def _fetch_jobs(self, tenant_id: int) -> dict[FailureMode, Job]:
@@ -114,6 +121,7 @@ class NetworkStore:
                 operations=tuple(operations[name] for name in row["operations"]),
                 parts=tuple(JobPart(**parts[sku], qty=wanted[sku]) for sku in sorted(wanted)),
                 needs_hv=row["needs_hv"],
+                mobile_fix=row["mobile_fix"],
             )
         return jobs
 

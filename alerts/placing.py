@@ -9,11 +9,13 @@ from datetime import datetime
 from alerts.desk import Desk, Terms
 from alerts.facts import Order, VehicleFacts
 from alerts.jobs import Job
+from alerts.modes import tire_reach_km, ways_for
 from alerts.network import Network
 from alerts.orders import OrderState
 from alerts.pricing import Quote, price
-from alerts.rules import OrderRule
-from alerts.stations import Avoid, NoPlan, Occupancy, PassedOver, Place, Plan, Station, plan
+from alerts.rules import Mode, OrderRule
+from alerts.search import Aims, plan_any
+from alerts.stations import Avoid, NoPlan, Occupancy, PassedOver, Place, Plan, Station
 from alerts.texts import Appointment, WarningText, warning_text
 from alerts.ways import distance_km
 
@@ -61,7 +63,9 @@ def place_order(
         return wait(f"no repair job is set for {order.failure_mode}", ())
     if place is None:
         return wait("neither position nor home of the vehicle is known", ())
-    found = _find(desk, order, job, place, network, terms=terms, now=now, avoid=avoid)
+    found = _find(
+        desk, order, vehicle, job=job, place=place, network=network, terms=terms, now=now, avoid=avoid
+    )
     if isinstance(found, NoPlan):
         return wait(found.reason, found.passed_over)
     quote = price(
@@ -69,6 +73,7 @@ def place_order(
         labour_rate=found.station.labour_rate,
         tax_rate=found.station.tax_rate,
         currency=found.station.currency,
+        fee=None if found.mode not in found.station.fees else (found.mode, found.station.fees[found.mode]),
     )
     version = _hold(desk, order, found, job, quote=quote, place=place, terms=terms, now=now)
     offered = (found.station.station_id, found.start, quote.total)
@@ -92,10 +97,11 @@ def place_order(
 def _find(
     desk: Desk,
     order: Order,
+    vehicle: VehicleFacts,
+    *,
     job: Job,
     place: Place,
     network: Network,
-    *,
     terms: Terms,
     now: datetime,
     avoid: Avoid | None,
@@ -103,10 +109,25 @@ def _find(
     """Plan without a lock, then again for the station that was found while nobody else books there.
 
     Nobody else books at a station that is locked: each round rules one station out or ends the search. The
-    constraints have the last word. A vehicle that can reach no station that could do it is towed.
+    constraints have the last word.
     """
+    policy = terms.policy
+    urgency = policy.severities[order.severity]
+    modes = (Mode.TOW,) if policy.modes[order.failure_mode].is_towed else urgency.modes
+    if urgency.bay_kind is not None and job.needs_hv:
+        job = replace(job, extra_bay_kind=urgency.bay_kind)
+    reach = replace(place.reach, tire_km=_tire_km(order, policy.order, now))
+    ways = list(ways_for(job, modes, policy.order, reach, wish=vehicle.preferred_mode))
+    aims = Aims(
+        rule=policy.order,
+        cost=policy.cost,
+        notice_h=urgency.notice_h,
+        deadline=order.deadline,
+        now=now,
+        avoid=avoid,
+        preferred_id=vehicle.preferred_station_id,
+    )
     road_km = distance_km(place.lat, place.lon, network.lats, network.lons) * terms.road_factor
-    rule, urgency = terms.policy.order, terms.policy.severities[order.severity]
     seen: dict[int, Occupancy] = {}
     locked: set[int] = set()
 
@@ -116,34 +137,27 @@ def _find(
         return seen
 
     while True:
-        found = plan(
+        found = plan_any(
             job,
-            place,
             network.stations,
             look,
+            ways=ways,
+            aims=aims,
             road_km=road_km,
             worked=network.work_times.mask,
-            rule=rule,
-            urgency=urgency,
-            deadline=order.deadline,
-            now=now,
-            avoid=avoid,
         )
-        if isinstance(found, NoPlan):
-            if urgency.mode != "drive_in" or not _is_out_of_range(found, rule):
-                return found
-            urgency = replace(urgency, mode="tow")
-            continue
-        if found.station.station_id in locked:
+        if isinstance(found, NoPlan) or found.station.station_id in locked:
             return found
         desk.network.lock_station(found.station.station_id)
         locked.add(found.station.station_id)
         seen.update(desk.network.fetch_occupancy([found.station], now))
 
 
-def _is_out_of_range(found: NoPlan, rule: OrderRule) -> bool:
-    """Tell whether a tow truck could reach what the vehicle cannot."""
-    return any(p.code == "too_far" and p.distance_km <= rule.longest_way_km for p in found.passed_over)
+def _tire_km(order: Order, rule: OrderRule, now: datetime) -> float | None:
+    """Return how far the order's tyre lasts; None: it is about something else, or nobody knows."""
+    if order.threshold_at is None or not order.component.startswith("tire "):
+        return None
+    return tire_reach_km(rule, hours_left=(order.threshold_at - now).total_seconds() / 3600)
 
 
 def _hold(
@@ -162,12 +176,13 @@ def _hold(
     store.hold(order.order_id, chosen, [(p.sku, p.qty) for p in job.parts], hold_for=terms.hold_for, now=now)
     version = store.offer_order(order.order_id, chosen, quote, place, mode=chosen.mode, now=now)
     remark = ", after the deadline: nothing was free before it" if chosen.is_late else ""
-    remark += ", by tow" if chosen.mode == "tow" else ""
+    remark += "" if chosen.mode is Mode.DRIVE_IN else f", {chosen.mode}"
+    where = "on the road" if chosen.bay is None else f"bay {chosen.bay.name}"
     store.insert_order_event(
         order.order_id,
         order.state,
         OrderState.OFFERED,
-        f"{chosen.station.code}, bay {chosen.bay.name}, {chosen.start:%Y-%m-%dT%H:%MZ},"
+        f"{chosen.station.code}, {where}, {chosen.start:%Y-%m-%dT%H:%MZ},"
         f" {quote.currency} {quote.total}{remark}",
         now=now,
     )

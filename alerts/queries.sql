@@ -56,6 +56,7 @@ FROM predictions WHERE prediction_id = %(prediction_id)s;
 SELECT v.vehicle_id, v.tenant_id, t.name AS tenant, v.vin, v.model_id, v.time_zone, v.owner_id, o.home_lat, o.home_lon,
        m.energy_kwh,
        (d.readings ->> 'latitude')::double precision AS lat, (d.readings ->> 'longitude')::double precision AS lon,
+       (d.readings ->> 'ambient')::double precision AS ambient, o.preferred_station_id, o.preferred_mode,
        (d.readings ->> 'soc')::double precision AS soc, (d.readings ->> 'soh')::double precision AS soh,
        coalesce((SELECT s.origin FROM message_streams s WHERE s.vehicle_id = v.vehicle_id
                  ORDER BY s.last_received DESC LIMIT 1), 'real') AS origin
@@ -121,7 +122,8 @@ SELECT alert_id, %(now)s, %(actor)s, 'open', 'acknowledged', %(reason)s FROM tol
 -- fetch_open_order --
 -- Of the cause, else of the component: that has at most one open order, too, whatever its cause.
 SELECT order_id, vehicle_id, tenant_id, component, cause, failure_mode, severity, state, version, deadline,
-       station_id, lower(slot) AS slot_start, total, waiting_reason
+       station_id, lower(slot) AS slot_start, total, waiting_reason,
+       CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders
 WHERE vehicle_id = %(vehicle_id)s AND (cause = %(cause)s OR component = %(component)s)
   AND state NOT IN ('ready', 'invoiced', 'closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
@@ -129,7 +131,8 @@ ORDER BY (cause = %(cause)s) DESC NULLS LAST LIMIT 1 FOR UPDATE;
 
 -- fetch_open_orders_of_vehicle --
 SELECT order_id, vehicle_id, tenant_id, component, cause, failure_mode, severity, state, version, deadline,
-       station_id, lower(slot) AS slot_start, total, waiting_reason
+       station_id, lower(slot) AS slot_start, total, waiting_reason,
+       CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders
 WHERE vehicle_id = %(vehicle_id)s AND cause IS NOT NULL
   AND state NOT IN ('ready', 'invoiced', 'closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
@@ -137,7 +140,8 @@ ORDER BY order_id FOR UPDATE;
 
 -- fetch_order --
 SELECT order_id, vehicle_id, tenant_id, component, cause, failure_mode, severity, state, version, deadline,
-       station_id, lower(slot) AS slot_start, total, waiting_reason
+       station_id, lower(slot) AS slot_start, total, waiting_reason,
+       CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders WHERE order_id = %(order_id)s FOR UPDATE;
 
 -- fetch_order_vehicle --
@@ -308,6 +312,24 @@ INSERT INTO service_cursors (service, partition, batch_id, updated_at)
 VALUES (%(service)s, 0, %(batch_id)s, %(now)s)
 ON CONFLICT (service, partition) DO UPDATE SET
     batch_id = greatest(service_cursors.batch_id, excluded.batch_id), updated_at = excluded.updated_at;
+
+-- insert_warning --
+-- Exactly one per transition.
+INSERT INTO warnings (warning_id, tenant_id, vehicle_id, alert_id, order_id, transition, severity, title_en, title_zh,
+                      body_en, body_zh, created_at)
+VALUES (gen_random_uuid(), %(tenant_id)s, %(vehicle_id)s, %(alert_id)s, %(order_id)s, %(transition)s, %(severity)s,
+        %(title_en)s, %(title_zh)s, %(body_en)s, %(body_zh)s, %(now)s)
+ON CONFLICT (transition) DO NOTHING
+RETURNING warning_id;
+
+-- insert_deliveries --
+INSERT INTO deliveries (warning_id, channel, address, state, next_attempt_at)
+SELECT %(warning_id)s, channel, address, 'pending', %(now)s FROM (
+    SELECT 'mqtt' AS channel, %(topic)s AS address
+    UNION ALL
+    SELECT 'webpush', endpoint FROM push_subscriptions WHERE owner_id = %(owner_id)s AND gone_at IS NULL
+) to_tell
+ON CONFLICT (warning_id, channel, address) DO NOTHING;
 
 -- report_orders --
 -- Orders as the demo prints them.

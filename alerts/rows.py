@@ -9,6 +9,7 @@ from typing import Any
 from alerts.facts import Order, VehicleFacts
 from alerts.orders import OrderState
 from alerts.policy import Alert, AlertState
+from alerts.rules import Mode
 from data.records import FailureMode, Origin, Prediction, Quantiles, Reason, Severity
 
 _REASON_FIELDS = frozenset(f.name for f in fields(Reason))
@@ -79,4 +80,7 @@ def vehicle_from(row: Mapping[str, Any]) -> VehicleFacts:
         soc_percent=row["soc"],
         soh_percent=row["soh"],
         origin=Origin(row["origin"]),
+        ambient_c=row["ambient"],
+        preferred_station_id=row["preferred_station_id"],
+        preferred_mode=None if row["preferred_mode"] is None else Mode(row["preferred_mode"]),
     )

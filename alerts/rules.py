@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
@@ -13,8 +14,16 @@ from typing import Any
 
 from alerts.errors import PolicyError
 from alerts.standing_rules import StandingRule, parse_standing
-from alerts.telling import TellingRules, parse_telling
 from data.records import FailureMode, Severity
+
+
+class Mode(StrEnum):
+    """How vehicle and work come together; in the database, too."""
+
+    DRIVE_IN = "drive_in"
+    MOBILE = "mobile"  #: a van comes to the vehicle; no bay
+    PICKUP = "pickup"  #: a driver fetches the vehicle and brings it back
+    TOW = "tow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +37,7 @@ class ModeRule:
     clear_dwell_h: float
     opens_order: bool
     cause: str  #: ``component``: each component is its own cause
+    is_towed: bool  #: whatever the urgency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +46,8 @@ class SeverityRule:
 
     deadline_h: float
     notice_h: float
-    mode: str
+    modes: tuple[Mode, ...]  #: how vehicle and work may come together, tried one after the other
+    bay_kind: str | None = None  #: what a bay for high voltage must be fit for besides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +58,30 @@ class OrderRule:
     overdue_days: float
     road_speed_km_per_h: float
     longest_way_km: float
+    mobile_way_km: float
+    pickup_way_km: float
+    mobile_fix: float  #: least probability that the work succeeds on the road
+    least_stars: float  #: a station with a lower mean comes after the others
+    least_ratings: int
     reserve_soc_percent: float
-    consumption_kwh_per_km: float
+    range_margin: float
+    consumption_kwh_per_km: Sequence[tuple[float, float]]  #: (km/h, kWh/km), rising speed
+    range_speed_km_per_h: float
+    cold_rise_per_k: float
+    mild_c: float
     replan_after_minutes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRule:
+    """What makes an appointment dear; see ``alerts.costs``."""
+
+    delay: float
+    way: float
+    way_km: float
+    late: float
+    price: float
+    queue: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +115,9 @@ class Policy:
     modes: Mapping[FailureMode, ModeRule]
     severities: Mapping[Severity, SeverityRule]
     order: OrderRule
+    cost: CostRule
     alarm: AlarmRule
     breaker: BreakerRule
-    telling: TellingRules
 
     def cause_of(self, component: str, failure_mode: FailureMode) -> str:
         """Return the cause: alerts of one vehicle and cause share one order."""
@@ -150,10 +182,11 @@ def parse_policy(text: str) -> Policy:
         return Policy(
             standing=parse_standing(document["standing"]),
             modes=MappingProxyType(modes),
-            severities=MappingProxyType({s: SeverityRule(**document["severity"][s]) for s in Severity}),
+            severities=MappingProxyType({s: _severity_rule(document["severity"][s]) for s in Severity}),
             order=OrderRule(
                 **{**document["order"], "least_severity": Severity(document["order"]["least_severity"])}
             ),
+            cost=_cost_rule(document["cost"]),
             alarm=AlarmRule(
                 join_within_days=float(alarm["join_within_days"]),
                 order_level=int(alarm["order_level"]),
@@ -166,10 +199,20 @@ def parse_policy(text: str) -> Policy:
                 components=MappingProxyType({FailureMode(m): c for m, c in alarm["components"].items()}),
             ),
             breaker=breaker,
-            telling=parse_telling(document["telling"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PolicyError(f"policy: {error}") from error
+
+
+def _severity_rule(entry: Mapping[str, Any]) -> SeverityRule:
+    return SeverityRule(**{**entry, "modes": tuple(Mode(name) for name in entry["modes"])})
+
+
+def _cost_rule(entry: Mapping[str, Any]) -> CostRule:
+    rule = CostRule(**entry)
+    if min(rule.delay, rule.way, rule.late, rule.price, rule.queue) < 0 or rule.way_km <= 0:
+        raise PolicyError(f"policy cost: {rule}: weights must not be negative, way_km must be above 0")
+    return rule
 
 
 def _mode_rule(name: str, entry: Mapping[str, Any]) -> ModeRule:

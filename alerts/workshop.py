@@ -14,6 +14,7 @@ from alerts.errors import InvalidDetails, InvalidTransition, KeyReused, VersionC
 from alerts.estimates import approve, cancelled_text, decline, propose, provide_parts, ready_text
 from alerts.orders import OrderState
 from alerts.replanning import move_appointment
+from alerts.rules import Mode
 from alerts.standing import Upset
 from alerts.workbench import Workbench
 from data.db import Pool
@@ -104,7 +105,7 @@ def act(
 
 
 def _dispatch(bench: Workbench) -> None:
-    if bench.order.mode == "drive_in":
+    if bench.order.mode == Mode.DRIVE_IN:
         raise InvalidTransition("action dispatch: the owner drives in, nothing is sent")
     bench.move(_S.DISPATCHED, f"{bench.order.mode} is on its way")
 
@@ -145,8 +146,9 @@ def _pick(bench: Workbench) -> None:
 def _assign(bench: Workbench) -> None:
     details, order, work = bench.details, bench.order, bench.work
     needs = work.fetch_needs(order.order_id)
+    is_mobile = order.mode == Mode.MOBILE and details.bay is None
     bay = work.find_bay(order.station_id, name=details.bay, bay_id=None if details.bay else order.bay_id)
-    if bay is None or not needs.bay_kinds <= frozenset(bay["kinds"]):
+    if not is_mobile and (bay is None or not needs.bay_kinds <= frozenset(bay["kinds"])):
         wanted = " + ".join(sorted(needs.bay_kinds)) or "any"
         raise InvalidDetails(
             f"bay {details.bay or 'as booked'!r}: must be an open bay of the station for {wanted}"
@@ -162,9 +164,13 @@ def _assign(bench: Workbench) -> None:
             f"technician {details.technician or 'as booked'!r}: must be an active one of the station"
             f" with {wanted}"
         )
-    given = {"bay_id": bay["bay_id"], "technician_id": technician["technician_id"]}
+    given = {
+        "bay_id": None if bay is None else bay["bay_id"],
+        "technician_id": technician["technician_id"],
+    }
     work.move_booking(order.order_id, **given)
-    bench.move(_S.ASSIGNED, f"bay {bay['name']}, {technician['name']}", **given)
+    where = "on the road" if bay is None else f"bay {bay['name']}"
+    bench.move(_S.ASSIGNED, f"{where}, {technician['name']}", **given)
 
 
 def _start(bench: Workbench) -> None:

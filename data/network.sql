@@ -8,7 +8,7 @@ SELECT operation, name_en, name_zh, hours, skill, bay_kind, is_mobile FROM labou
 WHERE tenant_id = %(tenant_id)s;
 
 -- fetch_jobs --
-SELECT failure_mode, operations, parts, needs_hv FROM repair_jobs WHERE tenant_id = %(tenant_id)s;
+SELECT failure_mode, operations, parts, needs_hv, mobile_fix FROM repair_jobs WHERE tenant_id = %(tenant_id)s;
 
 -- fetch_stations --
 SELECT s.code, s.name_en, s.name_zh, s.city, s.address, s.lat, s.lon, s.has_hv_certificate, s.labour_rate,
@@ -18,6 +18,7 @@ SELECT s.code, s.name_en, s.name_zh, s.city, s.address, s.lat, s.lon, s.has_hv_c
        coalesce((SELECT jsonb_agg(jsonb_build_object('name', b.name, 'kinds', b.kinds, 'is_open', b.is_open))
                  FROM bays b WHERE b.station_id = s.station_id), '[]') AS bays,
        coalesce((SELECT jsonb_agg(jsonb_build_object('name', t.name, 'skills', t.skills, 'is_active', t.is_active,
+                     'carries', t.carries,
                      'shift', coalesce((SELECT jsonb_agg(jsonb_build_object(
                                             'weekdays', jsonb_build_array(x.weekday), 'starts', x.starts,
                                             'ends', x.ends))
@@ -25,7 +26,7 @@ SELECT s.code, s.name_en, s.name_zh, s.city, s.address, s.lat, s.lon, s.has_hv_c
                  FROM technicians t WHERE t.station_id = s.station_id), '[]') AS technicians,
        coalesce((SELECT jsonb_object_agg(p.sku, p.on_hand) FROM part_stock p
                  WHERE p.station_id = s.station_id), '{}') AS stock,
-       s.time_zone, s.currency, s.tax_rate, s.is_active
+       s.time_zone, s.currency, s.tax_rate, s.is_active, s.fees
 FROM stations s WHERE s.tenant_id = %(tenant_id)s;
 
 -- fetch_reserved --

@@ -122,7 +122,7 @@ def write_network(network: Network, *, is_json: bool) -> str:
     parts = ["# A service network, as 'anxin stations import' reads it. Weekday 1 is Monday (ISO 8601).\n"]
     for kind, rows in document.items():
         for row in rows:
-            lines = [f"{key} = {_toml(value)}" for key, value in row.items()]
+            lines = [f"{key} = {_toml(value)}" for key, value in row.items() if value is not None]
             parts.append("\n".join([f"[[{kind}]]", *lines]) + "\n")
     return "\n".join(parts)
 
@@ -202,6 +202,8 @@ def _check_entry(
     problems = [entry.wrong(f, v, rule) for f, v, rule in wrong_texts(entry.raw)]
     if isinstance(row, NetworkStation):
         problems += [entry.wrong(*wrong) for wrong in wrong_station(row, weeks)]
+        for mode, fee in row.fees.items():
+            problems += [entry.wrong(f"fees.{mode}", fee, rule) for rule in wrong_amount(fee, 0, 8)]
     money = {"unit_price": (0, 10), "labour_rate": (0, 8)}
     for name, (least, digits) in money.items():
         amount = getattr(row, name, None)
@@ -228,6 +230,7 @@ def _check_references(found: NetworkFiles, seen: Mapping[tuple[str, str], _Entry
         ("repair_jobs", "parts", lambda row: [part["sku"] for part in row["parts"]], skus),
         ("repair_jobs", "operations", lambda row: row["operations"], operations),
         ("stations", "stock", lambda row: row["stock"], skus),
+        ("stations", "technicians", _carried, skus),
     ):
         for key, row in list(given[kind].items()):
             if unknown := [name for name in of(row) if name not in allowed]:
@@ -239,9 +242,15 @@ def _check_references(found: NetworkFiles, seen: Mapping[tuple[str, str], _Entry
                 del given[kind][key]
 
 
+def _carried(row: Mapping[str, Any]) -> list[str]:
+    """Return the parts that the vans of a station carry."""
+    return [sku for who in row["technicians"] for sku in who["carries"] or ()]
+
+
 def _toml(value: object) -> str:
     if isinstance(value, dict):
-        inner = ", ".join(f"{json.dumps(k, ensure_ascii=False)} = {_toml(v)}" for k, v in value.items())
+        given = {k: v for k, v in value.items() if v is not None}
+        inner = ", ".join(f"{json.dumps(k, ensure_ascii=False)} = {_toml(v)}" for k, v in given.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list):
         if any(isinstance(item, dict) for item in value):

@@ -152,7 +152,7 @@ def _write(connection: Connection, tenant_id: int, kind: str, row: dict[str, Any
 
 
 def _write_station(connection: Connection, row: dict[str, Any]) -> None:
-    found = connection.execute(_REFERENCE["upsert_station"], row).fetchone()
+    found = connection.execute(_REFERENCE["upsert_station"], row | {"fees": Jsonb(row["fees"])}).fetchone()
     if found is None:
         raise NetworkError(f"station {row['code']}: not stored")
     station = {"station_id": int(found[0])}

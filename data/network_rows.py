@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from data.errors import ReferenceDataError
 from data.reference_rows import (
     BayRow,
+    Fees,
     HoursRow,
     JobRow,
     OperationRow,
@@ -41,6 +42,7 @@ class NetworkTechnician(Struct, forbid_unknown_fields=True):
     skills: list[Skill]
     shift: str | list[ShiftRow]
     is_active: bool = True
+    carries: list[Text] | None = None
 
 
 class NetworkStation(Struct, forbid_unknown_fields=True):
@@ -63,6 +65,7 @@ class NetworkStation(Struct, forbid_unknown_fields=True):
     currency: str = "CNY"
     tax_rate: Decimal = Decimal("0.13")
     is_active: bool = True
+    fees: Fees = {}
 
 
 KINDS: Mapping[str, type[Struct]] = {
@@ -88,6 +91,8 @@ def plain(row: Struct) -> dict[str, Any]:
         for who in value["technicians"]:
             who["skills"] = sorted(set(who["skills"]))
             who["shift"] = _stretches(who["shift"], "starts", "ends")
+            who["carries"] = None if who["carries"] is None else sorted(set(who["carries"]))
+        value["fees"] = {mode: f"{fee.normalize():f}" for mode, fee in sorted(row.fees.items())}
         value["stock"] = dict(sorted(value["stock"].items()))
     return value
 

@@ -95,7 +95,12 @@ def _read_dbc(model: ModelRow) -> str | None:
 def _load_station(connection: Connection, tenant_id: int, station: StationRow, all_: StationsFile) -> None:
     queries = load_queries("data", "reference.sql")
     row = connection.execute(
-        queries["upsert_station"], {**msgspec.structs.asdict(station), "tenant_id": tenant_id}
+        queries["upsert_station"],
+        {
+            **msgspec.structs.asdict(station),
+            "tenant_id": tenant_id,
+            "fees": Jsonb(msgspec.to_builtins(station.fees)),
+        },
     ).fetchone()
     if row is None:
         raise ReferenceDataError(f"stations.toml: {station.code}: not stored")
@@ -106,7 +111,12 @@ def _load_station(connection: Connection, tenant_id: int, station: StationRow, a
     for bay in station.bays:
         connection.execute(queries["upsert_bay"], {**msgspec.structs.asdict(bay), "station_id": station_id})
     for technician in station.technicians:
-        named = {"station_id": station_id, "name": technician.name, "skills": technician.skills}
+        named = {
+            "station_id": station_id,
+            "name": technician.name,
+            "skills": technician.skills,
+            "carries": technician.carries,
+        }
         found = connection.execute(queries["upsert_technician"], named).fetchone()
         key = {"technician_id": found[0] if found else None}
         connection.execute(queries["delete_shifts"], key)

@@ -19,14 +19,15 @@ ON CONFLICT (model_id) DO UPDATE SET
 
 -- upsert_station --
 INSERT INTO stations (tenant_id, code, name_en, name_zh, city, address, lat, lon, time_zone, has_hv_certificate,
-                      labour_rate, currency, tax_rate)
+                      labour_rate, currency, tax_rate, fees)
 VALUES (%(tenant_id)s, %(code)s, %(name_en)s, %(name_zh)s, %(city)s, %(address)s, %(lat)s, %(lon)s,
-        %(time_zone)s, %(has_hv_certificate)s, %(labour_rate)s, %(currency)s, %(tax_rate)s)
+        %(time_zone)s, %(has_hv_certificate)s, %(labour_rate)s, %(currency)s, %(tax_rate)s, %(fees)s)
 ON CONFLICT (tenant_id, code) DO UPDATE SET
     name_en = excluded.name_en, name_zh = excluded.name_zh, city = excluded.city, address = excluded.address,
     lat = excluded.lat, lon = excluded.lon, time_zone = excluded.time_zone,
     has_hv_certificate = excluded.has_hv_certificate, labour_rate = excluded.labour_rate,
-    currency = excluded.currency, tax_rate = excluded.tax_rate
+    currency = excluded.currency, tax_rate = excluded.tax_rate,
+    fees = excluded.fees
 RETURNING station_id;
 
 -- delete_hours --
@@ -41,8 +42,9 @@ INSERT INTO bays (station_id, name, kinds) VALUES (%(station_id)s, %(name)s, %(k
 ON CONFLICT (station_id, name) DO UPDATE SET kinds = excluded.kinds;
 
 -- upsert_technician --
-INSERT INTO technicians (station_id, name, skills) VALUES (%(station_id)s, %(name)s, %(skills)s)
-ON CONFLICT (station_id, name) DO UPDATE SET skills = excluded.skills
+INSERT INTO technicians (station_id, name, skills, carries)
+VALUES (%(station_id)s, %(name)s, %(skills)s, %(carries)s)
+ON CONFLICT (station_id, name) DO UPDATE SET skills = excluded.skills, carries = excluded.carries
 RETURNING technician_id;
 
 -- delete_shifts --
@@ -72,10 +74,11 @@ ON CONFLICT (tenant_id, operation) DO UPDATE SET
     bay_kind = excluded.bay_kind, is_mobile = excluded.is_mobile;
 
 -- upsert_job --
-INSERT INTO repair_jobs (tenant_id, failure_mode, operations, parts, needs_hv)
-VALUES (%(tenant_id)s, %(failure_mode)s, %(operations)s, %(parts)s, %(needs_hv)s)
+INSERT INTO repair_jobs (tenant_id, failure_mode, operations, parts, needs_hv, mobile_fix)
+VALUES (%(tenant_id)s, %(failure_mode)s, %(operations)s, %(parts)s, %(needs_hv)s, %(mobile_fix)s)
 ON CONFLICT (tenant_id, failure_mode) DO UPDATE SET
-    operations = excluded.operations, parts = excluded.parts, needs_hv = excluded.needs_hv;
+    operations = excluded.operations, parts = excluded.parts, needs_hv = excluded.needs_hv,
+    mobile_fix = excluded.mobile_fix;
 
 -- fetch_known_models --
 SELECT model_id FROM vehicle_models;

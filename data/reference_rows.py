@@ -25,6 +25,8 @@ _Longitude = Annotated[float, Meta(ge=-180, le=180)]
 _Count = Annotated[int, Meta(ge=0)]
 _BayKind = Literal["tire", "lift", "hv", "quarantine", "any"]
 Skill = Literal["T1", "T2", "HV2", "HV3"]
+#: What coming together costs, without tax; a mode that is not here is free, pick-up is not offered.
+Fees = dict[Literal["mobile", "pickup", "tow"], Decimal]
 _Kind = TypeVar("_Kind", bound=Struct)
 
 
@@ -57,6 +59,7 @@ class TechnicianRow(Struct, forbid_unknown_fields=True):
     name: Text
     skills: list[Skill]
     shift: str
+    carries: list[Text] | None = None  #: parts in this technician's van; None: works at the station
 
 
 class StationRow(Struct, forbid_unknown_fields=True):
@@ -78,6 +81,7 @@ class StationRow(Struct, forbid_unknown_fields=True):
     time_zone: str = "Asia/Shanghai"
     currency: str = "CNY"
     tax_rate: _Money = Decimal("0.13")
+    fees: Fees = {}
 
 
 class StationsFile(Struct, forbid_unknown_fields=True):
@@ -135,6 +139,7 @@ class JobRow(Struct, forbid_unknown_fields=True):
     operations: Annotated[list[str], Meta(min_length=1)]
     parts: list[JobPartRow]
     needs_hv: bool
+    mobile_fix: Annotated[float, Meta(ge=0, le=1)] | None = None  #: how often it succeeds on the road
 
 
 class JobsFile(Struct, forbid_unknown_fields=True):
@@ -224,6 +229,8 @@ def _check(data: ReferenceData) -> None:
         name = f"{station.code}"
         check_known("stations.toml", f"{name} hours", [station.hours], set(data.stations.hours))
         check_known("stations.toml", f"{name} stock", list(station.stock), skus)
+        carried = [sku for t in station.technicians for sku in t.carries or ()]
+        check_known("stations.toml", f"{name} carries", carried, skus)
         shifts = [t.shift for t in station.technicians]
         check_known("stations.toml", f"{name} shift", shifts, set(data.stations.shifts))
         check_time_zone(f"stations.toml: {name}", station.time_zone)

@@ -24,6 +24,8 @@ CREATE TABLE owners (
     quiet_to    time,                               -- until then; the same as quiet_from: never
     time_zone   text,                               -- of the quiet hours; NULL: the vehicle's
     push_rank   int NOT NULL DEFAULT 0,             -- place of the owner's browsers among contact_ways
+    preferred_station_id int,                       -- asked first (owners_preferred_station); NULL: the nearest
+    preferred_mode text CHECK (preferred_mode IN ('drive_in', 'mobile', 'pickup')), -- where the urgency allows it
     UNIQUE (tenant_id, reference),
     CHECK ((quiet_from IS NULL) = (quiet_to IS NULL))
 );
@@ -468,8 +470,11 @@ CREATE TABLE stations (
     currency        text NOT NULL DEFAULT 'CNY',
     tax_rate        numeric(5, 4) NOT NULL DEFAULT 0.13,
     is_active       boolean NOT NULL DEFAULT true,
+    fees            jsonb NOT NULL DEFAULT '{}',    -- {"mobile", "pickup", "tow": amount without tax}; no "pickup": not offered
     UNIQUE (tenant_id, code)
 );
+ALTER TABLE owners ADD CONSTRAINT owners_preferred_station FOREIGN KEY (preferred_station_id) REFERENCES stations
+    ON DELETE SET NULL;
 
 CREATE TABLE station_hours (
     station_id  int NOT NULL REFERENCES stations ON DELETE CASCADE,
@@ -494,6 +499,7 @@ CREATE TABLE technicians (
     name            text NOT NULL,
     skills          text[] NOT NULL,        -- 'T1', 'T2', 'HV2', 'HV3'
     is_active       boolean NOT NULL DEFAULT true,
+    carries         text[],                 -- parts in this technician's van; NULL: works at the station
     UNIQUE (station_id, name)
 );
 
@@ -542,6 +548,7 @@ CREATE TABLE repair_jobs (
     operations      text[] NOT NULL,
     parts           jsonb NOT NULL DEFAULT '[]',    -- [{"sku", "qty"}]
     needs_hv        boolean NOT NULL,
+    mobile_fix      real CHECK (mobile_fix BETWEEN 0 AND 1),    -- probability that it succeeds on the road; NULL: never
     PRIMARY KEY (tenant_id, failure_mode)
 );
 
@@ -928,6 +935,8 @@ CREATE TABLE order_ratings (
     comment         text NOT NULL DEFAULT '',
     rated_at        timestamptz NOT NULL
 );
+CREATE TRIGGER order_ratings_network AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON order_ratings
+    FOR EACH STATEMENT EXECUTE FUNCTION change_network_version();
 
 -- ============================================================ outbox
 
@@ -1023,11 +1032,10 @@ CREATE TABLE deliveries (
     order_id        bigint REFERENCES repair_orders ON DELETE CASCADE,  -- of a message to a station
     event_id        bigint REFERENCES order_events ON DELETE CASCADE,   -- NULL: the station has the order no longer
     contact_id      int REFERENCES contact_ways ON DELETE CASCADE,      -- of a code that verifies it
-    webhook_id      int REFERENCES webhooks ON DELETE CASCADE,  -- to a station or the desk
     UNIQUE (warning_id, channel, address),
     CHECK (num_nonnulls(warning_id, order_id, contact_id) = 1)
 );
-CREATE UNIQUE INDEX deliveries_of_event ON deliveries (event_id, webhook_id) WHERE event_id IS NOT NULL;
+CREATE UNIQUE INDEX deliveries_of_event ON deliveries (event_id, address) WHERE event_id IS NOT NULL;
 CREATE INDEX deliveries_of_order ON deliveries (order_id) WHERE order_id IS NOT NULL;
 CREATE INDEX deliveries_due ON deliveries (next_attempt_at) WHERE state = 'pending';
 
@@ -1043,9 +1051,8 @@ CREATE TABLE delivery_receipts (
 -- A station's system hears of every entry in the history of its orders, and of orders that went elsewhere.
 CREATE FUNCTION tell_station() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO deliveries (order_id, event_id, webhook_id, channel, address, audience, state, next_attempt_at,
-                            created_at)
-    SELECT NEW.order_id, NEW.event_id, h.webhook_id, 'station', h.url, 'station', 'pending', NEW.at, NEW.at
+    INSERT INTO deliveries (order_id, event_id, channel, address, audience, state, next_attempt_at, created_at)
+    SELECT NEW.order_id, NEW.event_id, 'station', h.url, 'station', 'pending', NEW.at, NEW.at
     FROM webhooks h JOIN repair_orders o USING (station_id) WHERE o.order_id = NEW.order_id;
     RETURN NULL;
 END $$;
@@ -1054,8 +1061,8 @@ CREATE TRIGGER order_events_tell_station AFTER INSERT ON order_events
 
 CREATE FUNCTION tell_former_station() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO deliveries (order_id, webhook_id, channel, address, audience, state, next_attempt_at, created_at)
-    SELECT NEW.order_id, h.webhook_id, 'station', h.url, 'station', 'pending', NEW.updated_at, NEW.updated_at
+    INSERT INTO deliveries (order_id, channel, address, audience, state, next_attempt_at, created_at)
+    SELECT NEW.order_id, 'station', h.url, 'station', 'pending', NEW.updated_at, NEW.updated_at
     FROM webhooks h WHERE h.station_id = OLD.station_id;
     RETURN NULL;
 END $$;

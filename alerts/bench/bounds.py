@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from alerts.bench.costs import costs_of
 from alerts.bench.scenario import Scenario
+from alerts.costs import Merits, costs_of
 from alerts.jobs import Job
 from alerts.network import Network
-from alerts.rules import Policy
+from alerts.rules import CostRule, Policy
 from alerts.slots import TimeGrid, earliest_slot, stack
 from alerts.stations import Station
 from alerts.ways import distance_km
@@ -110,13 +110,15 @@ def bounds_of(
         start_h = steps / 4 + offset_h
         is_fit &= (steps < grid.count) & (start_h <= last)
         if is_fit.any():
-            costs = _costs(start_h[is_fit], way_km[is_fit], rule.deadline_h)
+            costs = _costs(policy.cost, start_h[is_fit], way_km[is_fit], rule.deadline_h)
             best.append(float(costs.min()))
         nearest = int(np.where(can[mode], way_km, np.inf).argmin())
         taken = calendars[nearest].take(jobs[mode], int(first[nearest]))
         if taken is not None and way_km[nearest] <= policy.order.longest_way_km:
             hours = np.array([taken / 4 + offset_h])
-            greedy.append(float(_costs(hours, way_km[nearest : nearest + 1], rule.deadline_h)[0]))
+            greedy.append(
+                float(_costs(policy.cost, hours, way_km[nearest : nearest + 1], rule.deadline_h)[0])
+            )
     return Bounds(
         lower_bound=float(np.mean(best)) if best else 0.0,
         greedy_cost=float(np.mean(greedy)) if greedy else 0.0,
@@ -124,8 +126,9 @@ def bounds_of(
     )
 
 
-def _costs(start_h: FloatArray, way_km: FloatArray, deadline_h: float) -> FloatArray:
-    return costs_of(start_h / deadline_h, start_h > deadline_h, way_km)
+def _costs(rule: CostRule, start_h: FloatArray, way_km: FloatArray, deadline_h: float) -> FloatArray:
+    late = (start_h > deadline_h).astype(np.float64)
+    return costs_of(rule, Merits(delay=start_h / deadline_h, way_km=way_km, late=late))
 
 
 def _first_free(calendars: Sequence[_Calendar], job: Job, grid: TimeGrid) -> IntArray:

@@ -16,10 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from alerts.bench import store
 from alerts.bench.bounds import bounds_of
-from alerts.bench.costs import cost_of
 from alerts.bench.scenario import make_scenario
+from alerts.costs import Merits, costs_of
 from alerts.desk import Terms, terms_of
 from alerts.errors import AlertError
 from alerts.router import Routed, route_waiting
@@ -80,10 +82,16 @@ def bench_dispatch(
             unserved = Counter(_kind(reason) for reason in store.fetch_unserved(connection))
             wrong = store.count_wrong(connection)
     bounds = bounds_of(scenario, network, policy=terms.policy, road_factor=terms.road_factor, now=_NOW)
-    costs = [
-        cost_of(o["start"], opened=o["opened_at"], deadline=o["deadline"], distance_km=o["distance_km"])
-        for o in placed
-    ]
+    costs = costs_of(
+        terms.policy.cost,
+        Merits(
+            delay=np.array(
+                [(o["start"] - o["opened_at"]) / (o["deadline"] - o["opened_at"]) for o in placed]
+            ),
+            way_km=np.array([o["distance_km"] for o in placed]),
+            late=np.array([float(o["start"] > o["deadline"]) for o in placed]),
+        ),
+    )
     return {
         "alerts": alerts,
         "stations": stations,
@@ -96,7 +104,7 @@ def bench_dispatch(
         "lost": done.lost,
         "seconds": round(elapsed_s, 2),
         "orders_per_s": round(done.orders / elapsed_s, 1),
-        "mean_cost": round(sum(costs) / len(costs), 4) if costs else None,
+        "mean_cost": round(float(costs.mean()), 4) if placed else None,
         "lower_bound": round(bounds.lower_bound, 4),
         "greedy_cost": round(bounds.greedy_cost, 4),
         "greedy_placed": bounds.greedy_placed,

@@ -88,7 +88,7 @@ def gather_statistics(url: str) -> None:
 
 def fetch_network(connection: Connection, tenant_id: int) -> Network:
     """Return the stations and what each failure mode needs."""
-    return NetworkStore(connection).fetch_network(tenant_id)
+    return NetworkStore(connection).fetch_network(tenant_id, least_ratings=1)
 
 
 def count_unrouted(connection: Connection) -> int:

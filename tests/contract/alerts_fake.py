@@ -191,10 +191,10 @@ class FakeStore:
         for sku, qty in parts:
             self.stock[station, sku] -= qty
         taken = Taken(
-            bay_id=plan.bay.bay_id,
+            bay_id=None if plan.bay is None else plan.bay.bay_id,
             technician_id=plan.technician.technician_id,
-            start=plan.start,
-            end=plan.end,
+            start=plan.busy[0],
+            end=plan.busy[1],
         )
         self.holds.append(Hold(order_id, taken, [(station, s, q) for s, q in parts], now + hold_for))
 
@@ -220,7 +220,7 @@ class FakeStore:
     def fetch_version(self) -> UUID:
         return self.version
 
-    def fetch_network(self, tenant_id: int) -> Network:
+    def fetch_network(self, tenant_id: int, *, least_ratings: int) -> Network:
         rows = enumerate(self.data.stations.stations, start=1)
         jobs = {job.failure_mode: self._job(job.failure_mode) for job in self.data.jobs}
         return Network(tuple(self._station(number, row) for number, row in rows), jobs)

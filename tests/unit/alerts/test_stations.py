@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from alerts.jobs import Job, JobPart, Operation
+from alerts.modes import Reach, energy_reach_km, tire_reach_km, ways_for
 from alerts.network import Network
 from alerts.pricing import price
-from alerts.rules import load_policy
+from alerts.rules import Mode, load_policy
+from alerts.search import Aims, plan_any
 from alerts.slots import Period
 from alerts.stations import (
     Avoid,
@@ -22,8 +24,6 @@ from alerts.stations import (
     Station,
     Taken,
     Technician,
-    plan,
-    remaining_range_km,
 )
 from alerts.ways import distance_km
 from data.records import Severity
@@ -75,6 +75,8 @@ def find(
     empty: tuple[int, ...] = (),
     asked: list[int] | None = None,
     avoid: Avoid | None = None,
+    wish: Mode | None = None,
+    preferred_id: int | None = None,
 ) -> Plan | NoPlan:
     network = Network(tuple(stations), {})
 
@@ -84,18 +86,24 @@ def find(
             asked.extend(station_ids)
         return {n: Occupancy(taken=taken or [], stock={} if n in empty else {"KIT": 3}) for n in station_ids}
 
-    return plan(
-        job,
-        place,
-        stations,
-        look,
-        road_km=distance_km(place.lat, place.lon, network.lats, network.lons) * 1.3,
-        worked=network.work_times.mask,
+    urgency = POLICY.severities[severity]
+    aims = Aims(
         rule=POLICY.order,
-        urgency=POLICY.severities[severity],
+        cost=POLICY.cost,
+        notice_h=urgency.notice_h,
         deadline=POLICY.deadline(severity, NOW),
         now=NOW,
         avoid=avoid,
+        preferred_id=preferred_id,
+    )
+    return plan_any(
+        job,
+        stations,
+        look,
+        ways=ways_for(job, urgency.modes, POLICY.order, place.reach, wish=wish),
+        aims=aims,
+        road_km=distance_km(place.lat, place.lon, network.lats, network.lons) * 1.3,
+        worked=network.work_times.mask,
     )
 
 
@@ -185,21 +193,181 @@ def test_a_station_that_gave_the_work_back_is_asked_last_and_for_another_time() 
 
 def test_a_vehicle_is_not_sent_further_than_it_can_drive_but_may_be_towed() -> None:
     stations = [make_station(1, 40)]
-    nearly_empty = replace(HOME, range_km=20.0)
+    nearly_empty = replace(HOME, reach=Reach(energy_km=20.0))
 
-    refused, towed = (
+    driven, towed, refused = (
+        find(stations),
         find(stations, place=nearly_empty),
-        find(stations, place=nearly_empty, severity=Severity.S1),
+        find([make_station(1, 400)]),
     )
 
+    assert isinstance(driven, Plan)
+    assert isinstance(towed, Plan)
+    assert (driven.mode, towed.mode) == (Mode.DRIVE_IN, Mode.TOW)
     assert isinstance(refused, NoPlan)
     assert refused.reason == "no station can do it: 1 too far"
-    assert isinstance(towed, Plan)
 
 
 def test_range_keeps_a_reserve_and_a_margin() -> None:
-    assert remaining_range_km(POLICY.order, soc_percent=60, energy_kwh=50) == pytest.approx(0.8 * 25 / 0.2)
-    assert remaining_range_km(POLICY.order, soc_percent=5, energy_kwh=50) == 0
+    assert energy_reach_km(POLICY.order, soc_percent=60, energy_kwh=50) == pytest.approx(0.8 * 25 / 0.2)
+    assert energy_reach_km(POLICY.order, soc_percent=5, energy_kwh=50) == 0
+
+
+def test_frost_and_an_old_battery_shorten_the_way() -> None:
+    mild = energy_reach_km(POLICY.order, soc_percent=60, energy_kwh=50, ambient_c=25.0)
+    frost = energy_reach_km(POLICY.order, soc_percent=60, energy_kwh=50, ambient_c=-10.0)
+    old = energy_reach_km(POLICY.order, soc_percent=60, energy_kwh=50, soh_percent=80.0)
+
+    assert frost == pytest.approx(mild / 1.3)
+    assert old == pytest.approx(0.8 * mild)
+
+
+def test_a_leaking_tire_limits_the_way_by_the_time_it_has_left() -> None:
+    flat = find([make_station(1, 5)], place=replace(HOME, reach=Reach(energy_km=300.0, tire_km=2.0)))
+
+    assert tire_reach_km(POLICY.order, hours_left=0.5) == pytest.approx(20.0)
+    assert tire_reach_km(POLICY.order, hours_left=-1.0) == 0
+    assert isinstance(flat, Plan)
+    assert flat.mode is Mode.TOW
+
+
+def test_the_owners_own_station_comes_first_as_long_as_it_is_in_time() -> None:
+    near, own = make_station(1, 2), make_station(2, 20)
+    full = [Taken(bay_id=20, technician_id=20, start=NOW, end=NOW + timedelta(days=8))]
+
+    chosen, elsewhere = find([near, own], preferred_id=2), find([near, own], preferred_id=2, taken=full)
+
+    assert isinstance(chosen, Plan)
+    assert isinstance(elsewhere, Plan)
+    assert (chosen.station.code, elsewhere.station.code) == ("S2", "S1")
+    assert [(p.station.code, p.code) for p in chosen.passed_over] == [("S1", "not_preferred")]
+    assert elsewhere.passed_over == ()
+
+
+def test_a_station_with_poor_ratings_is_taken_only_where_no_other_is_in_time() -> None:
+    poor, fair = make_station(1, 2, stars=2.4), make_station(2, 20, stars=3.0)
+
+    chosen, alone = find([poor, fair]), find([poor])
+
+    assert isinstance(chosen, Plan)
+    assert isinstance(alone, Plan)
+    assert (chosen.station.code, alone.station.code) == ("S2", "S1")
+    assert [(p.code, p.reason_en) for p in chosen.passed_over] == [("low_rating", "rated 2.4 of 5")]
+
+
+def test_of_late_appointments_the_one_that_costs_least_is_taken() -> None:
+    taken = [
+        Taken(bay_id=n * 10, technician_id=n * 10, start=NOW, end=NOW + timedelta(days=2)) for n in (1, 2)
+    ]
+    taken.append(Taken(bay_id=10, technician_id=10, start=NOW, end=NOW + timedelta(days=2, hours=1)))
+
+    found = find([make_station(1, 2), make_station(2, 100)], taken=taken, severity=Severity.S2)
+
+    assert isinstance(found, Plan)
+    assert found.is_late
+    assert found.station.code == "S1"  # an hour later, but 127 km nearer
+
+
+VAN = Technician(
+    technician_id=99, name="V", skills=frozenset({"T1"}), shift=DAILY, carries=frozenset({"KIT", "TIRE"})
+)
+ON_THE_ROAD = replace(JOB, mobile_fix=0.9)
+
+
+def test_a_van_comes_where_it_can_do_the_work_and_needs_no_bay() -> None:
+    found = find([make_station(1, 10, technicians=(VAN,), bays=())], job=ON_THE_ROAD)
+
+    assert isinstance(found, Plan)
+    assert (found.mode, found.bay, found.technician) == (Mode.MOBILE, None, VAN)
+    assert found.end - found.start == timedelta(minutes=45)
+    way = timedelta(minutes=30)  # 13 km at 40 km/h: 19.5 min, in quarters of an hour
+    assert found.busy == (found.start - way, found.end + way)
+
+
+@pytest.mark.parametrize(
+    ("job", "van"),
+    [
+        (JOB, VAN),
+        (replace(JOB, mobile_fix=0.84), VAN),
+        (ON_THE_ROAD, replace(VAN, carries=frozenset({"TIRE"}))),
+        (ON_THE_ROAD, replace(VAN, skills=frozenset({"T2"}))),
+        (ON_THE_ROAD, replace(VAN, carries=None)),
+    ],
+    ids=["never", "seldom", "part", "skill", "no van"],
+)
+def test_no_van_is_sent_for_what_it_can_hardly_do(job: Job, van: Technician) -> None:
+    base = make_station(1, 10)
+
+    found = find([replace(base, technicians=(van, *base.technicians))], job=job)
+
+    assert isinstance(found, Plan)
+    assert found.mode is Mode.DRIVE_IN
+
+
+def test_who_drives_a_van_does_no_work_at_the_station() -> None:
+    found = find([make_station(1, 10, technicians=(VAN,))])
+
+    assert isinstance(found, NoPlan)
+    assert found.passed_over[0].code == "no_skill"
+
+
+def test_what_must_not_be_driven_gets_a_van_or_a_tow_never_a_drive() -> None:
+    base = make_station(1, 10)
+    with_van = replace(base, technicians=(VAN, *base.technicians))
+
+    van, tow = (find([s], job=ON_THE_ROAD, severity=Severity.S1) for s in (with_van, base))
+
+    assert isinstance(van, Plan)
+    assert isinstance(tow, Plan)
+    assert (van.mode, tow.mode) == (Mode.MOBILE, Mode.TOW)
+
+
+def test_an_owner_may_drive_in_where_a_van_would_come_or_have_the_vehicle_fetched() -> None:
+    base = make_station(1, 10, fees={Mode.PICKUP: Decimal(40)})
+    with_van = replace(base, technicians=(VAN, *base.technicians))
+
+    modes = {
+        wish: getattr(find([with_van], job=ON_THE_ROAD, wish=wish), "mode", None)
+        for wish in (None, Mode.DRIVE_IN, Mode.MOBILE, Mode.PICKUP)
+    }
+    towed = find([base], severity=Severity.S0, wish=Mode.DRIVE_IN)
+
+    assert modes == {
+        None: Mode.MOBILE,
+        Mode.DRIVE_IN: Mode.DRIVE_IN,
+        Mode.MOBILE: Mode.MOBILE,
+        Mode.PICKUP: Mode.PICKUP,
+    }
+    assert isinstance(towed, Plan)
+    assert towed.mode is Mode.TOW
+
+
+def test_a_burning_battery_goes_to_a_quarantine_bay_only() -> None:
+    hv = replace(JOB, needs_hv=True, extra_bay_kind="quarantine")
+    bay = Bay(bay_id=7, name="Q", kinds=frozenset({"tire", "quarantine"}))
+    plain = make_station(1, 2, has_hv_certificate=True)
+
+    found = find(
+        [plain, make_station(2, 9, has_hv_certificate=True, bays=(bay,))], job=hv, severity=Severity.S0
+    )
+
+    assert isinstance(found, Plan)
+    assert (found.bay, found.passed_over[0].code) == (bay, "no_bay")
+
+
+def test_the_way_has_a_line_of_its_own_in_the_price() -> None:
+    quote = price(
+        JOB,
+        labour_rate=Decimal("180.00"),
+        tax_rate=Decimal("0.13"),
+        currency="CNY",
+        fee=(Mode.TOW, Decimal("300.00")),
+    )
+
+    assert [(line.kind, line.code, line.amount) for line in quote.lines[2:]] == [
+        ("fee", "tow", Decimal("300.00")),
+        ("tax", "vat", Decimal("55.64")),
+    ]
 
 
 def test_the_least_special_bay_and_technician_are_used_first() -> None:
@@ -209,7 +377,8 @@ def test_the_least_special_bay_and_technician_are_used_first() -> None:
     found = find([replace(plain, bays=(special, *plain.bays), technicians=(master, *plain.technicians))])
 
     assert isinstance(found, Plan)
-    assert (found.bay.bay_id, found.technician.technician_id) == (90, 90)
+    assert found.bay == plain.bays[0]
+    assert found.technician.technician_id == 90
 
 
 def test_no_station_at_all_is_a_reason() -> None:

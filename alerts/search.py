@@ -1,0 +1,311 @@
+"""The search for an appointment: the nearest station that can do the job in time, and why no nearer one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final
+
+import numpy as np
+
+from alerts.costs import Merits, costs_of
+from alerts.jobs import STEP_MINUTES, Job
+from alerts.modes import Way
+from alerts.obstacles import (
+    NO_SLOT,
+    Obstacle,
+    fit_bays,
+    fit_technicians,
+    missing_part,
+    static_obstacle,
+    summary_of,
+)
+from alerts.rules import CostRule, Mode, OrderRule
+from alerts.slots import TimeGrid, earliest_slot, stack
+from alerts.stations import (
+    Avoid,
+    Bay,
+    Look,
+    NoPlan,
+    Occupancy,
+    PassedOver,
+    Plan,
+    Station,
+    Taken,
+    Technician,
+    Worked,
+)
+from data.records import BoolArray, FloatArray
+
+#: Stations whose bookings are read together; the nearest few nearly always do.
+_LOOKED_AT_ONCE: Final = 4
+_STEP: Final = timedelta(minutes=STEP_MINUTES)
+#: Bay, technician, start and end of the work, and how long both are busy.
+_Found = tuple[Bay | None, Technician, datetime, datetime, tuple[datetime, datetime]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aims:
+    """What one search is to achieve."""
+
+    rule: OrderRule
+    cost: CostRule
+    notice_h: float  #: before anything can begin
+    deadline: datetime
+    now: datetime
+    avoid: Avoid | None = None  #: taken only where no other has time before the deadline
+    preferred_id: int | None = None  #: the owner's own station, asked first
+
+
+def plan_any(
+    job: Job,
+    stations: Sequence[Station],
+    look: Look,
+    *,
+    ways: Iterable[Way],
+    aims: Aims,
+    road_km: FloatArray,
+    worked: Worked,
+) -> Plan | NoPlan:
+    """Return the appointment of the first way that is in time, else the late one that costs least.
+
+    A vehicle that can drive to a station, though late, is not towed; arguments as in ``plan``.
+    """
+    late: list[Plan] = []
+    refused = NoPlan(reason="there is no way to do it", passed_over=())
+    can_drive = False
+    for way in ways:
+        if way.mode is Mode.TOW and can_drive:
+            continue
+        found = plan(job, stations, look, way=way, aims=aims, road_km=road_km, worked=worked)
+        if isinstance(found, NoPlan):
+            refused = found
+            nearer_than = [p.distance_km for p in found.passed_over if p.code == "too_far"]
+            can_drive |= way.mode is Mode.DRIVE_IN and not any(
+                km <= aims.rule.longest_way_km for km in nearer_than
+            )
+        elif not found.is_late:
+            return found
+        else:
+            late.append(found)
+            can_drive |= way.mode is Mode.DRIVE_IN
+    return min(late, key=lambda p: (cost_of(p, stations, aims), p.start), default=refused)
+
+
+def plan(
+    job: Job,
+    stations: Sequence[Station],
+    look: Look,
+    *,
+    way: Way,
+    aims: Aims,
+    road_km: FloatArray,
+    worked: Worked,
+) -> Plan | NoPlan:
+    """Return the earliest appointment at the nearest station that can do the job before the deadline.
+
+    The owner's own station is asked first, stations with poor ratings last. Where none has time before the
+    deadline, the later appointment that costs least within ``overdue_days`` is taken and marked late: a late
+    repair is better than none.
+
+    Args:
+        job: What the station must have.
+        stations: All of the tenant.
+        look: Tells what is held, booked and in stock; asked only about stations that come into question.
+        way: How vehicle and work come together, and how far that may be.
+        aims: Deadline, wishes and limits.
+        road_km: Shape (stations,), way to each.
+        worked: Tells when people work.
+    """
+    if not stations:
+        return NoPlan(reason="no station is registered", passed_over=())
+    grid = TimeGrid.between(aims.now, max(aims.deadline, aims.now) + timedelta(days=aims.rule.overdue_days))
+    sequence = _in_turn(stations, road_km, aims)
+    known: dict[int, Occupancy] = {}
+    obstacles: dict[int, Obstacle] = {}
+    late: list[Plan] = []
+    for rank, index in enumerate(sequence):
+        station, way_km = stations[index], float(road_km[index])
+        obstacle = static_obstacle(station, job, way, way_km)
+        if obstacle is None:
+            if station.station_id not in known:
+                near = (stations[i] for i in sequence[rank:] if road_km[i] <= way.limit_km)
+                fit = (s for s in near if static_obstacle(s, job, way, 0.0) is None)
+                known |= look(list(islice(fit, _LOOKED_AT_ONCE)))
+            obstacle = missing_part(job, known.get(station.station_id, Occupancy()))
+        if obstacle is None:
+            taken = known.get(station.station_id, Occupancy()).taken
+            chosen = _plan_at(station, job, taken, grid, way=way, way_km=way_km, aims=aims, worked=worked)
+            is_avoided = aims.avoid is not None and aims.avoid.station_id == station.station_id
+            if chosen is not None and not chosen.is_late and not is_avoided:
+                return _tell_nearer(chosen, job, stations, road_km, obstacles, way=way, aims=aims)
+            late += [] if chosen is None else [chosen]
+            obstacle = ("gave_back", "gave this work back", "已退回此单") if is_avoided else NO_SLOT
+        obstacles[index] = obstacle
+    if not late:
+        passed = [_passed(stations[i], float(road_km[i]), obstacles[i]) for i in sequence]
+        return NoPlan(reason=summary_of(passed), passed_over=tuple(passed))
+    chosen = min(late, key=lambda p: (cost_of(p, stations, aims), p.start))
+    return _tell_nearer(chosen, job, stations, road_km, obstacles, way=way, aims=aims)
+
+
+def cost_of(chosen: Plan, stations: Sequence[Station], aims: Aims) -> float:
+    """Return what an appointment costs in the terms of ``[cost]``; opened now."""
+    hours_left = max(aims.deadline - aims.now, timedelta(hours=1))
+    cheapest = min((float(s.labour_rate) for s in stations if s.labour_rate > 0), default=1.0)
+    merits = Merits(
+        delay=(chosen.start - aims.now) / hours_left,
+        way_km=chosen.distance_km,
+        late=float(chosen.is_late),
+        dearness=float(chosen.station.labour_rate) / cheapest - 1,
+    )
+    return float(costs_of(aims.cost, merits))
+
+
+def _in_turn(stations: Sequence[Station], road_km: FloatArray, aims: Aims) -> list[int]:
+    """Return the stations as they are asked: the owner's own, the well rated by way, then the others."""
+    nearest = [int(index) for index in np.argsort(road_km, kind="stable")]
+
+    def turn(index: int) -> int:
+        if stations[index].station_id == aims.preferred_id:
+            return 0
+        return 2 if _is_rated_low(stations[index], aims) else 1
+
+    return sorted(nearest, key=turn)
+
+
+def _is_rated_low(station: Station, aims: Aims) -> bool:
+    return station.stars is not None and station.stars < aims.rule.least_stars
+
+
+def _tell_nearer(
+    chosen: Plan,
+    job: Job,
+    stations: Sequence[Station],
+    road_km: FloatArray,
+    obstacles: dict[int, Obstacle],
+    *,
+    way: Way,
+    aims: Aims,
+) -> Plan:
+    """Add the nearer stations, each with what ruled it out."""
+    passed = []
+    for i in (int(index) for index in np.argsort(road_km, kind="stable")):
+        station, way_km = stations[i], float(road_km[i])
+        if station.station_id == chosen.station.station_id or way_km > chosen.distance_km:
+            continue
+        obstacle = obstacles.get(i) or static_obstacle(station, job, way, way_km)
+        if obstacle is None and _is_rated_low(station, aims):
+            obstacle = (
+                "low_rating",
+                f"rated {station.stars:.1f} of 5",
+                f"评分 {station.stars:.1f}（满分 5）",
+            )
+        if obstacle is None:
+            obstacle = ("not_preferred", "the owner prefers another station", "车主选择了其他站点")
+        passed.append(_passed(station, way_km, obstacle))
+    return replace(chosen, passed_over=tuple(passed))
+
+
+def _passed(station: Station, way_km: float, obstacle: Obstacle) -> PassedOver:
+    code, reason_en, reason_zh = obstacle
+    return PassedOver(
+        station=station, distance_km=way_km, code=code, reason_en=reason_en, reason_zh=reason_zh
+    )
+
+
+def _plan_at(
+    station: Station,
+    job: Job,
+    taken: Sequence[Taken],
+    grid: TimeGrid,
+    *,
+    way: Way,
+    way_km: float,
+    aims: Aims,
+    worked: Worked,
+) -> Plan | None:
+    lead = timedelta(hours=way.lead_h(way_km, aims.rule.road_speed_km_per_h))
+    first = aims.now + timedelta(hours=aims.notice_h)
+    if aims.avoid is not None and aims.avoid.station_id == station.station_id:
+        first = max(first, aims.avoid.until)
+    if way.mode is Mode.MOBILE:
+        found: _Found | None = _round_trip(station, job, taken, grid, first=first, lead=lead, worked=worked)
+    else:
+        there = appointment(station, job, taken, grid, first=first + lead, worked=worked)
+        found = None if there is None else (*there, (there[2], there[3]))
+    if found is None:
+        return None
+    bay, technician, start, end, busy = found
+    return Plan(
+        station=station,
+        distance_km=way_km,
+        bay=bay,
+        technician=technician,
+        start=start,
+        end=end,
+        busy=busy,
+        is_late=start > aims.deadline,
+        mode=way.mode,
+        passed_over=(),
+    )
+
+
+def _round_trip(
+    station: Station,
+    job: Job,
+    taken: Sequence[Taken],
+    grid: TimeGrid,
+    *,
+    first: datetime,
+    lead: timedelta,
+    worked: Worked,
+) -> _Found | None:
+    """Return the earliest time a van can go, work and come back within one shift."""
+    people = fit_technicians(station, job, is_mobile=True)
+    way_steps = -int(-lead // _STEP)
+    slot = earliest_slot(
+        np.ones((1, grid.count), dtype=np.bool_),
+        stack(_free(people, station, taken, grid, worked), grid.count),
+        step_count=job.step_count + 2 * way_steps,
+        first=grid.index_at_or_after(first),
+    )
+    if slot is None:
+        return None
+    leaves = grid.time_of(slot.start_index)
+    start = leaves + way_steps * _STEP
+    end = start + job.step_count * _STEP
+    return None, people[slot.technician], start, end, (leaves, end + way_steps * _STEP)
+
+
+def appointment(
+    station: Station, job: Job, taken: Sequence[Taken], grid: TimeGrid, *, first: datetime, worked: Worked
+) -> tuple[Bay, Technician, datetime, datetime] | None:
+    """Return the earliest bay, technician, start and end within a grid that do for a job, or None."""
+    bays, technicians = fit_bays(station, job), fit_technicians(station, job)
+    is_open = worked(station.time_zone, station.hours, grid)
+    bay_free = [
+        is_open & grid.free_mask((t.start, t.end) for t in taken if t.bay_id == bay.bay_id) for bay in bays
+    ]
+    found = earliest_slot(
+        stack(bay_free, grid.count),
+        stack(_free(technicians, station, taken, grid, worked), grid.count),
+        step_count=job.step_count,
+        first=grid.index_at_or_after(first),
+    )
+    if found is None:
+        return None
+    start = grid.time_of(found.start_index)
+    return bays[found.bay], technicians[found.technician], start, start + job.step_count * _STEP
+
+
+def _free(
+    people: Sequence[Technician], station: Station, taken: Sequence[Taken], grid: TimeGrid, worked: Worked
+) -> list[BoolArray]:
+    return [
+        worked(station.time_zone, who.shift, grid)
+        & grid.free_mask((t.start, t.end) for t in taken if t.technician_id == who.technician_id)
+        for who in people
+    ]
