@@ -17,9 +17,9 @@ from alerts.pricing import Quote
 from alerts.rows import order_from
 from alerts.stations import PassedOver, Place, Plan
 from alerts.texts import WarningText
-from data.db import CHANNEL_LIVE, CHANNEL_OUTBOX, Connection, load_queries, notify
-from data.records import Severity, parse_vin
-from data.topics import Down, down
+from alerts.warning_store import WarningStore
+from data.db import CHANNEL_LIVE, Connection, load_queries, notify
+from data.records import Severity
 
 ACTOR = "anxin"
 
@@ -257,33 +257,16 @@ class OrderStore:
         order_id: int | None,
         now: datetime,
     ) -> None:
-        """Write a warning and its deliveries, once for each transition, and wake the sender."""
-        row = self._row(
-            "insert_warning",
-            tenant_id=vehicle.tenant_id,
-            vehicle_id=vehicle.vehicle_id,
-            alert_id=alert_id,
-            order_id=order_id,
+        """Write a warning, once for each transition; see ``WarningStore.queue``."""
+        WarningStore(self._connection).queue(
+            vehicle,
             transition=transition,
             severity=severity,
-            title_en=text.title_en,
-            title_zh=text.title_zh,
-            body_en=text.body_en,
-            body_zh=text.body_zh,
+            text=text,
+            alert_id=alert_id,
+            order_id=order_id,
             now=now,
         )
-        if row is None:
-            return
-        topic = down(vehicle.tenant, parse_vin(vehicle.vin), Down.WARNING)
-        self._run(
-            "insert_deliveries",
-            warning_id=row["warning_id"],
-            topic=topic,
-            owner_id=vehicle.owner_id,
-            now=now,
-        )
-        notify(self._connection, CHANNEL_OUTBOX)
-        self.tell_browsers("warning", str(row["warning_id"]))
 
     def tell_browsers(self, kind: str, key: int | str) -> None:
         """Announce a change on the live channel."""

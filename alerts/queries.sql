@@ -313,24 +313,6 @@ VALUES (%(service)s, 0, %(batch_id)s, %(now)s)
 ON CONFLICT (service, partition) DO UPDATE SET
     batch_id = greatest(service_cursors.batch_id, excluded.batch_id), updated_at = excluded.updated_at;
 
--- insert_warning --
--- Exactly one per transition.
-INSERT INTO warnings (warning_id, tenant_id, vehicle_id, alert_id, order_id, transition, severity, title_en, title_zh,
-                      body_en, body_zh, created_at)
-VALUES (gen_random_uuid(), %(tenant_id)s, %(vehicle_id)s, %(alert_id)s, %(order_id)s, %(transition)s, %(severity)s,
-        %(title_en)s, %(title_zh)s, %(body_en)s, %(body_zh)s, %(now)s)
-ON CONFLICT (transition) DO NOTHING
-RETURNING warning_id;
-
--- insert_deliveries --
-INSERT INTO deliveries (warning_id, channel, address, state, next_attempt_at)
-SELECT %(warning_id)s, channel, address, 'pending', %(now)s FROM (
-    SELECT 'mqtt' AS channel, %(topic)s AS address
-    UNION ALL
-    SELECT 'webpush', endpoint FROM push_subscriptions WHERE owner_id = %(owner_id)s AND gone_at IS NULL
-) to_tell
-ON CONFLICT (warning_id, channel, address) DO NOTHING;
-
 -- report_orders --
 -- Orders as the demo prints them.
 SELECT o.order_id, v.vin, o.component, o.failure_mode, o.severity, o.state, o.origin, s.code AS station,

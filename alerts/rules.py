@@ -14,6 +14,7 @@ from typing import Any
 
 from alerts.errors import PolicyError
 from alerts.standing_rules import StandingRule, parse_standing
+from alerts.telling import TellingRules, parse_telling
 from data.records import FailureMode, Severity
 
 
@@ -118,6 +119,7 @@ class Policy:
     cost: CostRule
     alarm: AlarmRule
     breaker: BreakerRule
+    telling: TellingRules
 
     def cause_of(self, component: str, failure_mode: FailureMode) -> str:
         """Return the cause: alerts of one vehicle and cause share one order."""
@@ -199,6 +201,7 @@ def parse_policy(text: str) -> Policy:
                 components=MappingProxyType({FailureMode(m): c for m, c in alarm["components"].items()}),
             ),
             breaker=breaker,
+            telling=parse_telling(document["telling"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PolicyError(f"policy: {error}") from error

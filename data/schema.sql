@@ -1032,10 +1032,11 @@ CREATE TABLE deliveries (
     order_id        bigint REFERENCES repair_orders ON DELETE CASCADE,  -- of a message to a station
     event_id        bigint REFERENCES order_events ON DELETE CASCADE,   -- NULL: the station has the order no longer
     contact_id      int REFERENCES contact_ways ON DELETE CASCADE,      -- of a code that verifies it
+    webhook_id      int REFERENCES webhooks ON DELETE CASCADE,  -- to a station or the desk
     UNIQUE (warning_id, channel, address),
     CHECK (num_nonnulls(warning_id, order_id, contact_id) = 1)
 );
-CREATE UNIQUE INDEX deliveries_of_event ON deliveries (event_id, address) WHERE event_id IS NOT NULL;
+CREATE UNIQUE INDEX deliveries_of_event ON deliveries (event_id, webhook_id) WHERE event_id IS NOT NULL;
 CREATE INDEX deliveries_of_order ON deliveries (order_id) WHERE order_id IS NOT NULL;
 CREATE INDEX deliveries_due ON deliveries (next_attempt_at) WHERE state = 'pending';
 
@@ -1051,8 +1052,9 @@ CREATE TABLE delivery_receipts (
 -- A station's system hears of every entry in the history of its orders, and of orders that went elsewhere.
 CREATE FUNCTION tell_station() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO deliveries (order_id, event_id, channel, address, audience, state, next_attempt_at, created_at)
-    SELECT NEW.order_id, NEW.event_id, 'station', h.url, 'station', 'pending', NEW.at, NEW.at
+    INSERT INTO deliveries (order_id, event_id, webhook_id, channel, address, audience, state, next_attempt_at,
+                            created_at)
+    SELECT NEW.order_id, NEW.event_id, h.webhook_id, 'station', h.url, 'station', 'pending', NEW.at, NEW.at
     FROM webhooks h JOIN repair_orders o USING (station_id) WHERE o.order_id = NEW.order_id;
     RETURN NULL;
 END $$;
@@ -1061,8 +1063,8 @@ CREATE TRIGGER order_events_tell_station AFTER INSERT ON order_events
 
 CREATE FUNCTION tell_former_station() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO deliveries (order_id, channel, address, audience, state, next_attempt_at, created_at)
-    SELECT NEW.order_id, 'station', h.url, 'station', 'pending', NEW.updated_at, NEW.updated_at
+    INSERT INTO deliveries (order_id, webhook_id, channel, address, audience, state, next_attempt_at, created_at)
+    SELECT NEW.order_id, h.webhook_id, 'station', h.url, 'station', 'pending', NEW.updated_at, NEW.updated_at
     FROM webhooks h WHERE h.station_id = OLD.station_id;
     RETURN NULL;
 END $$;
