@@ -78,6 +78,7 @@ class Details:
     checked_by: tuple[str, ...] | None = None  #: technicians who stand for the quality
     correction: str | None = None
     part_removed: str | None = None
+    is_owners_wish: bool | None = None  #: of a cancellation; else the station gives the work back
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ FIELDS: Mapping[Action, _Fields] = MappingProxyType(
         _A.PASS: _f("checked_by"),
         _A.REWORK: _f("reason"),
         _A.CLOSE: _f("", "odometer_km"),
-        _A.CANCEL: _f("reason"),
+        _A.CANCEL: _f("reason", "is_owners_wish"),
     }
 )
 FROM: Mapping[Action, frozenset[OrderState]] = MappingProxyType(

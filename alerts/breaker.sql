@@ -14,7 +14,7 @@ SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(key)s));
 -- A person who has released has judged what came before.
 SELECT count(*) FROM repair_orders o JOIN vehicles v USING (vehicle_id)
 WHERE o.tenant_id = %(tenant_id)s AND o.failure_mode = %(failure_mode)s AND o.model_version = %(model_version)s
-  AND v.model_id = %(model_id)s AND o.trip_id IS NULL
+  AND v.model_id = %(model_id)s AND o.trip_id IS NULL AND o.replaces_id IS NULL
   AND o.opened_at > %(after)s
   AND o.opened_at >= coalesce((
       SELECT max(released_at) FROM breaker_trips t

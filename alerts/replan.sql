@@ -42,3 +42,38 @@ WITH moved AS (
 UPDATE repair_orders SET bay_id = %(bay_id)s, technician_id = %(technician_id)s, version = version + 1,
     updated_at = %(now)s
 WHERE order_id IN (SELECT order_id FROM moved);
+
+-- fetch_left_behind --
+-- Orders that nobody has begun to work on, of vehicles that have another owner since: nobody may answer for them.
+SELECT o.order_id, o.vehicle_id FROM repair_orders o JOIN vehicles v USING (vehicle_id)
+WHERE o.state IN ('predicted', 'triaged', 'offered', 'booked') AND o.opened_at < v.owner_since
+  AND (%(order_id)s::bigint IS NULL OR o.order_id = %(order_id)s)
+ORDER BY o.severity, o.order_id;
+
+-- insert_successor --
+-- The same fault in a new order, where an alert of it is still open; at most one for each cancelled order.
+INSERT INTO repair_orders (tenant_id, vehicle_id, component, cause, failure_mode, severity, state, deadline, complaint,
+                           reasons, ttt_p10_h, ttt_p50_h, ttt_p90_h, origin, prediction_id, idempotency_key,
+                           model_version, trip_id, waiting_reason, opened_at, updated_at, replaces_id)
+SELECT tenant_id, vehicle_id, component, cause, failure_mode, severity, 'triaged', deadline, complaint,
+       reasons, ttt_p10_h, ttt_p50_h, ttt_p90_h, origin, prediction_id, 'replaces ' || order_id,
+       model_version, trip_id, CASE WHEN waiting_reason = %(held)s THEN waiting_reason END, %(now)s, %(now)s, order_id
+FROM repair_orders o
+WHERE order_id = %(order_id)s AND state = 'cancelled'
+  AND EXISTS (SELECT FROM alerts a WHERE a.order_id = o.order_id AND a.state <> 'cleared')
+ON CONFLICT (replaces_id) DO NOTHING
+RETURNING order_id;
+
+-- hand_over_alerts --
+-- A person who knew of them need not be the one who has to know now.
+WITH open AS MATERIALIZED (
+    SELECT alert_id, state FROM alerts WHERE order_id = %(order_id)s AND state <> 'cleared' FOR UPDATE
+), handed AS (
+    UPDATE alerts SET order_id = %(successor_id)s, updated_at = %(now)s,
+        state = CASE WHEN %(is_unknown)s AND state = 'acknowledged' THEN 'open' ELSE state END
+    WHERE alert_id IN (SELECT alert_id FROM open)
+)
+INSERT INTO alert_events (alert_id, at, actor, from_state, to_state, reason)
+SELECT alert_id, %(now)s, %(actor)s, state,
+       CASE WHEN %(is_unknown)s AND state = 'acknowledged' THEN 'open' ELSE state END, %(reason)s
+FROM open;

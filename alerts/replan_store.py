@@ -49,6 +49,33 @@ class ReplanStore:
             self._queries["stretch_booking"], {"booking_id": occupied.booking_id, "until": until}
         )
 
+    def fetch_left_behind(self, *, order_id: int | None = None) -> list[tuple[int, int]]:
+        """Return order and vehicle of what a former owner left open; of one order, or all."""
+        return [
+            (row["order_id"], row["vehicle_id"]) for row in self._rows("fetch_left_behind", order_id=order_id)
+        ]
+
+    def insert_successor(self, order_id: int, *, held: str, now: datetime) -> int | None:
+        """Open an order in the place of a cancelled one; None where its fault is gone or there is one."""
+        rows = self._rows("insert_successor", order_id=order_id, held=held, now=now)
+        return int(rows[0]["order_id"]) if rows else None
+
+    def hand_over_alerts(
+        self, order_id: int, successor_id: int, *, is_unknown: bool, actor: str, reason: str, now: datetime
+    ) -> None:
+        """Let the open alerts of an order be those of another; ``is_unknown``: as if nobody knew of them."""
+        self._connection.execute(
+            self._queries["hand_over_alerts"],
+            {
+                "order_id": order_id,
+                "successor_id": successor_id,
+                "is_unknown": is_unknown,
+                "actor": actor,
+                "reason": reason,
+                "now": now,
+            },
+        )
+
     def change_hands(self, standing: Standing, *, bay_id: int, technician_id: int, now: datetime) -> None:
         """Put an appointment into another bay and another technician's hands at the same time.
 

@@ -31,7 +31,7 @@ def replan_waiting(pool: Pool, terms: Terms, *, now: datetime, limit: int = 50) 
         waiting = AlertStore(connection).fetch_waiting_orders(
             before, limit, held=HELD_BACK, at_once=[LET_GO, PLANNING_FAILED]
         )
-    return _each(pool, waiting, lambda desk, order_id: _place_waiting(desk, order_id, terms, now=now))
+    return decide_each(pool, waiting, lambda desk, order_id: _place_waiting(desk, order_id, terms, now=now))
 
 
 def replan_upset(pool: Pool, terms: Terms, *, now: datetime, limit: int = 200) -> int:
@@ -48,7 +48,7 @@ def replan_upset(pool: Pool, terms: Terms, *, now: datetime, limit: int = 200) -
             for standing in desk.store.replan().fetch_standing(now)
             if _upset(desk, standing, terms, now) is not None
         ]
-    return _each(pool, upset[:limit], lambda desk, order_id: _renew(desk, order_id, terms, now=now))
+    return decide_each(pool, upset[:limit], lambda desk, order_id: _renew(desk, order_id, terms, now=now))
 
 
 def make_room(pool: Pool, terms: Terms, *, now: datetime) -> int:
@@ -64,7 +64,7 @@ def make_room(pool: Pool, terms: Terms, *, now: datetime) -> int:
         until = work.until(terms.policy.standing, now)
         with transaction(pool) as connection:
             next_ones = AlertStore(connection).replan().fetch_in_the_way(work, until)
-        moved += _each(
+        moved += decide_each(
             pool,
             next_ones,
             lambda desk, order_id, w=work, u=until: _renew(desk, order_id, terms, now=now, behind=(w, u)),  # type: ignore[misc]
@@ -109,7 +109,7 @@ def move_appointment(
     )
 
 
-def _each(pool: Pool, orders: Sequence[tuple[int, int]], decide: Callable[[Desk, int], bool]) -> int:
+def decide_each(pool: Pool, orders: Sequence[tuple[int, int]], decide: Callable[[Desk, int], bool]) -> int:
     """Decide about each order in a transaction of its own; return how many decisions did something."""
     done = 0
     for order_id, vehicle_id in orders:

@@ -10,6 +10,7 @@ import psycopg
 import structlog
 
 from alerts.alarm_router import follow_events, retry_events
+from alerts.concerns import watch_orders
 from alerts.desk import terms_of
 from alerts.ending import end_repaired
 from alerts.errors import AlertError
@@ -18,6 +19,7 @@ from alerts.outbox_store import OutboxStore
 from alerts.replanning import make_room, replan_upset, replan_waiting
 from alerts.router import Routed, route_waiting
 from alerts.setbacks import Setbacks
+from alerts.succession import follow_owners
 from alerts.vehicle_link import VehicleLink
 from alerts.wakeup import Wakeup
 from alerts.warning_store import WarningStore
@@ -59,8 +61,12 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
             done += retry_events(pool, terms, now=replanned_at)
             placed = replan_waiting(pool, terms, now=replanned_at)
             moved = replan_upset(pool, terms, now=replanned_at) + make_room(pool, terms, now=replanned_at)
+            moved += follow_owners(pool, terms, now=replanned_at)
             if placed or moved:
                 _log.info("planned anew", action="replan", placed=placed, moved=moved)
+            watched = watch_orders(pool, terms.policy, now=replanned_at)
+            if watched.raised:
+                _log.warning("orders need a person", action="concerns", raised=watched.raised)
         if done != Routed():
             _log.info(
                 "routed",

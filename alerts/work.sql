@@ -3,7 +3,7 @@
 -- fetch_work_order --
 SELECT o.order_id, o.vehicle_id, o.tenant_id, o.component, o.failure_mode, o.severity, o.state, o.version, o.mode,
        o.station_id, o.bay_id, o.technician_id, o.total, o.agreed_total, o.begun_at, o.odometer_in_km,
-       lower(o.slot) AS slot_start, s.labour_rate, coalesce(s.currency, o.currency) AS currency, s.tax_rate,
+       lower(o.slot) AS slot_start, upper(o.slot) AS slot_end, s.labour_rate, coalesce(s.currency, o.currency) AS currency, s.tax_rate,
        coalesce(s.is_active, false) AS is_station_active
 FROM repair_orders o LEFT JOIN stations s USING (station_id)
 WHERE o.order_id = %(order_id)s FOR UPDATE OF o;

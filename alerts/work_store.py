@@ -46,6 +46,7 @@ class WorkOrder:
     begun_at: datetime | None  #: when work first began
     odometer_in_km: float | None
     slot_start: datetime | None
+    slot_end: datetime | None
     labour_rate: Decimal | None
     currency: str
     tax_rate: Decimal | None

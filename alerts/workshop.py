@@ -16,6 +16,7 @@ from alerts.orders import OrderState
 from alerts.replanning import move_appointment
 from alerts.rules import Mode
 from alerts.standing import Upset
+from alerts.succession import give_back
 from alerts.workbench import Workbench
 from data.db import Pool
 
@@ -240,9 +241,9 @@ def _cancel(bench: Workbench) -> None:
         bench.work.decide_estimate(bench.order.order_id, "withdrawn", actor=bench.actor, now=bench.now)
     bench.free_everything()
     bench.move(_S.CANCELLED, "cancelled")
-    if bench.order.station_id is not None:
-        bench.tell_owner(cancelled_text())
     bench.work.insert_label(bench.order.order_id, now=bench.now)
+    if not give_back(bench) and bench.order.station_id is not None:
+        bench.tell_owner(cancelled_text())
 
 
 def _no_show(bench: Workbench) -> None:

@@ -61,6 +61,9 @@ class WorkAction(Shape):
     checked_by: list[Text] | None = Field(default=None, max_length=5, description="pass; two on high voltage")
     correction: Text | None = Field(default=None, description="finish")
     part_removed: Text | None = Field(default=None, description="finish")
+    is_owners_wish: bool | None = Field(
+        default=None, description="cancel: the owner does not want it; else another appointment is looked for"
+    )
 
 
 class Approval(Shape):

@@ -37,7 +37,7 @@ SAYS: dict[Action, dict[str, Any]] = {
     Action.PAUSE: {"reason": "lunch"},
     Action.FINISH: {"correction": "plugged from inside", "part_removed": "valve core"},
     Action.REWORK: {"reason": "still bubbles"},
-    Action.CANCEL: {"reason": "owner sold the car"},
+    Action.CANCEL: {"reason": "owner sold the car", "is_owners_wish": True},
 }
 
 

@@ -1,0 +1,70 @@
+"""SQL of what needs a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from alerts.breaker import HELD_BACK, LET_GO
+from alerts.orders import AT_WORK, OrderState
+from alerts.placing import PLANNING_FAILED
+from alerts.standing_rules import StandingRule
+from data.db import Connection, load_queries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderConcern:
+    """Something about an order that needs a person."""
+
+    tenant_id: int
+    vehicle_id: int
+    order_id: int
+    state: OrderState
+    kind: str
+    audience: str  #: ``station`` or ``operations``, who see both
+    detail: str
+
+
+class ConcernStore:
+    """Reads and writes concerns on one connection; the caller owns the transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._queries = load_queries("alerts", "concerns.sql")
+
+    def _rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(self._queries[query], values).fetchall()
+
+    def fetch_current(self, rule: StandingRule, now: datetime) -> list[OrderConcern]:
+        """Return what needs a person now."""
+        rows = self._rows(
+            "fetch_current",
+            **asdict(rule),
+            now=now,
+            at_work=list(AT_WORK),
+            planning_failed=PLANNING_FAILED,
+            held=[HELD_BACK, LET_GO],
+        )
+        return [OrderConcern(**{**row, "state": OrderState(row["state"])}) for row in rows]
+
+    def raise_for_order(self, concern: OrderConcern, now: datetime) -> bool:
+        """Write a concern down; False where it is open already."""
+        return bool(self._rows("raise_for_order", **asdict(concern), now=now))
+
+    def settle_others(
+        self, current: Sequence[tuple[int, str]], kinds: Sequence[str], now: datetime
+    ) -> list[int]:
+        """Settle the open concerns of these kinds that are not current; return their orders."""
+        rows = self._rows(
+            "settle_others",
+            kinds=list(kinds),
+            order_ids=[order_id for order_id, _ in current],
+            current_kinds=[kind for _, kind in current],
+            now=now,
+        )
+        return [row["order_id"] for row in rows]
