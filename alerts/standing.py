@@ -11,9 +11,10 @@ from types import MappingProxyType
 from alerts.jobs import STEP_MINUTES, Job
 from alerts.network import Network
 from alerts.orders import OrderState
+from alerts.search import appointment
 from alerts.slots import Period, TimeGrid
 from alerts.standing_rules import StandingRule
-from alerts.stations import Bay, Station, Taken, Technician, appointment
+from alerts.stations import Bay, Station, Taken, Technician
 from data.records import FailureMode, Severity
 
 _STEP = timedelta(minutes=STEP_MINUTES)
