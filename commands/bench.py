@@ -170,3 +170,35 @@ def bench_dispatch(
     if as_json:
         print_json(result)
     raise typer.Exit(1 if any(result[name] for name in names) else 0)
+
+
+@bench.command("latency")
+def bench_latency(
+    rate: Annotated[int, typer.Option(min=10, max=20_000, help="Messages a second, one a vehicle.")] = 1000,
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long hazards come.")] = 60.0,
+    hazards: Annotated[float, typer.Option(min=0.1, help="Hazards a second.")] = 4.0,
+    warm_up: Annotated[float, typer.Option(min=1.0, help="Seconds of stream without hazards before.")] = 65.0,
+    as_json: Json = False,
+) -> None:
+    """From a published reading to the decrypted push, in a steady stream; exit 1 if any is lost."""
+    from commands.latency import bench_latency as measure
+    from commands.running import read_settings
+
+    result = measure(
+        read_settings(least_level=30),
+        rate=rate,
+        seconds=seconds,
+        hazards_per_s=hazards,
+        warm_up_s=warm_up,
+        tell=console.print,
+    )
+    console.print(
+        f"{result['hazards']} hazards in {result['rate_messages_per_s']:,.0f} messages/s:"
+        f" p50 {result['p50_ms']} ms, p95 {result['p95_ms']} ms, p99 {result['p99_ms']} ms"
+    )
+    for name, stage in result["stages"].items():
+        console.print(f"  {name}: p50 {stage['p50_ms']} ms, p99 {stage['p99_ms']} ms")
+    console.print(f"missed: {result['missed']}, extra: {result['extra']}")
+    if as_json:
+        print_json(result)
+    raise typer.Exit(1 if result["missed"] or result["extra"] else 0)
