@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from alerts.actions import Action, Details
 from alerts.desk import Desk, Terms, decide_again
+from alerts.diagnosis import Asked, ask_vehicle
 from alerts.errors import InvalidAnswer, InvalidDetails, InvalidTransition, VersionConflict
 from alerts.facts import Order, VehicleFacts
 from alerts.notify import acknowledge
@@ -112,6 +114,10 @@ class Commands:
             key=key,
             now=now,
         )
+
+    def ask_vehicle(self, *, order_id: int, signals: Sequence[str], actor: str, now: datetime) -> Asked:
+        """Ask the vehicle of an order for readings; see ``alerts.diagnosis.ask_vehicle``."""
+        return ask_vehicle(self._pool, order_id=order_id, signals=signals, actor=actor, now=now)
 
     def rate(
         self,

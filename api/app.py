@@ -30,6 +30,7 @@ from api.pages import make_environment, render_error
 from api.routes import (
     boards,
     breaker,
+    diagnosis,
     guidance,
     health,
     orders,
@@ -78,6 +79,7 @@ def list_routers() -> tuple[APIRouter, ...]:
         orders.router,
         work.router,
         guidance.router,
+        diagnosis.router,
         reports.router,
         breaker.router,
         predictors.router,

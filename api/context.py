@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Protocol
@@ -61,6 +61,13 @@ class Commands(Protocol):
 
         Raises:
             AlertError: It is not possible now, does not fit, or the order has moved on since ``version``.
+        """
+
+    def ask_vehicle(self, *, order_id: int, signals: Sequence[str], actor: str, now: datetime) -> object:
+        """Ask the vehicle of an order for readings.
+
+        Raises:
+            AlertError: It cannot be asked now, or not for these signals.
         """
 
     def rate(

@@ -124,6 +124,13 @@ class Words:
         size = abs(value)
         return self.number(value, 0 if size >= 100 else 1 if size >= 10 else 2)
 
+    def exact(self, value: float | None) -> str:
+        """Return a reading with up to three decimals, as many as it has; a dash for missing."""
+        if value is None:
+            return "–"
+        text = f"{value:,.3f}".rstrip("0").rstrip(".")
+        return text.replace(",", "\u202f").replace("-", "−")
+
     def quantity(self, value: float | Decimal | str) -> str:
         """Return a quantity with the decimals that it has."""
         return f"{Decimal(str(value)).normalize():f}"

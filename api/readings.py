@@ -10,8 +10,8 @@ from api import store_readings, store_rolled, vehicle_schemas
 from api.errors import BadRequest
 from api.store_readings import Span
 from api.store_rolled import RolledSpan
-from api.views import POSITION, age_s, tells_place
-from data.catalogue import TABLES, Signal, load_catalogue
+from api.views import age_s, tells_place
+from data.catalogue import PLACE_SIGNALS, TABLES, Signal, load_catalogue
 from data.db import Connection, Row
 from data.records import Family
 from data.rollups import HOUR, MOST_WHEELS
@@ -146,7 +146,7 @@ def fetch_readings(
     elif family is Family.DRIVE:
         chosen = pick_signals(family, signals)
         if vehicle["is_masked"]:
-            chosen = tuple(signal for signal in chosen if signal.alias not in POSITION)
+            chosen = tuple(signal for signal in chosen if signal.alias not in PLACE_SIGNALS)
         columns = drive_columns(
             store_rolled.fetch_drive(connection, rolled, chosen)
             if rolled

@@ -9,11 +9,9 @@ from typing import Any
 
 from api import finding_schemas, notice_schemas, order_schemas, vehicle_schemas
 from api.roles import FLEET, Principal, Role
-from data.catalogue import Catalogue, load_catalogue
+from data.catalogue import PLACE_SIGNALS, Catalogue, load_catalogue
 
 LIVE_WITHIN = timedelta(minutes=15)
-#: Where a vehicle is, is about a person: a station sees it for an order whose owner agreed to that.
-POSITION = frozenset({"latitude", "longitude", "altitude", "heading"})
 #: Names of bus signals that tell it, too, where a model maps none of them to a position.
 _PLACE = re.compile(r"gps|gnss|latitude|longitude|(?:^|[._])(?:lat|lon|long|lng)(?:[._]|$)", re.IGNORECASE)
 SILENT_AFTER = timedelta(days=1)
@@ -54,7 +52,7 @@ def build_vehicle(row: Mapping[str, Any], *, now: datetime) -> vehicle_schemas.V
         for family, entry in latest.items()
         for alias, value in entry["readings"].items()
         if (isinstance(value, (int, float, list)) or value is None)
-        and not (row["is_masked"] and alias in POSITION)
+        and not (row["is_masked"] and alias in PLACE_SIGNALS)
     }
     return vehicle_schemas.Vehicle(
         vin=row["vin"],

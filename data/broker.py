@@ -41,7 +41,10 @@ class Access:
 #: The accounts of an embedded broker and what each may do.
 ROLES: Mapping[str, Access] = MappingProxyType(
     {
-        "ingest": Access(read=(f"{PREFIX}/+/+/up/#", "$SYS/#"), write=(f"{PREFIX}/+/+/down/resend",)),
+        "ingest": Access(
+            read=(f"{PREFIX}/+/+/up/#", "$SYS/#"),
+            write=(f"{PREFIX}/+/+/down/resend", f"{PREFIX}/+/+/down/read"),
+        ),
         "notify": Access(read=("$SYS/#",), write=(f"{PREFIX}/+/+/down/warning",)),
         "gateway": Access(write=(f"{PREFIX}/+/+/up/#",)),
         # Writes the topics of ANXIN_ADAPTERS, and ingest reads them: see grant_foreign.

@@ -16,6 +16,8 @@ from data.records import Family
 Shape = Literal["scalar", "wheel", "cell", "probe"]
 SqlType = Literal["real", "double precision", "smallint"]
 
+#: Where a vehicle is, is about a person: a station sees it for an order whose owner agreed to that.
+PLACE_SIGNALS = frozenset({"latitude", "longitude", "altitude", "heading"})
 #: The hypertable of each family that holds catalogue signals.
 TABLES: Mapping[Family, str] = MappingProxyType(
     {Family.DRIVE: "drive_readings", Family.TIRE: "tire_readings", Family.CELL: "cell_readings"}

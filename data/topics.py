@@ -30,6 +30,7 @@ class Down(StrEnum):
 
     WARNING = "warning"
     RESEND = "resend"
+    READ = "read"
     CFG = "cfg"
 
 

@@ -1,9 +1,9 @@
-"""What the server tells a vehicle: messages to send again, warnings to show. No I/O."""
+"""What the server tells a vehicle: messages to send again, readings to tell, warnings to show. No I/O."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,8 @@ MOST_REPEATS = 50_000
 def read_down(outbox: Outbox, topic: str, payload: bytes, *, now_ms: int) -> Mapping[str, Any] | None:
     """Act on one downward message.
 
-    A request queues repeats; a warning seen for the first time queues its receipt.
+    A request for messages queues repeats; one for readings queues their answer, once and until it expires; a
+    warning seen for the first time queues its receipt.
 
     Returns:
         The warning when it is new, else None.
@@ -34,6 +35,9 @@ def read_down(outbox: Outbox, topic: str, payload: bytes, *, now_ms: int) -> Map
             for first, last in [(int(a), int(b)) for a, b in body["ranges"]]:
                 outbox.ask(boot, first, last, limit=MOST_REPEATS)
             return None
+        if topic.endswith(f"/{topics.Down.READ}"):
+            _answer(outbox, str(body["id"]), [str(s) for s in body["s"]], int(body["until"]), now_ms)
+            return None
         if not topic.endswith(f"/{topics.Down.WARNING}"):
             return None
         warning_id = str(body["warning_id"])
@@ -46,3 +50,13 @@ def read_down(outbox: Outbox, topic: str, payload: bytes, *, now_ms: int) -> Map
     outbox.add(topics.Up.EVENT, receipt, sent_ms=now_ms, is_hist=False)
     seen: Mapping[str, Any] = body
     return seen
+
+
+def _answer(outbox: Outbox, request_id: str, signals: Sequence[str], until_ms: int, now_ms: int) -> None:
+    if request_id in outbox.answered or now_ms > until_ms:
+        return
+    outbox.answered.add(request_id)
+    newest = {alias: outbox.newest[alias] for alias in signals if alias in outbox.newest}
+    told = {alias: {"t": reading.time_ms, "v": reading.value} for alias, reading in newest.items()}
+    answer = partial(event_payload, time_ms=now_ms, kind="answer", data={"code": request_id, "s": told})
+    outbox.add(topics.Up.EVENT, answer, sent_ms=now_ms, is_hist=False)

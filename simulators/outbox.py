@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from data import topics
 from data.records import Vin
 from simulators.encode import Envelope, status_payload
+from simulators.newest import Newest
 from simulators.sent_store import SentMessage
 
 MakePayload = Callable[[Envelope], bytes]
@@ -30,6 +31,8 @@ class Outbox:
     repeats: deque[tuple[str, int]] = field(default_factory=deque)  #: boot and sequence number asked for
     asked: set[tuple[str, int]] = field(default_factory=set)
     seen_warnings: set[str] = field(default_factory=set)
+    newest: dict[str, Newest] = field(default_factory=dict)  #: alias -> what its sensor said last
+    answered: set[str] = field(default_factory=set)  #: requests for readings
     announced_seq: int = -2  #: sequence number in the newest status
 
     def add(self, kind: topics.Up, make: MakePayload, *, sent_ms: int, is_hist: bool, bus: str = "") -> None:

@@ -22,6 +22,7 @@ from simulators.encode import mark_hist
 from simulators.errors import DownError, LinkError
 from simulators.inbox import read_down
 from simulators.link import RETRY_S, Address, Counters, Link
+from simulators.newest import Newest
 from simulators.outbox import MakePayload, Outbox
 from simulators.sent_store import SentMessage, SentStore
 
@@ -114,6 +115,11 @@ class FleetLink:
             self._queued += 1
         self._wake()
         return True
+
+    def remember(self, vin: Vin, newest: Mapping[str, Newest]) -> None:
+        """Keep what a vehicle's sensors said last, for when it is asked."""
+        with self._lock:
+            self._links[vin].outbox.newest.update(newest)
 
     def drain(self, timeout_s: float, stop: threading.Event | None = None) -> bool:
         """Wait until every message has been acknowledged; tell whether that happened in time.

@@ -21,6 +21,7 @@ from simulators.fleet import Fleet
 from simulators.history import History
 from simulators.link import Counters
 from simulators.live import LiveFleet
+from simulators.newest import newest_of
 from simulators.publish import FleetLink, OnWarning
 from simulators.sent_store import SentStore
 
@@ -181,6 +182,7 @@ class FleetRun:
 
     def _send_live(self, link: FleetLink, row: int, rows: list[FamilyRows], stop: Event) -> None:
         vehicle = self._fleet.vehicles[row]
+        link.remember(vehicle.vin, newest_of(rows))
         protocol = vehicle.protocol if self._is_mixed else "cbor"
         if protocol == "json":
             link.submit(vehicle.vin, Up.TELE, partial(tele_payload, rows=rows, encoding="json"), stop=stop)

@@ -33,6 +33,7 @@ class RecordedCommands:
 
     answers: list[dict[str, Any]] = field(default_factory=list)
     actions: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
     ratings: list[dict[str, Any]] = field(default_factory=list)
     receipts: list[dict[str, Any]] = field(default_factory=list)
     received: threading.Event = field(default_factory=threading.Event)
@@ -43,6 +44,9 @@ class RecordedCommands:
 
     def act(self, **told: Any) -> None:
         self.actions.append(told)
+
+    def ask_vehicle(self, **told: Any) -> None:
+        self.asked.append(told)
 
     def rate(self, **told: Any) -> None:
         self.ratings.append(told)

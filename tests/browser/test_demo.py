@@ -85,6 +85,20 @@ def test_an_owner_says_yes_and_the_station_sees_it_without_reloading(demo, perso
         owner.screenshot(path=shots / "demo-owner.png", full_page=True)
 
 
+def test_the_station_asks_the_vehicle_and_sees_its_answer(demo, person, shots):
+    """After the owner's yes of the test before."""
+    page = person.log_in(demo.site, "/station", "station", demo.password("station"))
+    page.locator("tr[data-order] a").first.click()
+
+    page.get_by_role("button", name="Ask now").click()
+
+    expect(page.locator("#readings article header").first).to_contain_text("answered", timeout=30_000)
+    expect(page.locator("#readings")).to_contain_text("kPa")
+    expect(page.locator("#readings .age").nth(1)).to_contain_text("ago")
+    if shots:
+        page.screenshot(path=shots / "demo-readings.png", full_page=True)
+
+
 def test_the_vehicle_of_an_order_shows_the_evidence_and_the_age_of_its_data(demo, person):
     page = person.log_in(demo.site, "/station", "operations", demo.password("operations"))
     page.locator("tr[data-order] a").first.click()

@@ -24,6 +24,7 @@ PATHS = {
 BODIES = {
     "/api/v1/orders/{order_id}/work": {"action": "diagnose", "version": 1, "key": "k"},
     "/api/v1/orders/{order_id}/approval": {"decision": "approve", "version": 1, "key": "k"},
+    "/api/v1/orders/{order_id}/readings": {"signals": ["soc"]},
     "/api/v1/orders/{order_id}/rating": {"station_stars": 5, "warning_stars": 4},
     "/api/v1/orders/{order_id}/answer": {"answer": "yes", "version": 1},
     "/api/v1/push/subscriptions": {
@@ -37,6 +38,7 @@ BODIES = {
 FORMS = {
     "/orders/{order_id}/work": {"action": "diagnose", "version": "1", "key": "k"},
     "/orders/{order_id}/approval": {"decision": "approve", "version": "1"},
+    "/orders/{order_id}/readings": {"signals": "soc"},
     "/orders/{order_id}/rating": {"station_stars": "5", "warning_stars": "4"},
     "/login": {"login": "x", "password": "y"},
     "/orders/{order_id}/answer": {"answer": "yes", "version": "1"},
