@@ -19,7 +19,7 @@ demo: setup ## a simulated fleet whose story ends in a repair order
 	$(BIN)/anxin demo $(ARGS)
 
 test: setup ## the quick suites: unit, contract, integration on embedded servers
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: setup ## formatting, lint, import contracts, types; writes nothing
 	$(BIN)/ruff format --check .

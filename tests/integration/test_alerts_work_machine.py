@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from alerts.actions import Action, Outcome
 from alerts.errors import InvalidTransition
 from data.db import Pool
+from tests.effort import examples
 from tests.integration import alerts_seed as seed
 from tests.integration.work_steps import LEAK, Steps, book, line
 
@@ -98,7 +99,7 @@ class Model:
 
 
 @settings(
-    max_examples=15,
+    max_examples=examples(15),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -19,6 +19,7 @@ from ingest import repair
 from ingest.repair import Repairer
 from ingest.store import BatchResult, _write_streams
 from ingest.streams import StreamPart, multirange
+from tests.effort import examples
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 STREAMS = 7
@@ -99,7 +100,9 @@ batches = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(batches=batches, given_up=st.sets(st.integers(0, 12)))
 def test_the_account_of_a_stream_is_that_of_sets(
     holes: Pool, batches: list[tuple[list[int], int]], given_up: set[int]

@@ -32,6 +32,7 @@ from ingest.repair import Repairer
 from ingest.service import build_intake
 from ingest.store import fetch_registry
 from ingest.store_repair import repair_round
+from tests.effort import examples
 
 VIN = "LANX0000000000001"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -272,7 +273,9 @@ def test_last_will_sets_offline_and_a_new_boot_replaces_the_old(fleet: Pool, int
     ]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(
         st.lists(st.one_of(st.integers(0, 30), st.tuples(st.just("status"), st.integers(0, 35))), max_size=8),
@@ -698,7 +701,9 @@ def test_an_offline_vehicle_is_not_asked(fleet: Pool, intake: Intake) -> None:
 reals = st.one_of(st.just(float("nan")), st.floats(-(2.0**99), 2.0**99, width=32))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(
         st.tuples(

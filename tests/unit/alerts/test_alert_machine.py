@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from alerts.policy import HELD_SEVERITIES, Alert, AlertState, Move, decide
 from alerts.rules import load_policy
 from data.records import FailureMode, Origin, Prediction, Severity
+from tests.effort import examples
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 POLICY = load_policy()
@@ -117,4 +118,4 @@ class AlertMachine(RuleBasedStateMachine):
 
 
 TestAlertMachine = AlertMachine.TestCase
-TestAlertMachine.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestAlertMachine.settings = settings(max_examples=examples(200), stateful_step_count=30, deadline=None)

@@ -20,6 +20,7 @@ from ingest.adapters.mapping import parse_adapters
 from ingest.adapters.topics import TopicPattern
 from ingest.errors import PayloadError
 from ingest.messages import Adapted, Delivery
+from tests.effort import examples
 
 VIN = "LSVAA4187E2000001"
 RECEIVED_US = 1_767_225_600_400_000
@@ -269,7 +270,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     topic=st.sampled_from(
         ["fleet/bus-7/state", "teslamate/cars/1/location", "ovms/alice/leaf/metric/v/t/pressure"]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from data.records import Family
 from ingest.families import FamilyBatch
+from tests.effort import examples
 from tests.fuzz.corpus import GOOD_VIN, NOW_MS, TOPICS, sound_messages
 from tests.fuzz.mutation import mutate_payload, mutate_topic
 from tests.fuzz.reading import Reader
@@ -57,7 +58,7 @@ def test_every_seed_is_read_without_a_reject(number: int) -> None:
     assert not reader.account.reasons
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(number=st.integers(0, len(SOUND) - 1), seed=st.integers(0, 2**48))
 def test_mutated_messages_are_read_or_put_aside(reader: Reader, number: int, seed: int) -> None:
     rng = random.Random(seed)  # noqa: S311 - no secret
@@ -68,7 +69,7 @@ def test_mutated_messages_are_read_or_put_aside(reader: Reader, number: int, see
     reader.account.check()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     topic=st.sampled_from(TOPICS),
     change=st.dictionaries(fields, json_trees, max_size=5),
@@ -83,7 +84,7 @@ def test_any_field_may_hold_anything(
     reader.account.check()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     topic=st.text(max_size=80) | st.sampled_from(TOPICS).map(lambda t: t + "/x"),
     payload=st.binary(max_size=300),
@@ -94,7 +95,7 @@ def test_any_topic_may_carry_any_bytes(reader: Reader, topic: str, payload: byte
     reader.account.check()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(seed=st.integers(0, 2**48))
 def test_bad_messages_do_not_touch_the_rows_of_good_ones(seed: int) -> None:
     rng = random.Random(seed)  # noqa: S311 - no secret

@@ -18,6 +18,7 @@ from ingest import native
 from ingest.errors import PayloadError
 from ingest.messages import Envelope, Message, Model, Tele, Vehicle
 from ingest.tele import decode_tele, stack_tele
+from tests.effort import examples
 from tests.fuzz.mutation import mutate_payload
 
 VIN = Vin("LKFUZZ00000000001")
@@ -121,7 +122,7 @@ def test_sound_payloads_say_the_same_both_ways(payload: bytes) -> None:
     assert_same(quickly([payload, payload]), [patiently(payload)] * 2)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(seed=st.integers(0, 2**48))
 def test_damaged_payloads_say_the_same_both_ways(seed: int) -> None:
     rng = random.Random(seed)  # noqa: S311 - no secret

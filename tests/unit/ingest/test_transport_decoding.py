@@ -18,6 +18,7 @@ from ingest.messages import CanFrames
 from ingest.transport import BusDecoded, BusDecoder, OpenTransfers, build_plan, looks_like_j1939
 from ingest.transport.uds import code_text, short_code_text
 from simulators.encode_transport import isotp_frames, j1939_frames
+from tests.effort import examples
 
 Timed = tuple[int, int, bytes]
 START_US = 1_767_225_600_000_000
@@ -463,7 +464,7 @@ def test_what_is_kept_of_open_transfers_is_bounded_over_all_buses() -> None:
 ALL = [decoder(UDS), decoder(J1939), decoder(None, reads_j1939=True)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([8, 64]))
 def test_random_frames_never_raise(seed: int, width: int) -> None:
     rng = np.random.default_rng(seed)

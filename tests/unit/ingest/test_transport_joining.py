@@ -15,6 +15,7 @@ from ingest.transport.isotp import join_isotp
 from ingest.transport.j1939 import join_transport, split_ids, transported_group
 from ingest.transport.segments import Joined
 from simulators.encode_transport import isotp_frames, j1939_frames
+from tests.effort import examples
 
 Timed = tuple[int, int, bytes]  #: microseconds, identifier, data
 SECOND = 1_000_000
@@ -182,7 +183,7 @@ def bus_traffic(draw: st.DrawFn) -> tuple[list[list[Timed]], list[bytes], int]:
     return channels, expected, damaged
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(bus_traffic(), st.randoms(use_true_random=False))
 def test_every_whole_transfer_comes_out_once_and_every_damaged_one_is_counted(
     traffic: tuple[list[list[Timed]], list[bytes], int], rng: object
@@ -198,7 +199,7 @@ def test_every_whole_transfer_comes_out_once_and_every_damaged_one_is_counted(
     assert joined.open_rows.size == 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.binary(min_size=0, max_size=800), st.integers(0, 2**32 - 1))
 def test_random_frames_never_raise(noise: bytes, seed: int) -> None:
     rng = np.random.default_rng(seed)

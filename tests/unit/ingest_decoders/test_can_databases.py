@@ -15,6 +15,7 @@ from data.errors import CatalogueError
 from ingest.can import EXTENDED, CanDecoder
 from ingest.can.database import parse_dbc
 from ingest.can.identifiers import IdentifierIndex, mask_j1939
+from tests.effort import examples
 
 HEAD = 'VERSION ""\n\nNS_ :\n\nBS_:\n\nBU_: X\n\n'
 SCALES = st.sampled_from(["1", "1.0", "0.1", "-2", "3", "1000000", "0.03125", "-0.5", "7.0", "1e-07"])
@@ -143,7 +144,7 @@ def by_id(dbc: str) -> dict[int, Any]:
     return {m.frame_id | (EXTENDED if m.is_extended_frame else 0): m for m in parse_dbc(dbc).messages}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(dbc=databases(), random=st.randoms(use_true_random=False))
 def test_every_value_is_that_of_cantools(dbc: str, random: Any) -> None:
     messages = by_id(dbc)
@@ -157,7 +158,7 @@ def test_every_value_is_that_of_cantools(dbc: str, random: Any) -> None:
         assert wanted is None or values == wanted
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(dbc=databases(), random=st.randoms(use_true_random=False))
 def test_the_grid_keeps_the_last_value_of_each_signal_vehicle_and_second(dbc: str, random: Any) -> None:
     can_id, payloads = random_frames(random, by_id(dbc), 12)
@@ -286,7 +287,7 @@ def test_unfinite_frames_of_a_batch_larger_than_a_piece_are_left_out_alone() -> 
     assert (is_float.sum(), extra.value.size) == (n - 40, 2 * n - 40)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     known=st.lists(st.integers(0, 2**32 - 1), max_size=300, unique=True),
     others=st.lists(st.integers(0, 2**32 - 1), max_size=50),

@@ -16,6 +16,7 @@ from ingest.gbt32960 import GbtFrame, decode_frame
 from simulators import encode_gbt_blocks as blocks
 from simulators import encode_gbt_frames as frames
 from simulators.encode_gbt import realtime_frame
+from tests.effort import examples
 
 VIN = "ANXNTEST000000001"
 TIME_US = 1_768_437_000_000_000
@@ -45,7 +46,7 @@ def given_values(values: Mapping[str, float | None]) -> dict[str, Any]:
     return {name: pytest.approx(value, abs=1e-6) for name, value in values.items() if value is not None}
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(data=st.data(), edition=EDITIONS)
 def test_vehicle_block(data: st.DataObject, edition: Any) -> None:
     limit = 1000 if edition == "2016" else 3000
@@ -72,7 +73,7 @@ def test_vehicle_block(data: st.DataObject, edition: Any) -> None:
     assert drive == given_values(wanted)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(data=st.data(), edition=EDITIONS)
 def test_motor_block(data: st.DataObject, edition: Any) -> None:
     is_old = edition == "2016"
