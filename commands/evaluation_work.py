@@ -62,7 +62,30 @@ def drawn_part(fleet: Any, vehicles: Any) -> Any:
 def _judge_drawn(work: tuple[Any, Any], *, systems: Any, levels: Any) -> Any:
     from models.evaluation.evaluate import judge_part
 
-    return judge_part(drawn_part(*work), systems, levels)
+    part = drawn_part(*work)
+    return judge_part(part, systems, levels, watched=_watched(*work, part=part, levels=levels))
+
+
+def _watched(fleet: Any, vehicles: Any, *, part: Any, levels: Any) -> Any:
+    """Return what the live rule for leaks raises on the readings behind the days.
+
+    Of an enriched fleet those with a fault of a tire or of its sensor are looked at, of a healthy one all.
+    """
+    import numpy as np
+
+    from models.evaluation.watched import WatchedReadings, watch
+    from models.watch.tire_fast_leak import TireFastLeakRule
+    from simulators.day_level import tire_readings
+
+    about = {truth.vehicle for truth in part.truths if "tire" in truth.component}
+    rows = np.flatnonzero(np.isin(vehicles, sorted(about)) | (not part.is_enriched))
+    if not len(rows):
+        return {}
+    rule = TireFastLeakRule()
+    drawn = tire_readings(fleet, vehicles[rows])
+    given = {f.name: getattr(drawn, f.name) for f in fields(drawn)} | {"vehicle": rows[drawn.vehicle]}
+    mode = rule.failure_mode
+    return {mode: watch(rule, WatchedReadings(**given), levels[mode], fleet.midnights_us())}
 
 
 def _judge_simulated(fleet: Any, *, systems: Any, levels: Any) -> Any:

@@ -63,6 +63,14 @@ COPY (
     ORDER BY vehicle_id, time
 ) TO STDOUT (FORMAT binary);
 
+-- copy_thinned_rows --
+-- The first row of each vehicle and minute: what a live rule with a long memory is built from.
+COPY (
+    SELECT DISTINCT ON (vehicle_id, date_bin('1 minute', time, 'epoch')) {columns} FROM {table}
+    WHERE vehicle_id = ANY (%(vehicle_ids)s) AND time >= %(begin)s AND time < %(end)s {part}
+    ORDER BY vehicle_id, date_bin('1 minute', time, 'epoch'), time
+) TO STDOUT (FORMAT binary);
+
 -- upsert_day --
 INSERT INTO day_features (vehicle_id, feature_set, day, version, first_time, last_time, value)
 VALUES (%(vehicle_id)s, %(feature_set)s, %(day)s, %(version)s, %(first_time)s, %(last_time)s, %(value)s)

@@ -102,6 +102,7 @@ def fetch_recent_rows(
     *,
     span_us: tuple[int, int],
     spec: VehicleSpec,
+    by_minute: bool = False,
 ) -> FamilyRows:
     """Return stored rows of many vehicles of one model and one family, by vehicle and time.
 
@@ -114,6 +115,7 @@ def fetch_recent_rows(
         aliases: Of the catalogue; a query names no other column.
         span_us: First sample time and the one after the last, microseconds since 1970.
         spec: For the lengths of arrays.
+        by_minute: Only the first row of each vehicle and minute.
 
     Raises:
         RegistryError: The catalogue has no such signal in this family.
@@ -124,7 +126,7 @@ def fetch_recent_rows(
     key = [("vehicle", "int4", 0), ("time", "timestamptz", 0), *([("first", "int2", 0)] if has_cells else [])]
     names = ["vehicle_id", "time", *(["first_cell"] if has_cells else [])]
     expressions = [_expression(s, lengths.get(s.shape, 0)) for s in signals]
-    query = sql.SQL(_SQL["copy_recent_rows"]).format(
+    query = sql.SQL(_SQL["copy_thinned_rows" if by_minute else "copy_recent_rows"]).format(
         columns=sql.SQL(", ").join([*(sql.Identifier(name) for name in names), *expressions]),
         table=sql.Identifier(TABLES[family]),
         part=sql.SQL("AND sub_pack = 1" if has_cells else ""),

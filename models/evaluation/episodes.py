@@ -13,6 +13,8 @@ from models.predictors.base import RAISE_LEVEL
 _HOUR_US = 3_600_000_000
 #: Alerts of one component closer together than this are one.
 MERGE_H = 72.0
+#: Longer than any run; components are set apart by more than that.
+_NEVER_US, _PARTS_APART_US = 1 << 47, 1 << 48
 _NONE, _PENDING, _ACTIVE = 0, 1, 2
 #: Severities 0 and 1 end by a person only.
 _HELD = 1
@@ -121,14 +123,26 @@ def merge(found: Episodes, *, within_h: float = MERGE_H) -> Episodes:
     if len(found) < 2:
         return found
     is_same = (np.diff(found.vehicle) == 0) & (np.diff(found.component) == 0)
-    gap = found.raised_us[1:] - found.cleared_us[:-1]
-    joins = is_same & (found.cleared_us[:-1] >= 0) & (gap <= within_h * _HOUR_US)
+    # of those that overlap the latest end counts; each component on a stretch of time of its own
+    part = np.r_[0, np.cumsum(~is_same)] * _PARTS_APART_US
+    begin = found.raised_us - found.raised_us.min() + part
+    end = np.where(found.cleared_us < 0, _NEVER_US, found.cleared_us - found.raised_us.min()) + part
+    latest = np.maximum.accumulate(end)
+    joins = is_same & (begin[1:] - latest[:-1] <= within_h * _HOUR_US)
     first = np.flatnonzero(np.r_[True, ~joins])
-    last = np.r_[first[1:] - 1, len(found) - 1]
+    last = latest[np.r_[first[1:] - 1, len(found) - 1]] - part[first]
     return Episodes(
         found.vehicle[first],
         found.component[first],
         found.position[first],
         found.raised_us[first],
-        found.cleared_us[last],
+        np.where(last >= _NEVER_US, -1, last + found.raised_us.min()),
     )
+
+
+def beside(found: Episodes, other: Episodes) -> Episodes:
+    """Return the episodes of two sources of one system, ordered by vehicle, component and time."""
+    fields = ("vehicle", "component", "position", "raised_us", "cleared_us")
+    columns = [np.concatenate((getattr(found, name), getattr(other, name))) for name in fields]
+    order = np.lexsort((columns[3], columns[1], columns[0]))
+    return Episodes(*(column[order] for column in columns))

@@ -15,6 +15,7 @@ from models.evaluation.part import EvaluationPart, Levels
 from models.evaluation.summary import summarise
 from models.evaluation.tally import FaultOutcome, Outcome, Tally
 from models.evaluation.terms import TERMS
+from models.evaluation.watched import Watched
 from models.panels import rows_of
 
 #: Name of the running system among those that are judged; the others are baselines.
@@ -29,6 +30,7 @@ def judge_part(
     part: EvaluationPart,
     systems: Mapping[str, Sequence[Detector]],
     levels: Mapping[FailureMode, Levels],
+    watched: Mapping[FailureMode, Watched] | None = None,
 ) -> Tallies:
     """Return what every system did on a part.
 
@@ -39,6 +41,7 @@ def judge_part(
         part: Vehicles with truth.
         systems: Detectors by system, ``ANXIN`` the one with the levels of the alerts.
         levels: Of the alerts, by mode.
+        watched: What the live watch raised on the same vehicles; counts for ``ANXIN`` only.
     """
     out: Tallies = {}
     for system, detectors in systems.items():
@@ -47,7 +50,10 @@ def judge_part(
             if detector.feature_set not in part.panels:
                 continue
             own = levels[mode] if system == ANXIN else BASELINE_LEVELS
-            tally = judge(detector, part, own, TERMS[mode])
+            live = (watched or {}).get(mode) if system == ANXIN else None
+            tally = judge(detector, part, own, TERMS[mode], watched=live.episodes if live else None)
+            if live:
+                tally = replace(tally, name=f"{tally.name}, {live.name}")
             key = (system, mode)
             out[key] = out[key].beside(tally) if key in out else tally
     return {key: _with_unnamed(tally, part) for key, tally in out.items()}

@@ -10,7 +10,7 @@ import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Truth
 from models.evaluation.detectors import Detected, Detector, panel_of, rows_of
-from models.evaluation.episodes import Episodes, find_episodes, merge
+from models.evaluation.episodes import Episodes, beside, find_episodes, merge
 from models.evaluation.metrics import Scores
 from models.evaluation.part import EvaluationPart, Levels
 from models.evaluation.tally import FalseAlert, FaultOutcome, Outcome, SohError, Tally
@@ -25,8 +25,15 @@ _ODDS_LIMIT = 1e-6
 _DECOY_DAYS = 60
 
 
-def judge(detector: Detector, part: EvaluationPart, levels: Levels, terms: Terms) -> Tally:
-    """Return what a detector did on a part.
+def judge(
+    detector: Detector,
+    part: EvaluationPart,
+    levels: Levels,
+    terms: Terms,
+    *,
+    watched: Episodes | None = None,
+) -> Tally:
+    """Return what a detector did on a part, with what the live watch raised of the same mode beside it.
 
     An alert is right when it names the component, comes after the onset and leaves ``terms.act_h`` before
     the limit (the threshold of the mode, else the failure). Faults of components that the detector has no
@@ -53,6 +60,7 @@ def judge(detector: Detector, part: EvaluationPart, levels: Levels, terms: Terms
             act_us=round(terms.act_h * _HOUR_US),
             end_us=(int(panel.day[-1]) + 1) * DAY_US,
             levels=levels,
+            watched=None if watched is None else _within(watched, begin, end),
         )
         soh = part.states.get("soh_percent")
         tally = case.tally(detector, None if soh is None else soh[begin:end])
@@ -62,6 +70,18 @@ def judge(detector: Detector, part: EvaluationPart, levels: Levels, terms: Terms
         failure_mode=detector.failure_mode,
         horizon_h=detector.horizon_h,
         scores=Scores.of(np.zeros(0), np.zeros(0)),
+    )
+
+
+def _within(found: Episodes, begin: int, end: int) -> Episodes:
+    """Return the episodes of some rows of a panel, counted from the first of them."""
+    here = (found.vehicle >= begin) & (found.vehicle < end)
+    return Episodes(
+        found.vehicle[here] - begin,
+        found.component[here],
+        found.position[here],
+        found.raised_us[here],
+        found.cleared_us[here],
     )
 
 
@@ -89,10 +109,12 @@ class _Case:
     act_us: int
     end_us: int  #: of the run
     levels: Levels
+    watched: Episodes | None
 
     def tally(self, detector: Detector, soh_percent: FloatArray | None) -> Tally:
         found = self.detected
-        episodes = merge(find_episodes(found.probability, found.severity, found.data_us, self.levels))
+        looked = find_episodes(found.probability, found.severity, found.data_us, self.levels)
+        episodes = merge(looked if self.watched is None else beside(looked, self.watched))
         with_answer = int((np.isfinite(found.probability).any(2) & (found.data_us > 0)).sum())
         calendar = found.data_us.size
         mine = [t for t in self.truths if is_of(t, self.mode) and t.component in found.names]

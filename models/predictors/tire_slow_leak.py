@@ -19,7 +19,7 @@ from models.predictors.base import (
     rounded,
     time_to_threshold,
 )
-from models.predictors.wheels import carried, median_of_others, wheel_zh
+from models.predictors.wheels import carried, leak_severity, median_of_others, wheel_zh
 
 _CLEAR_KPA_PER_DAY = 0.35
 
@@ -130,7 +130,7 @@ class TireSlowLeakPredictor:
         return Risk(
             as_of=as_of,
             probability=probability,
-            severity=self._severity(rate, gauge, placard, np.fmin(ttt[1], cold_ttt)),
+            severity=leak_severity(rate, gauge, placard, np.fmin(ttt[1], cold_ttt)),
             ttt_h=ttt,
             detail={
                 "loss": rate,
@@ -294,13 +294,3 @@ class TireSlowLeakPredictor:
         """Return the newest daily gauge pressure at 20 °C and its standard error."""
         gauge = carried(panel.extra["gas_kpa"])[:, as_of] - SEA_LEVEL_KPA
         return gauge, np.full_like(gauge, 1.5)
-
-    def _severity(
-        self, rate: FloatArray, gauge: FloatArray, placard: FloatArray, ttt_h: FloatArray
-    ) -> IntArray:
-        out = np.full(gauge.shape, 4, dtype=np.int64)
-        with np.errstate(invalid="ignore"):
-            out[(rate >= 1.0) | (ttt_h < 21 * 24)] = 3
-            out[ttt_h < 48] = 2
-            out[(gauge < 0.6 * placard) | (rate > 0.2 * gauge)] = 1
-        return out

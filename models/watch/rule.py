@@ -117,6 +117,14 @@ class LiveRule(Protocol):
         ...
 
 
+def memory_us(rule: LiveRule) -> int:
+    """Return how far back a rule remembers the first reading of each minute: ``memory_us`` where it has that.
+
+    What lies farther back than ``window_us`` is asked for once, when its state is built anew.
+    """
+    return int(getattr(rule, "memory_us", 0))
+
+
 def rounds(at: IntArray) -> Iterator[IntArray]:
     """Yield indices of readings such that each vehicle occurs at most once a round, in order of time.
 

@@ -5,6 +5,7 @@ from models.watch.interlock import InterlockRule
 from models.watch.rule import LiveRule
 from models.watch.thermal_event import BatteryThermalEventRule
 from models.watch.tire_blowout import TireBlowoutRule
+from models.watch.tire_fast_leak import TireFastLeakRule
 from models.watch.tire_puncture import TirePunctureRule
 
 
@@ -13,6 +14,7 @@ def live_rules() -> tuple[LiveRule, ...]:
     return (
         TirePunctureRule(),
         TireBlowoutRule(),
+        TireFastLeakRule(),
         BatteryThermalEventRule(),
         InsulationRule(),
         InterlockRule(),

@@ -7,15 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from data.records import BoolArray, Family, FamilyRows, FloatArray, IntArray, VehicleSpec
-from models.features.align import as_of
-from models.watch.rule import LiveExplanation, LiveRisk, LiveRule, Readings, State
+from data.records import BoolArray, Family, FamilyRows, IntArray, VehicleSpec
+from models.watch.gathering import assembled, no_values, surroundings
+from models.watch.rule import LiveExplanation, LiveRisk, LiveRule, Readings, State, memory_us
 
 #: A finding begins at the upper level and has ended at the lower one; both are told of once.
 BEGIN_LEVEL, END_LEVEL = 0.7, 0.3
-CONTEXT_US = 15 * 60 * 1_000_000
-#: Farther apart than any two readings that are looked at together.
-_VEHICLES_APART_US = 1 << 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +61,10 @@ class Stream:
     def window_us(self, family: Family) -> int:
         """Return how far back readings of a family are needed to build the states anew."""
         return max((rule.window_us for rule in self.rules if rule.family is family), default=0)
+
+    def memory_us(self, family: Family) -> int:
+        """Return how far back some rule remembers readings of a family, 0: none beyond ``window_us``."""
+        return max((memory_us(rule) for rule in self.rules if rule.family is family), default=0)
 
     def forget(self) -> None:
         """Drop everything."""
@@ -115,27 +116,45 @@ class Stream:
                 at the reading with which it began: the same rows, read once more, tell the same.
         """
         block = self._block(spec)
-        drive = rows.get(Family.DRIVE)
         out: list[Finding] = []
         for family in sorted(self.families):
-            own = rows.get(family)
-            if own is None or not len(own):
-                continue
-            at, time_us, columns = _assembled(own, block.vehicle_id, spec)
-            is_new = time_us > block.seen_us[family][at]
-            at, time_us = at[is_new], time_us[is_new]
-            columns = {alias: values[is_new] for alias, values in columns.items()}
-            if not len(at):
-                continue
-            for index, rule in enumerate(self.rules):
-                if rule.family is family:
-                    given = {a: columns.get(a, np.full(len(at), np.nan)) for a in rule.columns}
-                    given |= _context(rule.context, at, time_us, drive, block.vehicle_id)
-                    out += _told(
-                        block, index, rule, Readings(at=at, time_us=time_us, columns=given), is_live=is_live
-                    )
-            block.seen_us[family][at] = time_us  # ascending within a vehicle: the last one stays
+            for index, readings in self._readings(block, rows, family):
+                out += _told(block, index, self.rules[index], readings, is_live=is_live)
+                block.seen_us[family][readings.at] = readings.time_us  # ascending: the last one stays
         return sorted(out, key=lambda f: f.time_us)
+
+    def recall(self, rows: Mapping[Family, FamilyRows], spec: VehicleSpec) -> None:
+        """Let the rules that remember more than their window take older readings; nothing is told of them.
+
+        Args:
+            rows: As for ``take``, of vehicles that have taken nothing since they were added.
+            spec: Of all of them.
+        """
+        block = self._block(spec)
+        for family in sorted(self.families):
+            for index, readings in self._readings(block, rows, family):
+                if memory_us(self.rules[index]):
+                    self.rules[index].take(block.states[index], readings, spec)
+
+    def _readings(
+        self, block: _Block, rows: Mapping[Family, FamilyRows], family: Family
+    ) -> list[tuple[int, Readings]]:
+        """Return, for each rule of a family by its position, the readings that are newer than all before."""
+        own = rows.get(family)
+        if own is None or not len(own):
+            return []
+        at, time_us, columns = assembled(own, block.vehicle_id, block.spec)
+        is_new = time_us > block.seen_us[family][at]
+        at, time_us = at[is_new], time_us[is_new]
+        columns = {alias: values[is_new] for alias, values in columns.items()}
+        out = []
+        for index, rule in enumerate(self.rules):
+            if rule.family is family and len(at):
+                given = {a: columns.get(a, np.full(len(at), np.nan)) for a in rule.columns}
+                drive = rows.get(Family.DRIVE)
+                given |= surroundings(rule.context, at, time_us, drive, block.vehicle_id)
+                out.append((index, Readings(at=at, time_us=time_us, columns=given)))
+        return out
 
     def _block(self, spec: VehicleSpec) -> _Block:
         found = self._blocks.get(_key(spec))
@@ -173,86 +192,9 @@ def _key(spec: VehicleSpec) -> tuple[object, ...]:
 
 def _width(rule: LiveRule, spec: VehicleSpec, nothing: Readings) -> int:
     """Return the number of components of a rule: what it says of no reading at all has as many columns."""
-    empty = {alias: _no_values(alias, spec) for alias in (*rule.columns, *rule.context)}
+    empty = {alias: no_values(alias, spec) for alias in (*rule.columns, *rule.context)}
     asked = Readings(at=nothing.at, time_us=nothing.time_us, columns=empty)
     return int(rule.take(rule.empty(0, spec), asked, spec).probability.shape[1])
-
-
-def _no_values(alias: str, spec: VehicleSpec) -> FloatArray:
-    width = _array_width(alias, spec)
-    return np.zeros((0, width) if width else 0)
-
-
-def _array_width(alias: str, spec: VehicleSpec) -> int:
-    """Return the length of the arrays of a signal, 0 for a scalar."""
-    if alias.startswith("tire."):
-        return len(spec.wheels)
-    return {"cell.voltage": max(1, spec.cell_count), "cell.temperature": max(1, spec.probe_count)}.get(
-        alias, 0
-    )
-
-
-def _assembled(
-    rows: FamilyRows, vehicle_ids: IntArray, spec: VehicleSpec
-) -> tuple[IntArray, IntArray, dict[str, FloatArray]]:
-    """Return readings by vehicle and time, arrays as long as the model says, cells of an instant together."""
-    at = np.searchsorted(vehicle_ids, rows.vehicle_id.astype(np.int64)).astype(np.int64)
-    order = np.lexsort((rows.time_us, at))
-    if rows.sub_pack is not None:
-        order = order[rows.sub_pack[order] == 1]
-    at, time_us = at[order], rows.time_us[order]
-    is_first = np.ones(len(at), dtype=np.bool_)
-    is_first[1:] = (at[1:] != at[:-1]) | (time_us[1:] != time_us[:-1])
-    target = np.cumsum(is_first) - 1
-    offset = np.zeros(len(at), dtype=np.int64)
-    if rows.first_cell is not None:
-        offset = rows.first_cell[order].astype(np.int64) - 1
-    columns: dict[str, FloatArray] = {}
-    for alias, values in rows.columns.items():
-        columns[alias] = _gathered(
-            np.asarray(values, dtype=np.float64)[order],
-            target,
-            offset if alias == "cell.voltage" else np.zeros_like(offset),
-            (int(is_first.sum()), _array_width(alias, spec)),
-        )
-    return at[is_first], time_us[is_first], columns
-
-
-def _gathered(values: FloatArray, target: IntArray, offset: IntArray, shape: tuple[int, int]) -> FloatArray:
-    """Put each row's known values where they belong; of one instant the later row wins."""
-    if not shape[1]:
-        out = np.full(shape[0], np.nan)
-        known = np.isfinite(values)
-        out[target[known]] = values[known]
-        return out
-    table = np.full(shape, np.nan)
-    place = offset[:, None] + np.arange(values.shape[1])
-    known = np.isfinite(values) & (place >= 0) & (place < shape[1])
-    row, _ = np.nonzero(known)
-    table[target[row], place[known]] = values[known]
-    return table
-
-
-def _context(
-    aliases: Sequence[str], at: IntArray, time_us: IntArray, drive: FamilyRows | None, vehicle_ids: IntArray
-) -> dict[str, FloatArray]:
-    if drive is None or not len(drive):
-        return {alias: np.full(len(at), np.nan) for alias in aliases}
-    source = np.searchsorted(vehicle_ids, drive.vehicle_id.astype(np.int64)).astype(np.int64)
-    base_us = int(min(drive.time_us.min(), time_us.min()))
-    # each vehicle on a stretch of time of its own, so that one search serves all
-    moved = drive.time_us - base_us + source * _VEHICLES_APART_US
-    order = np.argsort(moved, kind="stable")
-    asked = time_us - base_us + at * _VEHICLES_APART_US
-    return {
-        alias: as_of(
-            asked,
-            moved[order],
-            np.asarray(drive.columns.get(alias, np.full(len(drive), np.nan)), dtype=np.float64)[order],
-            within_us=CONTEXT_US,
-        )
-        for alias in aliases
-    }
 
 
 def _told(block: _Block, index: int, rule: LiveRule, readings: Readings, *, is_live: bool) -> list[Finding]:

@@ -12,11 +12,12 @@ from data.records import Family, FamilyRows, IntArray, Origin, Prediction, Sever
 from models.assess import Told
 from models.features.days import to_datetime
 from models.features.rows import joined
+from models.watch.rule import LiveRule, memory_us
 from models.watch.rules import live_rules
 from models.watch.stream import Finding, Stream
 
 _SEVERITIES = tuple(Severity)
-#: A silence after which no rule remembers a reading.
+#: A silence after which no rule remembers a reading, but those that say so.
 _APART_US = 2 * 3600 * 1_000_000
 
 
@@ -57,13 +58,20 @@ def watch_recording(batches: Sequence[FamilyRows], spec: VehicleSpec, *, origin:
     """
     rows = {f: found for f in Family if (found := joined(batches, f)) is not None}
     times = np.sort(np.concatenate([found.time_us for found in rows.values()])) if rows else np.zeros(0, int)
-    breaks = times[1:][np.diff(times) > _APART_US]
-    findings, is_open = _run(
-        {family: _cut(one, breaks) for family, one in rows.items()}, len(breaks) + 1, spec
-    )
-    if is_open and len(breaks):
-        # what is told of at the end of a drive is remembered over the silence: no short cut
-        findings, _ = _run({family: _cut(one, breaks[:0]) for family, one in rows.items()}, 1, spec)
+    findings: list[Finding] = []
+    of_memory: dict[int, list[LiveRule]] = {}
+    for rule in live_rules():
+        of_memory.setdefault(max(_APART_US, memory_us(rule)), []).append(rule)
+    for apart_us, rules in of_memory.items():
+        breaks = times[1:][np.diff(times) > apart_us]
+        cut = {family: _cut(one, breaks) for family, one in rows.items()}
+        of_rules, is_open = _run(cut, len(breaks) + 1, spec, rules)
+        if is_open and len(breaks):
+            # what is told of at the end of a drive is remembered over the silence: no short cut
+            whole = {family: _cut(one, breaks[:0]) for family, one in rows.items()}
+            of_rules, _ = _run(whole, 1, spec, rules)
+        findings += of_rules
+    findings.sort(key=lambda finding: finding.time_us)
     vehicle = int(next(iter(rows.values())).vehicle_id[0]) if rows else 0
     return [
         told_of(
@@ -76,8 +84,10 @@ def watch_recording(batches: Sequence[FamilyRows], spec: VehicleSpec, *, origin:
     ]
 
 
-def _run(rows: dict[Family, FamilyRows], n_pieces: int, spec: VehicleSpec) -> tuple[list[Finding], bool]:
-    stream = Stream(live_rules())
+def _run(
+    rows: dict[Family, FamilyRows], n_pieces: int, spec: VehicleSpec, rules: Sequence[LiveRule]
+) -> tuple[list[Finding], bool]:
+    stream = Stream(rules)
     stream.add(range(n_pieces), spec)
     return stream.take(rows, spec), stream.has_open()
 

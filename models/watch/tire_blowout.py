@@ -10,6 +10,7 @@ from data.records import BoolArray, FailureMode, Family, FloatArray, IntArray, R
 from models.predictors.base import logistic
 from models.predictors.wheels import wheel_zh
 from models.watch.rule import LiveExplanation, LiveRisk, Readings, State, rounds
+from models.watch.tire_readings import tire_columns
 
 _DEPTH = 24
 _SLOT_US = 30_000_000
@@ -74,10 +75,7 @@ class TireBlowoutRule:
     def take(self, state: State, readings: Readings, spec: VehicleSpec) -> LiveRisk:
         """Take readings into the state and return the risk after each of them."""
         n_wheels = len(spec.wheels)
-        gauge, degc, age = (
-            _wide(readings.columns.get(name), len(readings), n_wheels)
-            for name in ("tire.pressure", "tire.temperature", "tire.age")
-        )
+        gauge, degc, age = tire_columns(readings, n_wheels)
         is_fresh = ~(age > self.fresh_s)
         gauge = np.where(is_fresh & (gauge > 60.0) & (gauge < 1200.0), gauge, np.nan)
         degc = np.where(is_fresh & (degc > -40.0) & (degc < 150.0), degc, np.nan)
@@ -227,11 +225,3 @@ class TireBlowoutRule:
         for name, values in (("slot_us", time_us), ("slot_degc", degc)):
             state[name][some, :-1] = state[name][some, 1:]
             state[name][some, -1] = values[is_next]
-
-
-def _wide(values: FloatArray | None, n: int, width: int) -> FloatArray:
-    out = np.full((n, width), np.nan)
-    if values is not None and values.ndim > 1:
-        used = min(width, values.shape[1])
-        out[:, :used] = values[:, :used]
-    return out

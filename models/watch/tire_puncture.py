@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from data.records import FailureMode, Family, FloatArray, Reason, VehicleSpec
-from models.features.tires import atmosphere_kpa, trusted_gas
 from models.predictors.base import logistic, time_to_threshold, to_quantiles
-from models.predictors.wheels import wheel_zh
 from models.watch.rule import LiveExplanation, LiveRisk, Readings, State, rounds
+from models.watch.tire_readings import trusted_readings
+from models.watch.tire_reasons import loss_over, pressure_left, pressure_series
 from models.watch.tire_window import WINDOW_US, Loss, empty_window, loss, push_window
 
 
@@ -59,7 +59,8 @@ class TirePunctureRule:
 
     def take(self, state: State, readings: Readings, spec: VehicleSpec) -> LiveRisk:
         """Take readings into the state and return the risk after each of them."""
-        gas, gauge, is_paired = trusted_readings(readings, len(spec.wheels))
+        given = trusted_readings(readings, len(spec.wheels))
+        gas, gauge, is_paired = given.gas_kpa, given.gauge_kpa, given.is_paired
         shape = gas.shape
         probability = np.full(shape, np.nan)
         names = ("rate", "drop", "gauge_drop", "noise", "gauge", "start_us")
@@ -130,35 +131,17 @@ class TirePunctureRule:
         name = spec.wheels[wheel]
         rate, drop, gauge = (float(np.nan_to_num(risk.detail[n][place])) for n in ("rate", "drop", "gauge"))
         placard, now_us = spec.placard_kpa[wheel], int(readings.time_us[index])
+        row = int(readings.at[index])
+        kept = state["time_us"][row] > 0
         start = risk.detail["start_us"][place]
         start_us = int(start) if np.isfinite(start) and start > 0 else now_us
         per_day = np.array([rate * 1440])
         ttt = time_to_threshold(
             np.array([gauge - 0.6 * placard]), np.array([1.5]), per_day, np.maximum(per_day * 0.15, 1e-6)
         )[:, 0]
-        minutes = (now_us - start_us) / 60e6
         reasons = (
-            Reason(
-                feature="loss_kpa_per_min",
-                value=round(rate, 2),
-                unit="kPa/min",
-                healthy_low=0.0,
-                healthy_high=0.05,
-                peers=0.0,
-                text_en=f"{name} lost {drop:.0f} kPa in {minutes:.0f} min ({rate:.1f} kPa/min) "
-                "while the other wheels held",
-                text_zh=f"{wheel_zh(name)}轮在 {minutes:.0f} 分钟内漏气 {drop:.0f} kPa"
-                f"（每分钟 {rate:.1f} kPa），其余车轮正常",
-            ),
-            Reason(
-                feature="pressure_20degc_kpa",
-                value=round(gauge, 1),
-                unit="kPa",
-                healthy_low=round(placard * 0.9, 1),
-                healthy_high=round(placard * 1.15, 1),
-                text_en=f"{gauge:.0f} kPa left at 20 °C; placard {placard:.0f} kPa",
-                text_zh=f"20 °C 时剩余 {gauge:.0f} kPa；标准 {placard:.0f} kPa",
-            ),
+            loss_over(name, drop_kpa=drop, rate=rate, minutes=(now_us - start_us) / 60e6, is_by_day=False),
+            pressure_left(gauge, placard),
             Reason(
                 feature="clears_below_kpa_per_min",
                 value=self.rate_kpa_per_min,
@@ -170,7 +153,7 @@ class TirePunctureRule:
         )
         return LiveExplanation(
             reasons=reasons,
-            evidence=window_evidence(state, int(readings.at[index]), spec),
+            evidence=pressure_series(state["time_us"][row][kept], state["gas_kpa"][row][kept], spec.wheels),
             since_us=start_us,
             ttt_h=to_quantiles(ttt),
         )
@@ -178,44 +161,3 @@ class TirePunctureRule:
     def component_name(self, spec: VehicleSpec, component: int) -> str:
         """Return ``tire`` and the wheel."""
         return f"tire {spec.wheels[component]}"
-
-
-def trusted_readings(
-    readings: Readings, n_wheels: int
-) -> tuple[FloatArray, FloatArray, np.ndarray[Any, np.dtype[np.bool_]]]:
-    """Return gas and gauge of readings, NaN where not trusted, and which come with an own temperature."""
-    gauge, own, age = (
-        _wide(readings.columns.get(name), len(readings), n_wheels)
-        for name in ("tire.pressure", "tire.temperature", "tire.age")
-    )
-    unknown = np.full(len(readings), np.nan)
-    barometer, altitude, ambient = (
-        readings.columns.get(name, unknown) for name in ("barometer", "altitude", "ambient")
-    )
-    air = np.where(np.isfinite(barometer), barometer, atmosphere_kpa(altitude))
-    gas, is_trusted = trusted_gas(gauge, own, age, air_kpa=air, ambient_degc=ambient)
-    return np.where(is_trusted, gas, np.nan), np.where(is_trusted, gauge, np.nan), np.isfinite(own)
-
-
-def window_evidence(state: State, row: int, spec: VehicleSpec) -> dict[str, object]:
-    """Return the readings of a vehicle's window to plot."""
-    kept = state["time_us"][row] > 0
-    gauge = state["gas_kpa"][row][kept].astype(np.float64) - 101.325
-    return {
-        "time": [int(t) // 1000 for t in state["time_us"][row][kept]],
-        "series": {
-            name: [round(float(v), 1) if np.isfinite(v) else None for v in gauge[:, i]]
-            for i, name in enumerate(spec.wheels)
-        },
-        "unit": "kPa",
-        "title_en": "Pressure at 20 °C",
-        "title_zh": "折算到 20 °C 的胎压",
-    }
-
-
-def _wide(values: FloatArray | None, n: int, width: int) -> FloatArray:
-    out = np.full((n, width), np.nan)
-    if values is not None and values.ndim > 1:
-        used = min(width, values.shape[1])
-        out[:, :used] = values[:, :used]
-    return out

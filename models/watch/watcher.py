@@ -12,9 +12,10 @@ from models import readings, store
 from models.assess import Told
 from models.features.days import to_us
 from models.predictors.base import RAISE_LEVEL
+from models.watch.gathering import CONTEXT_US
 from models.watch.rule import LiveRule
 from models.watch.rules import live_rules
-from models.watch.stream import CONTEXT_US, Finding, Stream
+from models.watch.stream import Finding, Stream
 from models.watch.telling import told_of
 
 #: Vehicle and family to the first and last new sample, microseconds.
@@ -68,6 +69,7 @@ class Watcher:
         for spec, some in groups.items():
             new = set(self._stream.add(some, spec))
             self._remind(connection, sorted(new), spec)
+            self._recall(connection, sorted(new), spec, now=now)
             rows = self._fetch(connection, some, new, current, spec, now=now)
             out += [
                 told_of(
@@ -88,6 +90,29 @@ class Watcher:
         found = store.fetch_likely_components(connection, vehicles, modes, RAISE_LEVEL)
         for (vehicle, mode), components in found.items():
             self._stream.remind(vehicle, spec, mode, components)
+
+    def _recall(
+        self, connection: Connection, vehicles: list[int], spec: VehicleSpec, *, now: datetime
+    ) -> None:
+        """Read what rules with a long memory would know of vehicles, up to where their new readings begin."""
+        families = [f for f in sorted(self._stream.families) if self._stream.memory_us(f)]
+        if not vehicles or not families:
+            return
+        begin_us = to_us(now) - max(self._stream.memory_us(f) for f in families)
+        end_us = to_us(now) - max(self._stream.window_us(f) for f in families)
+        rows = {
+            family: readings.fetch_recent_rows(
+                connection,
+                vehicles,
+                family,
+                self._stream.columns(family),
+                span_us=(begin_us, end_us),
+                spec=spec,
+                by_minute=True,
+            )
+            for family in {*families, Family.DRIVE}
+        }
+        self._stream.recall(rows, spec)
 
     def _fetch(
         self,

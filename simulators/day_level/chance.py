@@ -33,6 +33,14 @@ class TopicChance:
         """Return numbers spread evenly over 0-1, shape (F, *shape)."""
         return self._fill(shape, lambda rng, out: rng.random(dtype=np.float32, out=out))
 
+    def readings(self, counts: Ints, width: int) -> Singles:
+        """Return standard normal numbers of shape (sum of counts, width), so many rows for each vehicle."""
+        out = np.empty((int(counts.sum()), width), np.float32)
+        ends = np.cumsum(counts).tolist()
+        for generator, begin, end in zip(self._generators, [0, *ends[:-1]], ends, strict=True):
+            generator.standard_normal(dtype=np.float32, out=out[begin:end])
+        return out
+
     def _fill(
         self, shape: tuple[int, ...], draw: Callable[[np.random.Generator, Singles], object]
     ) -> Singles:

@@ -82,6 +82,39 @@ class DayFleet:
         Raises:
             FleetError: They are not of one model, or outside the fleet.
         """
+        scene = self.scene(vehicle)
+        who, usage, plan = scene.who, scene.usage, scene.plan
+        sets, courses, health = draw_sets(scene)
+        courses += decoy_courses(plan, who.spec, but=courses)
+        vins = tuple(build_vin(int(v)) for v in vehicle)
+        off_road = np.arange(self.days)[None, :] > end_of_use(courses, len(vehicle))[:, None]
+        silent = off_road | ~usage.is_heard
+        for features in sets.values():
+            for name, values in features.items():
+                values[silent] = np.nan
+                features[name] = values if values.ndim == 3 else values[..., None]
+        first_us, last_us = self._spans(scene.chance, ~silent)
+        return DayPart(
+            spec=who.spec,
+            vehicle=vehicle,
+            vins=vins,
+            day=np.arange(self.first_day, self.first_day + self.days, dtype=np.int64),
+            first_us=first_us,
+            last_us=last_us,
+            sets=sets,
+            truths=to_truth(courses, plan, vehicle, vins, self._midnight(0, who.spec)),
+            states={"soh_percent": (100.0 * health).astype(np.float32)},
+        )
+
+    def scene(self, vehicle: Ints) -> Scene:
+        """Return who some vehicles of one model are, what they do and what will happen to them.
+
+        Args:
+            vehicle: Shape (F,), indices in the fleet.
+
+        Raises:
+            FleetError: They are not of one model, or outside the fleet.
+        """
         models = np.unique(vehicle % len(self.specs))
         if len(models) != 1 or vehicle.min() < 0 or vehicle.max() >= self.n:
             raise FleetError(f"vehicles: must be of one model and from 0 to {self.n - 1}")
@@ -97,28 +130,12 @@ class DayFleet:
             share=self.decoy_share,
         )
         usage = draw_usage(chance, who, self.weather, self.first_day)
-        scene = Scene(chance=chance, who=who, usage=usage, plan=plan)
-        sets, courses, health = draw_sets(scene)
-        courses += decoy_courses(plan, who.spec, but=courses)
-        vins = tuple(build_vin(int(v)) for v in vehicle)
-        off_road = np.arange(self.days)[None, :] > end_of_use(courses, len(vehicle))[:, None]
-        silent = off_road | ~usage.is_heard
-        for features in sets.values():
-            for name, values in features.items():
-                values[silent] = np.nan
-                features[name] = values if values.ndim == 3 else values[..., None]
-        first_us, last_us = self._spans(chance, ~silent)
-        return DayPart(
-            spec=who.spec,
-            vehicle=vehicle,
-            vins=vins,
-            day=np.arange(self.first_day, self.first_day + self.days, dtype=np.int64),
-            first_us=first_us,
-            last_us=last_us,
-            sets=sets,
-            truths=to_truth(courses, plan, vehicle, vins, self._midnight(0, who.spec)),
-            states={"soh_percent": (100.0 * health).astype(np.float32)},
-        )
+        return Scene(chance=chance, who=who, usage=usage, plan=plan)
+
+    def midnights_us(self) -> Ints:
+        """Return when each local day begins, and when the run ends; (D + 1,), microseconds since 1970."""
+        begin = (self._midnight(day, self.specs[0]).timestamp() for day in range(self.days + 1))
+        return np.array([round(1e6 * moment) for moment in begin], dtype=np.int64)
 
     def _midnight(self, day: int, spec: VehicleSpec) -> datetime:
         local = _EPOCH + timedelta(days=self.first_day + day)

@@ -7,12 +7,11 @@ import numpy as np
 from simulators.day_level.chance import Flags, Floats, Singles
 from simulators.day_level.plan import Course
 from simulators.day_level.scene import Scene
-from simulators.day_level.tire_gas import AIR_KPA, Gas
+from simulators.day_level.tire_fitted import fit_sensors
+from simulators.day_level.tire_gas import Gas
 from simulators.day_level.tire_samples import REFERENCE_K, Conditions, draw_medians
 from simulators.day_level.tire_sensors import misread
 
-#: Steps of the sensor's reading in kPa and how common they are.
-_GRIDS = ((1.373, 0.6), (2.5, 0.25), (4.0, 0.15))
 #: The rim's sensor and the gas differ by this much over a day, kPa at 20 °C.
 _RIM_KPA = 0.12
 
@@ -25,23 +24,13 @@ def tire_features(scene: Scene, gas: Gas) -> tuple[dict[str, Singles], list[Cour
     deviations).
     """
     usage = scene.usage
-    n, days, n_wheels = gas.amount_kpa.shape
-    topic = scene.chance.topic("tire sensors")
-    own = topic.uniform(4).astype(np.float64)
-    bias = np.clip(topic.normal(2, 2, n_wheels), -2.5, 2.5).astype(np.float64)
-    noise = topic.normal(3, days, n_wheels).astype(np.float64)
-    luck = topic.uniform(3, days, n_wheels).astype(np.float64)
-    is_awake_parked = own[:, :1] < 0.4
-    steps, shares = np.array(_GRIDS).T
-    grid = steps[np.minimum(np.searchsorted(np.cumsum(shares), own[:, 1]), len(steps) - 1)][:, None, None]
-    grid = np.broadcast_to(grid, (n, 1, 1))
-
-    rows = np.arange(n)[:, None, None]
+    fitted = fit_sensors(scene, gas)
+    noise, luck, is_awake_parked = fitted.noise, fitted.luck, fitted.is_awake_parked
+    grid, air = fitted.grid_kpa, fitted.air_kpa
     parked = np.where(is_awake_parked, 24.0, np.where(luck[:, 0, :, 0] < 0.3, 3.0, 0.0))
     count = np.where(usage.drives, 120.0 * usage.drive_h + 7.0 * usage.trips, parked)
     minutes = 60.0 * usage.drive_h / np.maximum(usage.trips, 1)
     rolling_k = 20.0 * usage.speed_kmh / 100.0 * -np.expm1(-minutes / 18.0)
-    air = AIR_KPA * (1 - 2.25577e-5 * (scene.who.altitude_m[:, None])) ** 5.2559 + usage.weather.air_shift_kpa
     cool = np.where(usage.drives, usage.degc - 0.7 * usage.weather.swing_degc, usage.degc)
     found = draw_medians(
         scene.chance.topic("tire readings"),
@@ -50,8 +39,8 @@ def tire_features(scene: Scene, gas: Gas) -> tuple[dict[str, Singles], list[Cour
             air_kpa=air[..., None],
             cool_degc=cool[..., None],
             warms_k=(0.8 * usage.weather.swing_degc + np.where(usage.drives, rolling_k, 0.0))[..., None],
-            bias_kpa=3.0 * bias[rows, 0, gas.wheel_set[..., None], gas.seat],
-            bias_k=bias[rows, 1, gas.wheel_set[..., None], gas.seat],
+            bias_kpa=fitted.bias_kpa,
+            bias_k=fitted.bias_k,
             grid_kpa=grid,
             noise=np.where(scene.has("noise"), 3.0, 1.0)[:, None, None],
             is_still=((count < 8.0) & ~usage.drives)[..., None].astype(np.float64),

@@ -25,6 +25,10 @@ class Gas:
     begin_kpa: Floats  #: about the first third of the day's readings
     amount_kpa: Floats  #: about the middle of them
     end_kpa: Floats
+    morning_kpa: Floats  #: when the day begins
+    filled_kpa: Floats  #: likewise, with what was done to the wheel during the day
+    evening_kpa: Floats  #: when the day ends
+    done: Floats  #: (F, D) share of the day's readings after which it was done; negative: nothing was
     wheel_set: Ints  #: (F, D) 0, or 1 once other wheels are on
     seat: Ints  #: (F, D, W) which of the wheels sits there
     courses: list[Course]
@@ -63,6 +67,10 @@ def run_gas(scene: Scene) -> Gas:
         begin_kpa=np.zeros((n, days, n_wheels)),
         amount_kpa=np.zeros((n, days, n_wheels)),
         end_kpa=np.zeros((n, days, n_wheels)),
+        morning_kpa=np.zeros((n, days, n_wheels)),
+        filled_kpa=np.zeros((n, days, n_wheels)),
+        evening_kpa=np.zeros((n, days, n_wheels)),
+        done=np.full((n, days), -1.0),
         wheel_set=np.zeros((n, days), np.int64),
         seat=np.zeros((n, days, n_wheels), np.int64),
         courses=[],
@@ -94,6 +102,8 @@ def run_gas(scene: Scene) -> Gas:
             (out.end_kpa, 0.75, 0.83),
         ):
             values[:, day] = np.where(part_done < order, before, morning) + clock * (amount - before)
+        out.morning_kpa[:, day], out.filled_kpa[:, day], out.evening_kpa[:, day] = morning, before, amount
+        out.done[:, day] = part_done.max(1)
         out.seat[:, day] = seat
     out.courses = _courses(who, plan, leaks, out.amount_kpa, placard)
     return out

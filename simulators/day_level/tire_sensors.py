@@ -22,7 +22,9 @@ _BIAS, _DRIFT, _STUCK, _NOISE = range(4)
 class Misreadings:
     """What is wrong with the day's readings; (F, D, W)."""
 
-    shift_kpa: Floats  #: added to the gas read
+    shift_kpa: Floats  #: added to the gas read, over the day
+    warm_kpa: Floats  #: the part of it while under way: the rim is warmer than the gas
+    odd_kpa: Floats  #: the part of it that single readings make, not all of them
     is_lost: Flags
     is_frozen: Flags  #: repeats the last day before
     courses: list[Course]  #: of broken sensors
@@ -35,20 +37,21 @@ def misread(scene: Scene, luck: Floats, noise: Floats) -> Misreadings:
     one, began, today = scene.mark(n_wheels), since >= 0, since == 0
     sign = np.where(u[:, 2] < 0.5, -1.0, 1.0)[:, None, None]
     size = u[:, 3, None, None]
-    shift = np.zeros(noise.shape)
+    shift, warm, odd = (np.zeros(noise.shape) for _ in range(3))
 
-    def add(kind: str, on: Flags, values: Floats | float) -> None:
+    def add(kind: str, on: Flags, values: Floats | float, *of: Floats) -> None:
         chosen = scene.has(kind)
-        shift[chosen] += np.where(on, values, 0.0)[chosen]
+        for one in (shift, *of):
+            one[chosen] += np.where(on, values, 0.0)[chosen]
 
     side = (np.arange(n_wheels) % 2 == (u[:, 2:3] < 0.5))[:, None, :]
     is_sunny = ~usage.weather.is_wet & (luck[:, 1, :, 0] < 0.4)
     # the sun and a hot brake warm the rim with its sensor more than the gas
-    add("sun_one_side", is_sunny[..., None] & side, -1.0 - 5.0 * luck[:, 2])
+    add("sun_one_side", is_sunny[..., None] & side, -1.0 - 5.0 * luck[:, 2], warm)
     hot = -3.0 - 9.0 * u[:, 2, None, None] * (0.5 + luck[:, 2])
-    add("hot_brake", (began & (since < 4))[..., None] & one, hot)
+    add("hot_brake", (began & (since < 4))[..., None] & one, hot, warm)
     add("sensor_bias_step", began[..., None] & one, sign * (3.0 + 5.0 * size))
-    add("spikes", luck[:, 1] < 0.02, sign * (8.0 + 30.0 * luck[:, 2]))
+    add("spikes", luck[:, 1] < 0.02, sign * (8.0 + 30.0 * luck[:, 2]), odd)
     add("cold_front", (began & (since < 5))[..., None], -1.8 - 0.5 * noise)
     add("garage_to_outdoor", today[..., None], 1.5 * noise)
     add("altitude_trip", today[..., None], np.where(u[:, 4, None, None] < 0.5, 6.0 + 12.0 * size, 0.5))
@@ -61,7 +64,9 @@ def misread(scene: Scene, luck: Floats, noise: Floats) -> Misreadings:
     bias, per_day, wild = sign * (12.0 + 28.0 * size), sign * 0.3 * 6.0**size, 6.0 + 10.0 * size
     shift += np.where(broken & (variant == _BIAS), bias, 0.0)
     shift += np.where(broken & (variant == _DRIFT), per_day * np.maximum(since, 0)[..., None], 0.0)
-    shift += np.where(broken & (variant == _NOISE), wild * noise, 0.0)
+    restless = np.where(broken & (variant == _NOISE), wild * noise, 0.0)
+    shift += restless
+    odd += restless
     frozen = broken & (variant == _STUCK)
     frozen |= (began & (since < 4))[..., None] & one & scene.has("sticky_value")[:, None, None]
     frozen |= (began & (since < 2))[..., None] & scene.has("stale_replay")[:, None, None]
@@ -81,5 +86,10 @@ def misread(scene: Scene, luck: Floats, noise: Floats) -> Misreadings:
             )
         )
     return Misreadings(
-        shift_kpa=shift, is_lost=(luck[:, 1] < 0.003) | too_cold, is_frozen=frozen, courses=courses
+        shift_kpa=shift,
+        warm_kpa=warm,
+        odd_kpa=odd,
+        is_lost=(luck[:, 1] < 0.003) | too_cold,
+        is_frozen=frozen,
+        courses=courses,
     )
