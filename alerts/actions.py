@@ -100,6 +100,7 @@ FIELDS: Mapping[Action, _Fields] = MappingProxyType(
         _A.ESTIMATE: _f("lines reason"),
         _A.ASSIGN: _f("", "bay technician"),
         _A.START: _f("", "isolated_by isolated_v"),
+        _A.RESUME: _f("", "isolated_by isolated_v"),
         _A.PAUSE: _f("reason"),
         _A.FINISH: _f("correction", "part_removed"),
         _A.PASS: _f("checked_by"),

@@ -59,6 +59,32 @@ class Workbench:
             raise InvalidDetails(f"{field} {name[:40]!r}: no active technician of this station")
         return found
 
+    def isolate(self) -> str:
+        """Take the signature that high voltage is off, where the work touches it; return what to tell of it.
+
+        Raises:
+            InvalidDetails: It is missing, not needed, or by somebody without a high-voltage skill.
+        """
+        name, volts = self.details.isolated_by, self.details.isolated_v
+        is_hv = self.work.fetch_needs(self.order.order_id).is_hv
+        if not is_hv and name is not None:
+            raise InvalidDetails("isolated_by: this work does not touch high voltage")
+        if not is_hv:
+            return ""
+        if name is None:
+            raise InvalidDetails("isolated_by: work on high voltage starts with a signed isolation")
+        signer = self.technician(name, "isolated_by")
+        if not any(skill.startswith("HV") for skill in signer["skills"]):
+            raise InvalidDetails(f"isolated_by {name[:40]!r}: has no high-voltage skill")
+        self.work.insert_signoff(
+            self.order.order_id,
+            "hv_isolation",
+            signer["technician_id"],
+            measured_v=volts,
+            now=self.now,
+        )
+        return f"high voltage off, {volts:g} V, signed by {signer['name']}; "
+
     def free_everything(self) -> None:
         """Give bay, technician and all parts back."""
         for sku in self.work.fetch_reservations(self.order.order_id):

@@ -175,28 +175,21 @@ def _assign(bench: Workbench) -> None:
 
 
 def _start(bench: Workbench) -> None:
-    details, order, work = bench.details, bench.order, bench.work
+    order, work = bench.order, bench.work
     unpicked = [sku for sku, (_, state) in work.fetch_reservations(order.order_id).items() if state != "used"]
     if unpicked:
         raise InvalidTransition(f"action start: not picked yet: {', '.join(unpicked)}")
-    told = "work begun"
-    if work.fetch_needs(order.order_id).is_hv:
-        if details.isolated_by is None:
-            raise InvalidDetails("isolated_by: work on high voltage starts with a signed isolation")
-        signer = bench.technician(details.isolated_by, "isolated_by")
-        if not any(skill.startswith("HV") for skill in signer["skills"]):
-            raise InvalidDetails(f"isolated_by {details.isolated_by[:40]!r}: has no high-voltage skill")
-        work.insert_signoff(
-            order.order_id,
-            "hv_isolation",
-            signer["technician_id"],
-            measured_v=details.isolated_v,
-            now=bench.now,
-        )
-        told = f"high voltage off, {details.isolated_v:g} V, signed by {signer['name']}; work begun"
-    elif details.isolated_by is not None:
-        raise InvalidDetails("isolated_by: this work does not touch high voltage")
-    bench.move(_S.IN_PROGRESS, told, begun_at=bench.now)
+    bench.move(_S.IN_PROGRESS, f"{bench.isolate()}work begun", begun_at=bench.now)
+
+
+def _resume(bench: Workbench) -> None:
+    """Go on after a pause, or do again what was not good: that is a new intervention on high voltage."""
+    if bench.order.state is _S.REWORK:
+        bench.move(_S.IN_PROGRESS, f"{bench.isolate()}work goes on")
+        return
+    if bench.details.isolated_by is not None:
+        raise InvalidDetails("isolated_by: the isolation that was signed before the pause still holds")
+    bench.move(_S.IN_PROGRESS, "work goes on")
 
 
 def _finish(bench: Workbench) -> None:
@@ -277,7 +270,7 @@ _HANDLERS: Mapping[Action, Callable[[Workbench], None]] = MappingProxyType(
         Action.ASSIGN: _assign,
         Action.START: _start,
         Action.PAUSE: _to(_S.PAUSED, "paused"),
-        Action.RESUME: _to(_S.IN_PROGRESS, "work goes on"),
+        Action.RESUME: _resume,
         Action.FINISH: _finish,
         Action.PASS: _pass,
         Action.REWORK: _to(_S.REWORK, "to be done again"),

@@ -30,6 +30,7 @@ from api.pages import make_environment, render_error
 from api.routes import (
     boards,
     breaker,
+    concerns,
     diagnosis,
     guidance,
     health,
@@ -82,6 +83,7 @@ def list_routers() -> tuple[APIRouter, ...]:
         diagnosis.router,
         reports.router,
         breaker.router,
+        concerns.router,
         predictors.router,
         stations.router,
         boards.router,

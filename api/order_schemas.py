@@ -84,6 +84,27 @@ class OrderPage(Page):
     items: list[Order]
 
 
+class Concern(Shape):
+    """Something that does not go on by itself; it leaves the list when it no longer holds."""
+
+    concern_id: int
+    kind: str = Field(examples=["no_station", "promise_broken", "overrun", "silent"])
+    audience: Literal["station", "operations"] = Field(description="who should act; operations see both")
+    detail: str
+    vin: str
+    order_id: int | None
+    alert_id: int | None
+    severity: str | None = Field(description="of the order or the alert")
+    station_code: str | None
+    raised_at: datetime
+
+
+class Concerns(Shape):
+    """The operations list."""
+
+    items: list[Concern]
+
+
 class OwnerAnswer(Shape):
     """The owner's answer to an offered order."""
 

@@ -15,6 +15,11 @@ def fetch_work(connection: Connection, order_id: int) -> Row:
     return fetch_rows(connection, _SQL["fetch_work"], {"order_id": order_id})[0]
 
 
+def fetch_concerns(connection: Connection, principal: Principal) -> list[Row]:
+    """Return what needs a person: of the tenant, or of a station's own orders where it should act."""
+    return fetch_rows(connection, _SQL["fetch_concerns"], principal.scope)
+
+
 def note_views(connection: Connection, principal: Principal, subjects: Sequence[str]) -> None:
     """Write into the audit trail that a station saw personal data; once an hour for each subject."""
     if principal.role is Role.STATION and subjects:

@@ -33,3 +33,15 @@ WHERE NOT EXISTS (
     SELECT FROM audit_events e
     WHERE e.tenant_id = %(tenant_id)s AND e.subject = subject.subject AND e.action = 'personal_data.view'
         AND e.actor = %(actor)s AND e.at > now() - interval '1 hour');
+
+-- fetch_concerns --
+SELECT c.concern_id, c.kind, c.audience, c.detail, v.vin, c.order_id, c.alert_id,
+    coalesce(o.severity, a.severity) AS severity, s.code AS station_code, c.raised_at
+FROM concerns c
+JOIN vehicles v USING (vehicle_id)
+LEFT JOIN repair_orders o ON o.order_id = c.order_id
+LEFT JOIN alerts a ON a.alert_id = c.alert_id
+LEFT JOIN stations s ON s.station_id = o.station_id
+WHERE c.tenant_id = %(tenant_id)s AND c.settled_at IS NULL
+    AND (%(station_id)s::int IS NULL OR (c.audience = 'station' AND o.station_id = %(station_id)s))
+ORDER BY coalesce(o.severity, a.severity, 'S4'), c.raised_at, c.concern_id LIMIT 500;

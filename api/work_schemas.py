@@ -56,8 +56,12 @@ class WorkAction(Shape):
     lines: list[WorkLine] | None = Field(default=None, max_length=50, description="estimate")
     bay: Text | None = Field(default=None, description="assign; as booked by default")
     technician: Text | None = Field(default=None, description="assign; as booked by default")
-    isolated_by: Text | None = Field(default=None, description="start, on high voltage")
-    isolated_v: float | None = Field(default=None, description="start: measured across isolated terminals")
+    isolated_by: Text | None = Field(
+        default=None, description="start, and resume after rework, on high voltage"
+    )
+    isolated_v: float | None = Field(
+        default=None, description="with isolated_by: measured across isolated terminals"
+    )
     checked_by: list[Text] | None = Field(default=None, max_length=5, description="pass; two on high voltage")
     correction: Text | None = Field(default=None, description="finish")
     part_removed: Text | None = Field(default=None, description="finish")

@@ -87,6 +87,7 @@ def check_database(connection: Connection, *, score_every_s: float) -> list[Chec
             figures=waiting,
         )
     )
+    checks.append(_concerns(ask("concerns")))
     return checks
 
 
@@ -170,6 +171,12 @@ def _scoring(rows: list[dict[str, Any]]) -> Check:
     return Check(
         name="scoring", is_ok=not rows, detail="; ".join(shown) or "no vehicle fails", figures=figures
     )
+
+
+def _concerns(rows: list[dict[str, Any]]) -> Check:
+    counted = ", ".join(f"{row['concerns']} {row['kind'].replace('_', ' ')}" for row in rows)
+    figures = {row["kind"]: {"count": row["concerns"], "since": row["since"]} for row in rows}
+    return Check(name="operations list", is_ok=not rows, detail=counted or "empty", figures=figures)
 
 
 def _drift(row: dict[str, Any]) -> Check:

@@ -79,6 +79,11 @@ SELECT count(*) AS orders, (array_agg(waiting_reason))[1] AS example
 FROM repair_orders
 WHERE waiting_reason IS NOT NULL AND state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid');
 
+-- concerns --
+-- What needs a person, by kind.
+SELECT kind, count(*) AS concerns, min(raised_at) AS since FROM concerns
+WHERE settled_at IS NULL AND audience = 'operations' GROUP BY kind ORDER BY 2 DESC, kind;
+
 -- orphan_sessions --
 -- Sessions that the broker keeps, whose slot has not beaten for two minutes.
 SELECT s.client_id, s.slot, s.share,

@@ -193,9 +193,14 @@ def test_high_voltage_needs_a_signed_isolation_and_two_people_at_the_end(pool: P
     steps.do(_A.FINISH)
     with pytest.raises(InvalidDetails, match="two different technicians"):
         steps.do(_A.PASS, checked_by=(hv, hv))
+    steps.do(_A.REWORK)
+    with pytest.raises(InvalidDetails, match="isolated_by"):
+        steps.do(_A.RESUME)
+    steps.do(_A.RESUME, isolated_by=other, isolated_v=0.2)
+    steps.do_all(_A.PAUSE, _A.RESUME, _A.FINISH)
     assert steps.do(_A.PASS, checked_by=(hv, other)).state is _S.READY
     assert seed.rows(pool, "SELECT kind, count(*) FROM order_signoffs GROUP BY 1 ORDER BY 1") == [
-        ("hv_isolation", 1),
+        ("hv_isolation", 2),
         ("quality", 2),
     ]
 
