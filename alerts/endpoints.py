@@ -1,4 +1,4 @@
-"""Which addresses of push services may be called: nothing inside the operator's own network."""
+"""Which addresses that others chose may be called: nothing inside the operator's own network."""
 
 from __future__ import annotations
 
@@ -28,19 +28,36 @@ def resolve_host(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except ValueError as error:
-        raise AddressRefused(f"push endpoint: not a host: {error}") from error
+        raise AddressRefused(f"push endpoint or webhook: not a host: {error}") from error
     except OSError as error:
-        raise DeliveryError(f"push service {host}: not found: {error}") from error
+        raise DeliveryError(f"host {host}: not found: {error}") from error
     return [str(entry[4][0]) for entry in found]
 
 
-def check_endpoint(url: str, *, allow_loopback: bool, resolve: Resolve = resolve_host) -> None:
+def is_local(url: str) -> bool:
+    """Tell whether a URL names this machine."""
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def check_endpoint(
+    url: str,
+    *,
+    allow_loopback: bool,
+    allow_private: bool = False,
+    resolve: Resolve = resolve_host,
+    what: str = "push endpoint",
+) -> list[str]:
     """Make sure that an endpoint lies outside: a subscriber chose this address, not the operator.
 
     Args:
         url: Must be https; http only on loopback where that is allowed.
         allow_loopback: The demo's own endpoint may be called.
+        allow_private: It may lie in the operator's own network: operations chose it.
         resolve: Gives the addresses of a host.
+        what: Names it in errors.
+
+    Returns:
+        The host's addresses, all of them checked.
 
     Raises:
         AddressRefused: Another scheme, credentials in the URL, or an address that is not public.
@@ -50,20 +67,24 @@ def check_endpoint(url: str, *, allow_loopback: bool, resolve: Resolve = resolve
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError as error:
-        raise AddressRefused(f"push endpoint: not a URL: {error}") from error
+        raise AddressRefused(f"{what}: not a URL: {error}") from error
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise AddressRefused("push endpoint: must be https://host/…")
+        raise AddressRefused(f"{what}: must be https://host/…")
     if parts.username is not None or parts.password is not None:
-        raise AddressRefused("push endpoint: must not hold a user name or password")
-    addresses = [ipaddress.ip_address(a.partition("%")[0]) for a in resolve(parts.hostname, port)]
+        raise AddressRefused(f"{what}: must not hold a user name or password")
+    found = list(resolve(parts.hostname, port))
+    addresses = [ipaddress.ip_address(a.partition("%")[0]) for a in found]
     is_loopback = bool(addresses) and all(_plain(a).is_loopback for a in addresses)
     if is_loopback and allow_loopback:
-        return
+        return found
     if parts.scheme != "https":
-        raise AddressRefused("push endpoint: must be https")
+        raise AddressRefused(f"{what}: must be https")
     for address in addresses:
-        if not _plain(address).is_global or _plain(address).is_multicast:
-            raise AddressRefused(f"push endpoint {parts.hostname}: its address is not public")
+        plain = _plain(address)
+        is_own = allow_private and plain.is_private and not (plain.is_loopback or plain.is_link_local)
+        if (not plain.is_global and not is_own) or plain.is_multicast:
+            raise AddressRefused(f"{what} {parts.hostname}: its address is not public")
+    return found
 
 
 def _plain(

@@ -12,6 +12,7 @@ AnxinError
     ├── InvalidDetails          what is said with an action does not fit it; names field and rule
     ├── KeyReused               the idempotency key belongs to another command
     ├── BookingConflict         bay, technician or part was taken meanwhile; decide again
+    ├── InvalidSignature        a message to a webhook is not ours, or too old
     └── DeliveryError           a message was not delivered
         ├── AddressRefused      the address may not be called
         └── SubscriptionGone    the push service has forgotten the subscription
@@ -64,6 +65,10 @@ class BookingConflict(AlertError):  # noqa: N818 - it reads as a fact
     """A bay, a technician or a part was taken meanwhile; the decision must be made again."""
 
 
+class InvalidSignature(AlertError):  # noqa: N818 - it reads as a fact
+    """A message to a webhook does not carry our signature, or is too old."""
+
+
 class DeliveryError(AlertError):
     """A message was not delivered."""
 
@@ -71,7 +76,7 @@ class DeliveryError(AlertError):
 
 
 class AddressRefused(DeliveryError):  # noqa: N818 - it reads as a fact
-    """The address of a push subscription may not be called."""
+    """The address that somebody gave may not be called."""
 
 
 class SubscriptionGone(DeliveryError):  # noqa: N818 - it reads as a fact

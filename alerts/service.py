@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -14,6 +15,8 @@ from alerts.concerns import watch_orders
 from alerts.desk import terms_of
 from alerts.ending import end_repaired
 from alerts.errors import AlertError
+from alerts.gateways import AppriseSender, load_gateways
+from alerts.mail import MailSender
 from alerts.notify import Sender, deliver_next, take_receipts, take_step
 from alerts.outbox_store import OutboxStore
 from alerts.replanning import make_room, replan_upset, replan_waiting
@@ -23,6 +26,7 @@ from alerts.succession import follow_owners
 from alerts.vehicle_link import VehicleLink
 from alerts.wakeup import Wakeup
 from alerts.warning_store import WarningStore
+from alerts.webhook import WebhookSender
 from alerts.webpush import PushSender
 from data.db import CHANNEL_BATCHES, CHANNEL_OUTBOX, CHANNEL_PREDICTIONS, Pool, open_pool, transaction
 from data.errors import DatabaseAway, DatabaseError
@@ -39,6 +43,8 @@ _LONGEST_BACK_OFF_S = 10.0
 _GATHER_S = 0.1
 #: Push services are slow one by one; more than one is asked at a time.
 _PUSH_SENDERS = 2
+#: Webhooks that are slow hold one each; those beyond wait for the next free one.
+_WEBHOOK_SENDERS = 3
 
 
 def run_route(settings: Settings, *, stop: threading.Event) -> None:
@@ -53,6 +59,7 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
 
     def work(pool: Pool) -> None:
         nonlocal replanned_at
+        looked_at = time.monotonic()
         done = follow_events(pool, terms, now=_now())
         done += route_waiting(pool, terms, now=_now(), setbacks=setbacks)
         if (_now() - replanned_at).total_seconds() >= _REPLAN_EVERY_S:
@@ -78,7 +85,7 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
             )
         if not done.predictions:
             wakeup.wait(_IDLE_S, stop)
-            stop.wait(_GATHER_S)
+            stop.wait(_GATHER_S - (time.monotonic() - looked_at))  # who has waited long enough acts at once
 
     try:
         vitals = Vitals()
@@ -90,12 +97,14 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
 
 
 def run_notify(settings: Settings, *, stop: threading.Event) -> None:
-    """Deliver warnings by Web Push and MQTT and take vehicles' receipts until ``stop`` is set.
+    """Deliver warnings and messages to stations, and take vehicles' receipts until ``stop`` is set.
 
-    Survives database, broker and push services that go away. Any number may run.
+    Survives database, broker and all other services that go away; each channel has threads of its own, so
+    that one that is away delays only itself. Any number may run.
 
     Raises:
         KeysError: The push key file is damaged.
+        PolicyError: The file of gateways breaks a rule.
     """
     push = PushSender(
         keys=load_push_keys(settings.home_path),
@@ -104,11 +113,37 @@ def run_notify(settings: Settings, *, stop: threading.Event) -> None:
         timeout_s=settings.push_timeout_s,
         allow_loopback=settings.push_allow_loopback,
     )
+    webhook = WebhookSender(
+        base_url=settings.base_url,
+        timeout_s=settings.webhook_timeout_s,
+        allow_loopback=settings.push_allow_loopback,
+        allow_private=settings.webhook_allow_private,
+        clock=_now,
+    )
+    gateways = load_gateways(settings.gateways)
     link = VehicleLink(settings.mqtt_url)
     link.start()
     vitals = Vitals(lambda: link.is_connected)
     jobs: list[Callable[[], None]] = [lambda: _deliver(settings, {"mqtt": link}, link, stop, vitals)]
     jobs += [lambda: _deliver(settings, {"webpush": push}, None, stop, vitals)] * _PUSH_SENDERS
+    jobs += [
+        lambda: _deliver(
+            settings, {"webhook": webhook, "station": webhook}, None, stop, vitals, by_address=True
+        )
+    ] * _WEBHOOK_SENDERS
+    if settings.smtp_url:
+        mail = MailSender(
+            url=settings.smtp_url,
+            sender=settings.mail_from,
+            base_url=settings.base_url,
+            timeout_s=settings.webhook_timeout_s,
+        )
+        jobs.append(lambda: _deliver(settings, {"email": mail}, None, stop, vitals))
+    if gateways:
+        others = AppriseSender(
+            gateways=gateways, base_url=settings.base_url, timeout_s=settings.webhook_timeout_s
+        )
+        jobs.append(lambda: _deliver(settings, {"apprise": others}, None, stop, vitals))
     jobs.append(lambda: _receive(settings, stop, vitals))
     jobs.append(lambda: _go_on(settings, stop, vitals))
     threads = [threading.Thread(target=job, name=f"anxin-notify-{n}") for n, job in enumerate(jobs)]
@@ -127,6 +162,8 @@ def _deliver(
     link: VehicleLink | None,
     stop: threading.Event,
     vitals: Vitals,
+    *,
+    by_address: bool = False,
 ) -> None:
     wakeup = Wakeup(settings.database_url, (CHANNEL_OUTBOX,), name="anxin-notify")
 
@@ -134,7 +171,7 @@ def _deliver(
         if link is not None and not link.is_connected:
             stop.wait(0.2)
             return
-        outcome = deliver_next(pool, senders, now=_now())
+        outcome = deliver_next(pool, senders, now=_now(), by_address=by_address)
         if outcome is not None:
             _log.info("delivered", action="deliver", channel=next(iter(senders)), outcome=outcome)
             return

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import requests
 from py_vapid import Vapid02
 from pywebpush import WebPushException, webpush
 
-from alerts.endpoints import Resolve, check_endpoint, resolve_host
+from alerts.endpoints import Resolve, check_endpoint, is_local, resolve_host
 from alerts.errors import DeliveryError, SubscriptionGone
+from alerts.messages import message_of
 from alerts.outbox_store import Delivery
 from data.keys import PushKeys
 
@@ -45,7 +45,7 @@ class PushSender:
         check_endpoint(delivery.address, allow_loopback=self.allow_loopback, resolve=self.resolve)
         with requests.Session() as session:
             session.max_redirects = 0  # a redirect could lead where check_endpoint would not go
-            session.trust_env = not _is_local(delivery.address)
+            session.trust_env = not is_local(delivery.address)
             try:
                 response = webpush(
                     {
@@ -69,23 +69,18 @@ class PushSender:
 
 def push_payload(delivery: Delivery, base_url: str) -> str:
     """Return the JSON that the service worker shows; it collapses repeats on ``warning_id``."""
-    is_zh = delivery.locale == "zh"
-    path = f"/owner?order={delivery.order_id}" if delivery.order_id is not None else "/owner"
+    message = message_of(delivery, base_url)
     return json.dumps(
         {
             "warning_id": str(delivery.warning_id),
             "severity": delivery.severity,
-            "title": delivery.title_zh if is_zh else delivery.title_en,
-            "body": (delivery.body_zh if is_zh else delivery.body_en)[:_LONGEST_BODY],
-            "url": base_url + path,
+            "title": message.title,
+            "body": message.body[:_LONGEST_BODY],
+            "url": message.url,
             "lang": delivery.locale,
         },
         ensure_ascii=False,
     )
-
-
-def _is_local(url: str) -> bool:
-    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def _refusal(error: WebPushException) -> DeliveryError:

@@ -179,6 +179,21 @@ class Settings:
         False, "Let push subscriptions point at this machine (the demo's own endpoint)"
     )
     push_timeout_s: float = _setting(10.0, "Longest wait for a push service", low=0.1, high=120.0)
+    smtp_url: str = _setting(
+        "",
+        "Mail server as smtp[s]://user:password@host:port; empty: no e-mail to owners",
+        schemes=("smtp", "smtps"),
+    )
+    mail_from: str = _setting("Anxin <anxin@example.com>", "Sender of e-mail to owners")
+    gateways: str = _setting(
+        "", "TOML file of SMS, WeChat and other gateways that apprise reaches; empty: none"
+    )
+    webhook_timeout_s: float = _setting(
+        10.0, "Longest wait for a webhook, a gateway or the mail server", low=0.1, high=120.0
+    )
+    webhook_allow_private: bool = _setting(
+        False, "Let webhooks of stations and of the desk lie in the operator's own network"
+    )
     map_tiles_url: str = _setting(
         "",
         "Map tiles in WGS-84 as https://host/{z}/{x}/{y}.png; empty: the bundled outline only",

@@ -68,3 +68,25 @@ def test_pauses_grow_up_to_an_hour() -> None:
 
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_PAUSE
+
+
+@pytest.mark.parametrize(
+    ("address", "is_taken"),
+    [("10.0.0.5", True), ("fd00::5", True), ("127.0.0.1", False), ("169.254.169.254", False)],
+)
+def test_what_operations_chose_may_lie_in_their_network_but_not_on_this_machine(
+    address: str, is_taken: bool
+) -> None:
+    def check() -> list[str]:
+        return check_endpoint(
+            "https://dms.example/",
+            allow_loopback=False,
+            allow_private=True,
+            resolve=lambda _host, _port: [address],
+        )
+
+    if is_taken:
+        assert check() == [address]
+        return
+    with pytest.raises(AddressRefused, match="not public"):
+        check()
