@@ -16,8 +16,15 @@ from commands.options import Port, Supervised
 from commands.printing import console
 from commands.running import read_settings, running_settings, stop_on_signal
 
+#: On a machine that does everything, what can wait for minutes gives way to what hazards pass through.
+_GIVE_WAY = 5
 
-def _serve(run: Callable[..., None], role: str | None, *, is_supervised: bool) -> None:
+
+def _serve(
+    run: Callable[..., None], role: str | None, *, is_supervised: bool, gives_way: bool = False
+) -> None:
+    if is_supervised and gives_way:
+        os.nice(_GIVE_WAY)
     run(running_settings(role), stop=stop_on_signal(is_supervised=is_supervised))
 
 
@@ -45,7 +52,7 @@ def score(supervised: Supervised = False) -> None:
     """Recompute features of touched days and sessions and predict failures."""
     from models.service import run_score
 
-    _serve(run_score, None, is_supervised=supervised)
+    _serve(run_score, None, is_supervised=supervised, gives_way=True)
 
 
 def route(supervised: Supervised = False) -> None:
@@ -80,7 +87,7 @@ def maintain(supervised: Supervised = False) -> None:
     """Keep rollups up to date and delete what is past its retention; any number agree on one."""
     from data.service import run_maintain
 
-    _serve(run_maintain, None, is_supervised=supervised)
+    _serve(run_maintain, None, is_supervised=supervised, gives_way=True)
 
 
 def up(
