@@ -92,6 +92,7 @@ def demo(
             console.print(
                 f"  API key of operations {make_key(endpoints.database_url)}  (Authorization: Bearer …)"
             )
+            console.print(f"  Commands beside it: export ANXIN_HOME={home}")
             fleet = build_simulated_fleet(vehicles, days, seed)
             with open_pool(endpoints.database_url, size=2, name="anxin-demo") as pool:
                 run = Demo(
