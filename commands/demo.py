@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -66,22 +68,29 @@ def demo(
 
     from data.db import open_pool
     from data.installation import Installation
+    from ingest.service import discard_session
     from simulators.demo import Demo, Goal
 
     started_at = time.monotonic()
     goal = Goal.CLOSED if until_closed else Goal.ORDER if until_order else Goal.STOPPED
     settings = read_settings(least_level=30)
     stop = stop_on_signal()
+    name = f"demo-{secrets.token_hex(4)}"  # at a given broker the demo takes nobody else's messages
     with tempfile.TemporaryDirectory(prefix="anxin-demo-", ignore_cleanup_errors=True) as home:
         settings = replace(
             settings,
             home=home,
             http_port=port or settings.http_port,
             push_allow_loopback=True,
+            ingest_slot=name,
+            ingest_share=name,
         )
-        with Installation(settings, os.environ) as installation:
+        environ = {**os.environ, "ANXIN_INGEST_SLOT": name}
+        with ExitStack() as afterwards, Installation(settings, environ) as installation:
             console.print("Starting PostgreSQL, the broker and the services …")
             endpoints = installation.start_servers()
+            if endpoints.broker == "external":
+                afterwards.callback(discard_session, endpoints.settings_for(settings, "ingest"))
             logins = prepare(endpoints.database_url)
             if not logins:
                 raise SettingsError("ANXIN_DATABASE_URL: is in use; the demo wants an empty database")

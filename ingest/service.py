@@ -75,7 +75,7 @@ def run(
     pool = _open_pool(settings, stop)
     if pool is None:
         return
-    client_id = f"anxin-ingest-{settings.ingest_slot}"
+    client_id = _client_id(settings)
     subscriber = Subscriber(
         settings.mqtt_url,
         client_id=client_id,
@@ -156,6 +156,28 @@ def run(
         upkeep.join(timeout_s=10.0)
         asker.join(timeout_s=10.0)
         pool.close()
+
+
+def _client_id(settings: Settings) -> str:
+    return f"anxin-ingest-{settings.ingest_slot}"
+
+
+def discard_session(settings: Settings) -> bool:
+    """Discard the broker's session of a slot that never comes back, with all that it holds.
+
+    Left alone it would go on receiving its share of every message for a week.
+
+    Returns:
+        Whether the broker has confirmed it.
+    """
+    subscriber = Subscriber(
+        settings.mqtt_url,
+        client_id=_client_id(settings),
+        share=settings.ingest_share,
+        window=1,
+        clock_us=_now_us,
+    )
+    return subscriber.stop(ends_session=True)
 
 
 def _store_gathered(intake: Intake) -> None:
