@@ -73,6 +73,7 @@ class Order:
     total: Decimal
     waiting_reason: str | None
     threshold_at: datetime | None = None  #: when the fault may cross its threshold, lower bound
+    mode: str = "drive_in"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,7 +121,7 @@ SELECT alert_id, %(now)s, %(actor)s, 'open', 'acknowledged', %(reason)s FROM tol
 
 -- fetch_open_order --
 -- Of the cause, else of the component: that has at most one open order, too, whatever its cause.
-SELECT order_id, vehicle_id, tenant_id, component, cause, failure_mode, severity, state, version, deadline,
+SELECT order_id, vehicle_id, tenant_id, mode, component, cause, failure_mode, severity, state, version, deadline,
        station_id, lower(slot) AS slot_start, total, waiting_reason,
        CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders
@@ -130,7 +130,7 @@ WHERE vehicle_id = %(vehicle_id)s AND (cause = %(cause)s OR component = %(compon
 ORDER BY (cause = %(cause)s) DESC NULLS LAST LIMIT 1 FOR UPDATE;
 
 -- fetch_open_orders_of_vehicle --
-SELECT order_id, vehicle_id, tenant_id, component, cause, failure_mode, severity, state, version, deadline,
+SELECT order_id, vehicle_id, tenant_id, mode, component, cause, failure_mode, severity, state, version, deadline,
        station_id, lower(slot) AS slot_start, total, waiting_reason,
        CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders
@@ -139,7 +139,7 @@ WHERE vehicle_id = %(vehicle_id)s AND cause IS NOT NULL
 ORDER BY order_id FOR UPDATE;
 
 -- fetch_order --
-SELECT order_id, vehicle_id, tenant_id, component, cause, failure_mode, severity, state, version, deadline,
+SELECT order_id, vehicle_id, tenant_id, mode, component, cause, failure_mode, severity, state, version, deadline,
        station_id, lower(slot) AS slot_start, total, waiting_reason,
        CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders WHERE order_id = %(order_id)s FOR UPDATE;

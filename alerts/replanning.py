@@ -90,23 +90,41 @@ def move_appointment(
     """Release an order's appointment and offer another one, with the reason; the owner is asked again.
 
     An owner who had agreed is given longer to answer, and shares data with the new station only when they say
-    so again.
+    so again. Where the same station, time, price and mode is found again, it stays agreed.
 
     Raises:
         BookingConflict: A part was taken meanwhile; the whole decision must be made again.
         psycopg.errors.IntegrityError: Likewise for bay or technician.
     """
-    store = desk.store
+    store, is_agreed = desk.store, order.state is OrderState.BOOKED
     store.release_order(order.order_id)
-    store.work().share_data(order.order_id, is_shared=False)
     store.insert_order_event(
         order.order_id, order.state, order.state, f"appointment given up: {upset}", now=now, actor=actor
     )
-    if order.state is OrderState.BOOKED:
+    if is_agreed:
         terms = replace(terms, hold_for=timedelta(hours=terms.policy.standing.moved_hold_h))
-    return place_order(
-        desk, order, vehicle, terms, now=now, alert_id=alert_id, avoid=avoid, preface=PREFACES[upset]
+    found = place_order(
+        desk,
+        order,
+        vehicle,
+        terms,
+        now=now,
+        alert_id=alert_id,
+        is_answered=is_agreed,
+        avoid=avoid,
+        preface=PREFACES[upset],
     )
+    moved = store.fetch_order(order.order_id)
+    shown = (order.station_id, order.slot_start, order.total, order.mode)
+    if is_agreed and shown == (moved.station_id, moved.slot_start, moved.total, moved.mode):
+        store.confirm_hold(order.order_id, now=now)
+        store.move_order(order.order_id, OrderState.BOOKED, owner_answer="yes", now=now)
+        store.insert_order_event(
+            order.order_id, moved.state, OrderState.BOOKED, "the same as agreed", now=now
+        )
+    else:
+        store.work().share_data(order.order_id, is_shared=False)
+    return found
 
 
 def decide_each(pool: Pool, orders: Sequence[tuple[int, int]], decide: Callable[[Desk, int], bool]) -> int:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from alerts.breaker import HELD_BACK, hold_back
 from alerts.desk import Desk, Terms, decide_for_vehicle
 from alerts.errors import BookingConflict
 from alerts.facts import NewOrder, Order, VehicleFacts
 from alerts.joining import join_alarms
-from alerts.orders import AT_WORK, UNAGREED, OrderState, idempotency_key
+from alerts.orders import OrderState, idempotency_key
 from alerts.placing import place_order
-from alerts.policy import HELD_SEVERITIES, Alert, Move, decide
+from alerts.policy import Alert, Move, decide
 from alerts.setbacks import Setbacks
 from alerts.shadow import PredictorMode, fetch_modes, record_shadow
-from alerts.stations import Plan
 from alerts.store import AlertStore
-from alerts.texts import title_of, warning_text
+from alerts.texts import title_of
+from alerts.urgency import hurry, make_urgent, threshold_of
 from data.db import Pool, transaction
 from data.records import Prediction
 
@@ -113,6 +113,8 @@ def act_on(
     )
     alert = replace(alert, alert_id=alert_id)
     if change.move is Move.UPDATE:
+        if alert.is_active:
+            hurry(desk, alert, prediction, vehicle, terms, now=now)
         return Routed()
     store.insert_alert_event(alert_id, change.from_state, alert.state, change.reason, now=now)
     store.tell_browsers("alert", alert_id)
@@ -151,7 +153,7 @@ def _attach(
             cause=cause,
             failure_mode=alert.failure_mode,
             severity=alert.severity,
-            deadline=policy.deadline(alert.severity, now, _threshold_at(prediction)),
+            deadline=policy.deadline(alert.severity, now, threshold_of(prediction)),
             complaint=_complaint(prediction),
             reasons=[asdict(reason) for reason in prediction.reasons],
             time_to_threshold_h=_quantiles(prediction),
@@ -196,40 +198,17 @@ def _join(
         _link(desk, alert, vehicle, order.order_id, prediction, now=now)
         reason = f"joined: {alert.component} {alert.failure_mode} {alert.severity}"
         store.insert_order_event(order.order_id, order.state, order.state, reason, now=now)
-    if alert.severity >= order.severity:
-        return
-    deadline = terms.policy.deadline(alert.severity, now, _threshold_at(prediction))
-    version = store.escalate_order(order.order_id, severity=alert.severity, deadline=deadline, now=now)
-    store.insert_order_event(
-        order.order_id, order.state, order.state, f"urgency {order.severity} -> {alert.severity}", now=now
-    )
-    urgent = replace(order, severity=alert.severity, deadline=min(order.deadline, deadline), version=version)
-    is_silent = order.waiting_reason == HELD_BACK or order.state in AT_WORK
-    if is_silent and alert.severity not in HELD_SEVERITIES:
-        store.tell_browsers("order", order.order_id)
-        return
-    is_too_late = order.slot_start is None or order.slot_start > urgent.deadline
-    if order.state in UNAGREED and is_too_late:
-        store.release_order(order.order_id)
-        found = place_order(desk, urgent, vehicle, terms, now=now, alert_id=alert.alert_id)
-        if isinstance(found, Plan) or order.waiting_reason is None:
-            return
-    store.queue_warning(
-        vehicle,
-        transition=f"order:{order.order_id}:{alert.severity}",
-        severity=alert.severity,
-        text=warning_text(
-            alert.component,
-            alert.failure_mode,
+    if alert.severity < order.severity:
+        make_urgent(
+            desk,
+            order,
+            alert,
             alert.severity,
-            None,
-            is_placed=order.waiting_reason is None,
-        ),
-        alert_id=alert.alert_id,
-        order_id=order.order_id,
-        now=now,
-    )
-    store.tell_browsers("order", order.order_id)
+            threshold_of(prediction),
+            vehicle=vehicle,
+            terms=terms,
+            now=now,
+        )
 
 
 def _link(
@@ -256,9 +235,3 @@ def _complaint(prediction: Prediction) -> str:
 def _quantiles(prediction: Prediction) -> tuple[float, float, float] | None:
     time = prediction.time_to_threshold_h
     return None if time is None else (time.p10, time.p50, time.p90)
-
-
-def _threshold_at(prediction: Prediction) -> datetime | None:
-    """Return when the threshold may be crossed: the lower bound of the time to it, at most a year away."""
-    time = prediction.time_to_threshold_h
-    return None if time is None else prediction.data_time + timedelta(hours=min(max(time.p10, 0.0), 8760.0))
