@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Literal
@@ -28,6 +28,9 @@ class AnsweredReading(Shape):
     signal: str = Field(examples=["soc"])
     unit: str
     value: float | list[float | None]
+    elements: list[str] | None = Field(
+        description="which wheels, in the order of the values; null for others"
+    )
     time: datetime | None = Field(description="when the vehicle's sensor said so, by the vehicle's clock")
     age_s: Age
     is_plausible: bool = Field(description="false: outside of the range that the catalogue allows")
@@ -60,7 +63,8 @@ def build_request(row: Mapping[str, Any], *, now: datetime) -> ReadingRequest:
     values = [
         reading
         for alias in row["signals"]
-        if isinstance(told, dict) and (reading := _reading(alias, told.get(alias), now)) is not None
+        if isinstance(told, dict)
+        and (reading := _reading(alias, told.get(alias), row["wheels"], now)) is not None
     ]
     is_answered = row["answered_at"] is not None
     state: Literal["waiting", "answered", "silent"] = "waiting" if row["expires_at"] > now else "silent"
@@ -77,7 +81,7 @@ def build_request(row: Mapping[str, Any], *, now: datetime) -> ReadingRequest:
     )
 
 
-def _reading(alias: str, told: object, now: datetime) -> AnsweredReading | None:
+def _reading(alias: str, told: object, wheels: Sequence[str], now: datetime) -> AnsweredReading | None:
     signal = load_catalogue().signals.get(alias)
     if signal is None or not isinstance(told, dict):
         return None
@@ -89,6 +93,7 @@ def _reading(alias: str, told: object, now: datetime) -> AnsweredReading | None:
         signal=alias,
         unit=signal.unit,
         value=value,
+        elements=list(wheels) if signal.shape == "wheel" and len(numbers) == len(wheels) else None,
         time=time,
         age_s=None if time is None else round((now - time).total_seconds(), 1),
         is_plausible=all(n is None or signal.low <= n <= signal.high for n in numbers),

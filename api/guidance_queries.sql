@@ -17,8 +17,10 @@ GROUP BY code, ecu ORDER BY 3 DESC, 1 LIMIT 20;
 -- What was asked of the order's vehicle, newest first, with its answer: the newest event of that name. Its time is
 -- the vehicle's own, so that a day is left to a clock that is off.
 SELECT r.request_id, r.signals, r.asked_at, split_part(r.asked_by, ':', 2) AS asked_by, r.sent_at, r.expires_at,
-    e.received AS answered_at, e.data AS answer
+    e.received AS answered_at, e.data AS answer, m.wheels
 FROM reading_requests r
+JOIN vehicles v USING (vehicle_id)
+JOIN vehicle_models m USING (model_id)
 LEFT JOIN LATERAL (
     SELECT received, data FROM vehicle_events e
     WHERE e.vehicle_id = r.vehicle_id AND e.kind = 'answer' AND e.code = r.request_id::text

@@ -31,6 +31,7 @@ def make_row(answer: Any = None, *, is_answered: bool = True, **given: Any) -> d
         "expires_at": NOW + timedelta(seconds=50),
         "answered_at": NOW if is_answered else None,
         "answer": answer,
+        "wheels": ["front-left", "front-right", "rear-left", "rear-right"],
         **given,
     }
 
@@ -57,6 +58,7 @@ def test_a_value_out_of_range_is_shown_as_such() -> None:
     (pressure,) = build_request(make_row(told), now=NOW).values
 
     assert (pressure.value, pressure.is_plausible) == ([250.0, None, 99999.0, 250.0], False)
+    assert pressure.elements == ["front-left", "front-right", "rear-left", "rear-right"]
 
 
 def test_a_vehicle_that_says_nothing_is_silent_once_its_time_is_over() -> None:
