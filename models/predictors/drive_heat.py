@@ -25,7 +25,13 @@ _PUMP_NOISE = 0.01
 _PUMP_SHARE = 0.05
 
 _CAUSES = {
-    "motor": ("torque_square_n2m2", "speed_square_krpm2", "speed_krpm", "motor_warming_k_per_h"),
+    "motor": (
+        "torque_square_n2m2",
+        "speed_square_krpm2",
+        "speed_krpm",
+        "motor_warming_k_per_h",
+        "coolant_rise_k",
+    ),
     "inverter": ("torque_nm", "torque_square_n2m2", "speed_krpm", "inverter_warming_k_per_h"),
 }
 
@@ -58,8 +64,10 @@ def heat_change(panel: DayPanel, as_of: IntArray, part: str, course: Course) -> 
     days together with the change. A sensor that is off is off after a night of standing too: that part of
     the change is taken away again.
     """
-    rise = daily(panel, f"{part}_rise_k")
-    found = find_change(rise, [daily(panel, c) for c in _CAUSES[part]], as_of, course, noise=_NOISE_K)
+    rise, causes = daily(panel, f"{part}_rise_k"), [daily(panel, name) for name in _CAUSES[part]]
+    # what it took in on the whole: the rate alone says too much of a short drive, where one degree is a lot
+    causes.append(daily(panel, f"{part}_warming_k_per_h") * daily(panel, "drive_h"))
+    found = find_change(rise, causes, as_of, course, noise=_NOISE_K)
     soak = replace(course, is_share=False)
     offset = find_change(daily(panel, f"{part}_soak_k"), [], as_of, soak, noise=_SOAK_NOISE_K, sign=0)
     moved = np.where(np.abs(offset.strength) >= _SOAK_STRENGTH, offset.level, 0.0)
@@ -81,9 +89,7 @@ def heat_change(panel: DayPanel, as_of: IntArray, part: str, course: Course) -> 
     )
 
 
-def own_level_k(
-    part: HeatChange, other: HeatChange, coolant: Change, *, times: float, doubt: float
-) -> FloatArray:
+def own_level_k(part: HeatChange, other: HeatChange, coolant: Change, *, times: float) -> FloatArray:
     """Return what is left of a change once what other parts of the loop may show too is taken away.
 
     Less coolant flow and a coolant sensor that is off warm both parts and the coolant; a bearing or a die
@@ -95,11 +101,8 @@ def own_level_k(
         coolant: Change of the coolant's rise over the outside air, as a share.
         times: How much more of a lost flow the part may show than the other: jackets lose heat transfer with
             a power of 0.6 to 0.8 of the flow (Dittus-Boelter), a module's inner resistance not at all.
-        doubt: Standard errors by which the other's change may be larger than it looks.
     """
-    margin = doubt * other.error_k / np.maximum(other.usual_k, 3.0)
-    shared = np.where((other.strength >= 3.0) | (doubt > 0), other.share + margin, 0.0)
-    shared = np.maximum(np.nan_to_num(shared), 0.0)
+    shared = np.maximum(np.where(other.strength >= 3.0, np.nan_to_num(other.share), 0.0), 0.0)
     shared = np.maximum(shared, np.where(coolant.strength >= 3.0, np.nan_to_num(coolant.level), 0.0))
     # a coolant sensor that is off adds the same to both
     added_k = np.where(other.strength >= 3.0, np.minimum(other.level_k, part.level_k), 0.0)

@@ -36,7 +36,7 @@ class InverterThermalPredictor:
     )
     history_days: int = 120
     failure_mode: FailureMode = FailureMode.INVERTER_THERMAL
-    model_version: str = "inverter-thermal-1"
+    model_version: str = "inverter-thermal-2"
     feature_set: str = "thermal_days"
     main: str = "inverter_rise_k"
     horizon_h: float = 2160.0
@@ -46,7 +46,7 @@ class InverterThermalPredictor:
         course = slow_course(self.history_days)
         found = heat_change(panel, as_of, "inverter", replace(course, is_share=True))
         beside, coolant = heat_change(panel, as_of, "motor", course), coolant_change(panel, as_of, course)
-        own_k = own_level_k(found, beside, coolant, times=1.5, doubt=0.0)
+        own_k = own_level_k(found, beside, coolant, times=1.5)
         own_k = np.where(has_lost_flow(panel, as_of, self.history_days), np.minimum(own_k, 0.0), own_k)
         per_k = 1.0 / np.maximum(found.usual_k, 3.0)
         own, rate = own_k * per_k, found.rate_k * per_k

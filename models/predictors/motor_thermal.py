@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data.records import FailureMode, IntArray, Reason, VehicleSpec
 from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
 from models.predictors.drive_heat import coolant_change, has_lost_flow, heat_change, own_level_k, slow_course
-from models.predictors.part import clears, daily, evidence, heard, part_risk, until, weakest
+from models.predictors.part import clears, daily, evidence, part_risk, until, weakest
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,29 +17,32 @@ class MotorThermalPredictor:
     """Find the motor that runs warmer above its coolant than torque and speed explain.
 
     A lumped thermal model is fitted to the vehicle's own last ``history_days`` days of driving; what grows in
-    its residual and not in the inverter's beside it (same coolant, same drive) is the motor's own. Raised
-    when the growth is ``least_strength`` standard errors, ``least_part`` of its limit and more, and reaches
-    that within the horizon; limit is ``limit_k`` or ``limit_share`` of the usual rise (a fifth of the
-    conductance to the coolant), whichever is less. Strengths of healthy vehicles: one in a thousand passes
-    3.5 where days are independent, 4.6 where they follow each other (correlation 0.4).
+    its residual and not in the inverter's beside it (same coolant, same drive) is the motor's own. A lost
+    conductance multiplies the rise, so growth is looked for as a share of what is expected. Raised when it
+    is ``least_strength`` standard errors, ``least_part`` of its limit and more, and reaches that within the
+    horizon; limit is ``limit_k`` or ``limit_share`` of the usual rise, whichever is less (a fifth of the
+    conductance to the coolant; the housing gives off heat to the air as before). With the coolant's rise
+    among the causes days no longer follow each other, and of strengths of healthy vehicles on days that do
+    not, one in a thousand passes 3.5.
 
     Panel: ``motor_rise_k`` of ``thermal_days``.
     """
 
     limit_k: float = 10.0
-    limit_share: float = 0.25
+    limit_share: float = 0.2
     least_usual_k: float = 4.0
-    least_part: float = 0.4
-    least_strength: float = 5.0
+    least_part: float = 0.3
+    least_strength: float = 3.8
     blind_spots: tuple[str, ...] = (
         "vehicles that send no motor temperature, torque or speed",
         "a fault that was there before the first three weeks of data",
+        "vehicles without pump signals: a flow that is lost slowly may pass for the motor's",
         "bearing noise and vibration without heat; demagnetisation",
         "a winding that shorts within minutes: the vehicle's own alarm tells of it",
     )
     history_days: int = 120
     failure_mode: FailureMode = FailureMode.MOTOR_THERMAL
-    model_version: str = "motor-thermal-1"
+    model_version: str = "motor-thermal-2"
     feature_set: str = "thermal_days"
     main: str = "motor_rise_k"
     horizon_h: float = 1440.0
@@ -47,12 +50,9 @@ class MotorThermalPredictor:
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk of the motor as of each day."""
         course = slow_course(self.history_days)
-        found = heat_change(panel, as_of, "motor", course)
+        found = heat_change(panel, as_of, "motor", replace(course, is_share=True))
         beside, coolant = heat_change(panel, as_of, "inverter", course), coolant_change(panel, as_of, course)
-        # where the pump tells of the flow itself, what it warms need not be guessed
-        guessed = own_level_k(found, beside, coolant, times=4.0, doubt=2.0)
-        told = own_level_k(found, beside, coolant, times=1.5, doubt=0.0)
-        own = np.where(heard(daily(panel, "pump_current_a"), as_of, self.history_days) >= 10, told, guessed)
+        own = own_level_k(found, beside, coolant, times=1.5)
         own = np.where(has_lost_flow(panel, as_of, self.history_days), np.minimum(own, 0.0), own)
         ahead = own + np.maximum(found.rate_k, 0.0) * self.horizon_h / 24.0
         # +10 K of a machine that is driven gently is a share of its conductance first

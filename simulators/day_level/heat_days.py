@@ -10,8 +10,11 @@ from simulators.day_level.heat import Heat
 from simulators.day_level.loads import Loads
 from simulators.day_level.scene import Scene
 
-#: Trips are not all alike: what the balance over a day's means leaves unexplained.
-_MOTOR, _INVERTER, _PACK, _COOLANT = 0.05, 0.02, 0.25, 0.35
+#: Trips are not all alike: what the balance over a day's means leaves unexplained, as a part of the rise of
+#: motor and inverter (a benchmark holds it to what it leaves of readings), in K of pack and coolant.
+_MOTOR, _INVERTER, _PACK, _COOLANT = 0.025, 0.01, 0.25, 0.35
+#: What a thermometer of 1 °C makes of the warming from the beginning of a trip to its end, K.
+_GAIN_K = 0.5
 
 
 def thermal_features(
@@ -33,9 +36,10 @@ def thermal_features(
     heavy, krpm = heat.heavy, 1.0 + error["motor.speed"]
     # after a night the loop is a little warmer than the air, and machines a little cooler than the loop
     loop_k = 0.9 + 0.3 * soak[:, 0] + 0.7 * noise[:, 6]
+    gain_k_per_h = _GAIN_K * np.sqrt(np.maximum(usage.trips, 1)) / np.maximum(usage.drive_h, 0.25)
     thermal = {
         "motor_rise_k": (heat.motor_rise * (1.0 + _MOTOR * noise[:, 2]) + motor - coolant, motor_lives),
-        "motor_warming_k_per_h": (heat.motor_warming * (1.0 + 0.05 * noise[:, 3]), motor_lives),
+        "motor_warming_k_per_h": (heat.motor_warming + gain_k_per_h * noise[:, 3], motor_lives),
         "inverter_rise_k": (
             heat.inverter_rise * (1.0 + _INVERTER * noise[:, 4]) + inverter - coolant,
             inverter_lives,

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 
 import numpy as np
 import pytest
@@ -41,6 +42,14 @@ _EXEMPT: Mapping[str, str] = {
     "brake_days.warm_h": "drawn days differ more in the number of their trips",
 }
 
+#: What a predictor explains a rise with; what is left decides how soon it sees a fault.
+_BALANCE = {
+    "motor": ("torque_square_n2m2", "speed_square_krpm2", "speed_krpm", "motor_warming_k_per_h"),
+    "inverter": ("torque_nm", "torque_square_n2m2", "speed_krpm", "inverter_warming_k_per_h"),
+}
+#: What is left of a drawn rise may be this many times what is left of a simulated one, or its inverse.
+_LEFT_FACTOR = 1.5
+
 Days = list[FloatArray]  #: by vehicle, (n_days, n_components)
 
 
@@ -55,6 +64,7 @@ class Look:
     daily: float
 
 
+@cache
 def _simulated() -> dict[str, Days]:
     start = datetime(2026, 2, 28, 16, 0, tzinfo=UTC)
     fleet = build_fleet(24, seed=_SEED, start=start, days=_DAYS, faults={}, decoys={})
@@ -75,6 +85,7 @@ def _simulated() -> dict[str, Days]:
     return out
 
 
+@cache
 def _drawn() -> dict[str, Days]:
     out: dict[str, Days] = {}
     for part in draw_fleet(120, 30, seed=_SEED, start=_FIRST, mode="healthy", decoy_share=0.0).parts(30):
@@ -133,3 +144,29 @@ def test_drawn_days_are_like_simulated_ones() -> None:
             off.append(name)
     assert compared >= 60
     assert not off
+
+
+def _left(days: dict[str, Days], part: str) -> float:
+    """Return what the balance of a day's driving leaves of a part's rise, as a share; median of vehicles."""
+    names = [
+        f"thermal_days.{name}" for name in (f"{part}_rise_k", *_BALANCE[part], "coolant_rise_k", "drive_h")
+    ]
+    shares = []
+    for columns in zip(*(days[name] for name in names), strict=True):
+        rise, *causes, hours = (column[:, 0] for column in columns)
+        table = np.stack([np.ones(len(rise)), *causes, causes[3] * hours], axis=1)
+        known = np.isfinite(rise) & np.isfinite(table).all(1) & (hours <= _ORDINARY_H[1])
+        freedom = int(known.sum()) - table.shape[1]
+        if freedom >= 6:
+            table = table[known] / np.abs(table[known]).max(0)
+            left = rise[known] - table @ np.linalg.lstsq(table, rise[known], rcond=None)[0]
+            shares.append(np.sqrt((left**2).sum() / freedom) / rise[known].mean())
+    return float(np.median(shares))
+
+
+@pytest.mark.parametrize("part", _BALANCE)
+def test_balance_of_heat_leaves_as_much_of_drawn_days_as_of_simulated_ones(part: str) -> None:
+    simulated, drawn = _left(_simulated(), part), _left(_drawn(), part)
+    sys.stdout.write(f"\n{part}: {simulated:.3f} of the rise is left simulated, {drawn:.3f} drawn\n")
+
+    assert 1 / _LEFT_FACTOR <= drawn / simulated <= _LEFT_FACTOR
