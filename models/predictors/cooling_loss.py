@@ -15,12 +15,12 @@ from models.predictors.part import (
     daily,
     evidence,
     newest,
-    part_risk,
     past_median,
     until,
     weakest,
 )
 from models.predictors.pump_current import pump_excess
+from models.predictors.ways import Way, strongest_way, told_of, way_risk
 
 #: Ways in which a loop shows it, in the order of ``Risk.detail["way"]``.
 _PACK, _COOLANT, _LESS, _MORE, _STOPPED = range(5)
@@ -87,32 +87,17 @@ class CoolingLossPredictor:
         """Return the risk of the loop as of each day."""
         ways = [self._pack(panel, as_of), self._coolant(panel, as_of), *self._pump(panel, as_of)]
         ways.append(self._stopped(panel, as_of))
-        scores = np.stack([np.where(np.isfinite(s), s, -np.inf) for s, *_ in ways])
-        best = scores.argmax(0)[None]
-        score = np.take_along_axis(scores, best, 0)[0]
-        value, usual, age = (
-            np.take_along_axis(np.stack([np.broadcast_to(w[i], score.shape) for w in ways]), best, 0)[0]
-            for i in (1, 2, 3)
-        )
-        ttt = np.take_along_axis(np.stack([w[4] for w in ways]), best[:, None], 0)[0]
-        has_stopped = scores[_STOPPED] >= 1.0
-        is_hot = (best[0] == _PACK) & (value >= 1.0)
-        return part_risk(
-            panel,
-            as_of,
-            score=np.where(np.isfinite(score), score, np.nan),
-            severity=np.where(has_stopped | is_hot, 2, 3).astype(np.int64),
-            ttt_h=ttt,
-            detail={"way": best[0].astype(np.float64), "value": value, "usual": usual, "age": age},
-            known_by=_KNOWN_BY,
-        )
+        best, place = strongest_way(ways)
+        has_stopped = ways[_STOPPED].score >= 1.0
+        is_hot = (place == _PACK) & (best.value >= 1.0)
+        return way_risk(panel, as_of, (best, place), has_stopped | is_hot, _KNOWN_BY)
 
-    def _pack(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
+    def _pack(self, panel: DayPanel, as_of: IntArray) -> Way:
         names = ("current_square_a2", "pack_warming_k_per_h", "outside_degc")
         causes = [daily(panel, name) for name in names]
         return self._rise(panel, as_of, "pack", causes, (self.least_share, self.limit_share, 4.0))
 
-    def _coolant(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
+    def _coolant(self, panel: DayPanel, as_of: IntArray) -> Way:
         # a radiator gives off heat in proportion to its air: the fan's and the drive's, equal at some 50 km/h
         still = 1.0 / (1.0 + daily(panel, "speed_km_per_h") / _FAN_KM_PER_H)
         names = ("power_kw", "current_square_a2", "coolant_warming_k_per_h")
@@ -128,7 +113,7 @@ class CoolingLossPredictor:
         part: str,
         causes: list[FloatArray],
         levels: tuple[float, float, float],
-    ) -> tuple[FloatArray, ...]:
+    ) -> Way:
         least, limit, least_usual_k = levels
         plain = Course(
             window=self.history_days, ramps=(14, 21, 30, 45, 60, 90), steps=(8, 13, 21, 34), least_before=21
@@ -148,15 +133,15 @@ class CoolingLossPredictor:
             (own + np.maximum(found.rate, 0.0) * days) / limit,
         )
         ttt = time_to_threshold(limit - own, found.level_error, found.rate, found.rate_error)
-        return score, own, found.usual, found.age, ttt
+        return Way(score, own, found.usual, found.age, ttt)
 
-    def _pump(self, panel: DayPanel, as_of: IntArray) -> list[tuple[FloatArray, ...]]:
+    def _pump(self, panel: DayPanel, as_of: IntArray) -> list[Way]:
         excess, doubt = pump_excess(panel, as_of, self.history_days)
         # exact ages of steps: a change of scale by new software must not pass for growth
         steps = (2, 3, 4, 5, 6, 8, 10, 13, 17, 21, 28, 34)
         course = Course(window=self.history_days, steps=steps, least_after=2, has_trend=True)
         limit = float(np.log1p(self.limit_pump_share))
-        out: list[tuple[FloatArray, ...]] = []
+        out: list[Way] = []
         for sign in (-1, 1):
             fields = [
                 find_change(values, [daily(panel, "outside_degc")], day, course, noise=_NOISE_LOG, sign=sign)
@@ -179,24 +164,23 @@ class CoolingLossPredictor:
             )
             score = np.where(is_step, np.minimum(score, 0.5), score)
             ttt = time_to_threshold(limit - size, error, rate, rate_error)
-            out.append((score, np.expm1(sign * size), np.exp(usual), age, ttt))
+            out.append(Way(score, np.expm1(sign * size), np.exp(usual), age, ttt))
         return out
 
-    def _stopped(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
+    def _stopped(self, panel: DayPanel, as_of: IntArray) -> Way:
         idle = daily(panel, "pump_idle_share")
         lately = newest(idle, as_of, count=2).min(0)
         before = past_median(idle, as_of, skip=3, window=self.history_days, least=5)
         score = np.where(before < 0.3, 1.25 * lately / self.idle_share, np.nan)
         ttt = np.where(score >= 1.0, np.zeros((3, *score.shape)), np.nan)
-        return score, lately, before, np.full(score.shape, 2.0), ttt
+        return Way(score, lately, before, np.full(score.shape, 2.0), ttt)
 
     def explain(
         self, panel: DayPanel, risk: Risk, vehicle: int, position: int, component: int
     ) -> Explanation:
         """Return what the loop shows, how fast that grows, and what would clear it."""
         at = (vehicle, position, component)
-        way = int(risk.detail["way"][at])
-        value, usual, age = (float(np.nan_to_num(risk.detail[n][at])) for n in ("value", "usual", "age"))
+        way, value, usual, age = told_of(risk, at)
         ends = until(risk.ttt_h[:, vehicle, position, component], "a flow 30 % less", "流量减少 30%")
         reasons = (
             self._reason(way, value, usual, age, ends),

@@ -10,7 +10,8 @@ import numpy as np
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
 from models.features.change import Change, Course, find_change
 from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
-from models.predictors.part import clears, daily, evidence, newest, part_risk, past_median, until, weakest
+from models.predictors.part import clears, daily, evidence, newest, past_median, until, weakest
+from models.predictors.ways import Way, strongest_way, told_of, way_risk
 
 #: Ways in which a converter shows it, in the order of ``Risk.detail["way"]``.
 _LEVEL, _SAG, _DRAIN, _HOT = range(4)
@@ -68,28 +69,13 @@ class DcdcFaultPredictor:
             self._growth(panel, as_of, "on_drain_share", _NOISE_SHARE, self.limit_drain_share / 3),
             self._growth(panel, as_of, "dcdc_rise_k", _NOISE_K, self.least_k),
         ]
-        scores = np.stack([np.where(np.isfinite(w[0]), w[0], -np.inf) for w in ways])
         volt = daily(panel, "on_voltage_v")
         usual = past_median(volt, as_of, skip=5, window=self.history_days, least=5)
         is_dead = (newest(volt, as_of).max(0) < self.dead_v) & ~(usual < self.dead_v)
         # what the sensor adds at rest as well is none of the converter's doing
         is_dead &= ~(at_rest < 0.5 * (self.dead_v - 14.0))
-        scores[_LEVEL] = np.where(is_dead, np.maximum(scores[_LEVEL], 1.3), scores[_LEVEL])
-        best = scores.argmax(0)[None]
-        score = np.take_along_axis(scores, best, 0)[0]
-        value, level, age = (
-            np.take_along_axis(np.stack([w[i] for w in ways]), best, 0)[0] for i in (1, 2, 3)
-        )
-        ttt = np.take_along_axis(np.stack([w[4] for w in ways]), best[:, None], 0)[0]
-        return part_risk(
-            panel,
-            as_of,
-            score=np.where(np.isfinite(score), score, np.nan),
-            severity=np.where(is_dead, 2, 3).astype(np.int64),
-            ttt_h=ttt,
-            detail={"way": best[0].astype(np.float64), "value": value, "usual": level, "age": age},
-            known_by=_KNOWN_BY,
-        )
+        ways[_LEVEL] = ways[_LEVEL].at_least(1.3, is_dead)
+        return way_risk(panel, as_of, strongest_way(ways), is_dead, _KNOWN_BY)
 
     def _found(self, panel: DayPanel, as_of: IntArray, name: str, noise: float, sign: int) -> Change:
         causes = [daily(panel, "rest_temperature_degc" if name.startswith("rest") else "on_temperature_degc")]
@@ -97,9 +83,7 @@ class DcdcFaultPredictor:
             daily(panel, name), causes, as_of, Course(window=self.history_days), noise=noise, sign=sign
         )
 
-    def _voltage(
-        self, panel: DayPanel, as_of: IntArray, name: str, at_rest: FloatArray, limit: float
-    ) -> tuple[FloatArray, ...]:
+    def _voltage(self, panel: DayPanel, as_of: IntArray, name: str, at_rest: FloatArray, limit: float) -> Way:
         found = self._found(panel, as_of, name, _NOISE_V, 0 if name == "on_voltage_v" else -1)
         sign = np.sign(found.level)
         level = np.minimum(np.abs(found.level), 2.0 * sign * found.support)
@@ -110,11 +94,9 @@ class DcdcFaultPredictor:
             np.abs(found.strength) / self.least_strength, own / (0.4 * limit), (own + rate * days) / limit
         )
         ttt = time_to_threshold(limit - own, found.level_error, rate, found.rate_error)
-        return score, sign * own, found.usual, found.age, ttt
+        return Way(score, sign * own, found.usual, found.age, ttt)
 
-    def _growth(
-        self, panel: DayPanel, as_of: IntArray, name: str, noise: float, least: float
-    ) -> tuple[FloatArray, ...]:
+    def _growth(self, panel: DayPanel, as_of: IntArray, name: str, noise: float, least: float) -> Way:
         found = self._found(panel, as_of, name, noise, 1)
         limit = self.limit_k if name == "dcdc_rise_k" else self.limit_drain_share
         level = np.minimum(found.level, 2.0 * found.support)
@@ -128,15 +110,14 @@ class DcdcFaultPredictor:
         ahead = level + rate * self.horizon_h / 24.0
         score = weakest(found.strength / self.least_strength, level / least, ahead / limit)
         ttt = time_to_threshold(limit - level, found.level_error, rate, found.rate_error)
-        return score, level, found.usual, found.age, ttt
+        return Way(score, level, found.usual, found.age, ttt)
 
     def explain(
         self, panel: DayPanel, risk: Risk, vehicle: int, position: int, component: int
     ) -> Explanation:
         """Return what the converter shows, how fast that grows, and what would clear it."""
         at = (vehicle, position, component)
-        way = int(risk.detail["way"][at])
-        value, usual, age = (float(np.nan_to_num(risk.detail[n][at])) for n in ("value", "usual", "age"))
+        way, value, usual, age = told_of(risk, at)
         limit = (self.limit_v, self.limit_sag_v, self.limit_drain_share, self.limit_k)[way]
         unit = _TITLES[way][0]
         end_en, end_zh = until(

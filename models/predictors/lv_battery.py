@@ -10,7 +10,8 @@ import numpy as np
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
 from models.features.change import Course, find_change
 from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
-from models.predictors.part import clears, daily, evidence, heard, newest, part_risk, until, weakest
+from models.predictors.part import clears, daily, evidence, heard, newest, until, weakest
+from models.predictors.ways import Way, strongest_way, told_of, way_risk
 
 #: Ways in which a battery shows it, in the order of ``Risk.detail["way"]``.
 _OHM, _REST, _WAKE, _DRAIN = range(4)
@@ -74,25 +75,11 @@ class LvBatteryPredictor:
             self._wake(panel, as_of, offset),
             self._drain(panel, as_of),
         ]
-        scores = np.stack([np.where(np.isfinite(w[0]), w[0], -np.inf) for w in ways])
-        best = scores.argmax(0)[None]
-        score = np.take_along_axis(scores, best, 0)[0]
-        value, usual, age = (
-            np.take_along_axis(np.stack([w[i] for w in ways]), best, 0)[0] for i in (1, 2, 3)
-        )
-        ttt = np.take_along_axis(np.stack([w[4] for w in ways]), best[:, None], 0)[0]
+        found = strongest_way(ways)
         lowest = newest(daily(panel, "wake_min_v"), as_of, count=1)[0]
         with np.errstate(invalid="ignore"):
-            is_urgent = (lowest < self.limit_wake_v) & (scores[_WAKE] >= 1.0)
-        return part_risk(
-            panel,
-            as_of,
-            score=np.where(np.isfinite(score), score, np.nan),
-            severity=np.where(is_urgent, 2, 3).astype(np.int64),
-            ttt_h=ttt,
-            detail={"way": best[0].astype(np.float64), "value": value, "usual": usual, "age": age},
-            known_by=_KNOWN_BY,
-        )
+            is_urgent = (lowest < self.limit_wake_v) & (ways[_WAKE].score >= 1.0)
+        return way_risk(panel, as_of, found, is_urgent, _KNOWN_BY)
 
     def _offset(self, panel: DayPanel, as_of: IntArray) -> FloatArray:
         """Return what the voltage with the converter on has moved by, V: the sensor's, or the converter's."""
@@ -101,7 +88,7 @@ class LvBatteryPredictor:
         found = find_change(daily(panel, "on_voltage_v"), causes, as_of, course, noise=_NOISE_V, sign=0)
         return np.asarray(np.where(np.abs(found.strength) >= 3.5, found.level, 0.0))
 
-    def _ohm(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
+    def _ohm(self, panel: DayPanel, as_of: IntArray) -> Way:
         ohm = daily(panel, "wake_resistance_mohm")
         with np.errstate(invalid="ignore", divide="ignore"):
             values = np.log(np.where(ohm > 0, ohm, np.nan))
@@ -113,14 +100,14 @@ class LvBatteryPredictor:
         ahead = level + np.maximum(found.rate, 0.0) * self.horizon_h / 24.0
         score = weakest(found.strength / self.least_strength, level / least, ahead / limit)
         ttt = time_to_threshold(limit - level, found.level_error, found.rate, found.rate_error)
-        return score, np.expm1(level), np.exp(found.usual), found.age, ttt
+        return Way(score, np.expm1(level), np.exp(found.usual), found.age, ttt)
 
-    def _rest(self, panel: DayPanel, as_of: IntArray, offset: FloatArray) -> tuple[FloatArray, ...]:
+    def _rest(self, panel: DayPanel, as_of: IntArray, offset: FloatArray) -> Way:
         charged = heard(np.where(daily(panel, "on_h") >= self.charged_h, 1.0, np.nan), _all(panel), within=2)
         night = np.where(charged > 0, daily(panel, "rest_voltage_v"), np.nan)
         return self._fall(panel, as_of, night, offset, (self.limit_rest_v, self.least_rest_v, _NOISE_V))
 
-    def _wake(self, panel: DayPanel, as_of: IntArray, offset: FloatArray) -> tuple[FloatArray, ...]:
+    def _wake(self, panel: DayPanel, as_of: IntArray, offset: FloatArray) -> Way:
         lowest = daily(panel, "wake_min_v")
         return self._fall(panel, as_of, lowest, offset, (self.limit_wake_v, self.least_wake_v, _NOISE_WAKE_V))
 
@@ -131,7 +118,7 @@ class LvBatteryPredictor:
         values: FloatArray,
         offset: FloatArray,
         levels: tuple[float, float, float],
-    ) -> tuple[FloatArray, ...]:
+    ) -> Way:
         limit, least, noise = levels
         causes = [daily(panel, "rest_temperature_degc")]
         # what a week off the road did to a battery says nothing of the next month
@@ -152,11 +139,10 @@ class LvBatteryPredictor:
         # three nights below the limit need no past; a converter that charges less is not the battery's fault
         is_low = np.where(lately.max(0) < limit, 1.25, -np.inf)
         score = np.where(is_sensor, np.minimum(grows, 0.5), np.fmax(grows, is_low))
-        score = np.where(np.isfinite(score), score, np.nan)
         ttt = time_to_threshold(left, found.level_error, rate, found.rate_error)
-        return score, np.median(lately, axis=0), found.usual, found.age, ttt
+        return Way(score, np.median(lately, axis=0), found.usual, found.age, ttt)
 
-    def _drain(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, ...]:
+    def _drain(self, panel: DayPanel, as_of: IntArray) -> Way:
         drawn = -daily(panel, "rest_current_a")
         course = Course(window=self.history_days, steps=(5, 8, 13, 21, 34), least_after=5)
         found = find_change(drawn, [], as_of, course, noise=_NOISE_A)
@@ -166,15 +152,14 @@ class LvBatteryPredictor:
             level / self.limit_drain_a,
             found.age / self.least_drain_days,
         )
-        return score, level, found.usual, found.age, np.full((3, *score.shape), np.nan)
+        return Way(score, level, found.usual, found.age, np.full((3, *score.shape), np.nan))
 
     def explain(
         self, panel: DayPanel, risk: Risk, vehicle: int, position: int, component: int
     ) -> Explanation:
         """Return what the battery shows, how fast that grows, and what would clear it."""
         at = (vehicle, position, component)
-        way = int(risk.detail["way"][at])
-        value, usual, age = (float(np.nan_to_num(risk.detail[n][at])) for n in ("value", "usual", "age"))
+        way, value, usual, age = told_of(risk, at)
         ttt = risk.ttt_h[:, vehicle, position, component]
         reasons = (
             self._reason(way, value, usual, age, ttt),
