@@ -12,7 +12,7 @@ from data.catalogue import Catalogue
 from data.errors import TopicError, VinError
 from data.records import VehicleEvent, Vin
 from data.topics import PREFIX, Up, UpTopic, parse_sender, parse_up
-from ingest import native
+from ingest import native, payloads
 from ingest.errors import PayloadError
 from ingest.gbt32960 import decode_frame
 from ingest.messages import (
@@ -173,15 +173,15 @@ class Decoder:
             case Up.TELE:
                 message.envelope, message.tele = native.parse_tele(payload, vin)
             case Up.CAN:
-                self._read_can(native.parse_payload(payload, native.CanPayload, vin), topic.bus, message)
+                self._read_can(native.parse_payload(payload, payloads.CanPayload, vin), topic.bus, message)
             case Up.GBT32960:
                 return self._read_gbt(payload, vin, message)
             case Up.EVENT:
-                self._read_event(native.parse_payload(payload, native.EventPayload, vin), message)
+                self._read_event(native.parse_payload(payload, payloads.EventPayload, vin), message)
             case Up.BIRTH:
-                birth = native.parse_payload(payload, native.BirthPayload, vin)
-                message.envelope = native.envelope_of(birth)
-                message.birth = native.birth_of(birth)
+                birth = native.parse_payload(payload, payloads.BirthPayload, vin)
+                message.envelope = payloads.envelope_of(birth)
+                message.birth = payloads.birth_of(birth)
                 data = {"boot": birth.boot, "model": birth.model, "firmware": birth.firmware, "tz": birth.tz}
                 event = VehicleEvent(
                     vehicle_id=0,
@@ -193,11 +193,13 @@ class Decoder:
                 )
                 message.events = [self._event(message, event)]
             case Up.STATUS:
-                message.status = native.status_of(native.parse_payload(payload, native.StatusPayload, vin))
+                message.status = payloads.status_of(
+                    native.parse_payload(payload, payloads.StatusPayload, vin)
+                )
         return None
 
-    def _read_can(self, can: native.CanPayload, bus: str, message: Message) -> None:
-        message.envelope = native.envelope_of(can)
+    def _read_can(self, can: payloads.CanPayload, bus: str, message: Message) -> None:
+        message.envelope = payloads.envelope_of(can)
         if message.vehicle.model.dbc is None:
             model = message.vehicle.model.model_id
             raise PayloadError("missing_dbc", f"vehicle model {model!r} has no DBC: must have one for can")
@@ -214,8 +216,8 @@ class Decoder:
         frame_bytes = payload
         envelope: Envelope | None = None
         if not is_bare:
-            wrapped = native.parse_payload(payload, native.GbtPayload, vin)
-            frame_bytes, envelope = wrapped.frame, native.envelope_of(wrapped)
+            wrapped = native.parse_payload(payload, payloads.GbtPayload, vin)
+            frame_bytes, envelope = wrapped.frame, payloads.envelope_of(wrapped)
         frame = decode_frame(frame_bytes)
         if frame.vin != vin:
             raise PayloadError(
@@ -241,8 +243,8 @@ class Decoder:
             return None
         return PayloadError(frame.rejects[0][0], "; ".join(detail for _, detail in frame.rejects)[:1000])
 
-    def _read_event(self, event: native.EventPayload, message: Message) -> None:
-        message.envelope = native.envelope_of(event)
+    def _read_event(self, event: payloads.EventPayload, message: Message) -> None:
+        message.envelope = payloads.envelope_of(event)
         named = event.data.get("warning_id" if event.kind == "warning_receipt" else "code")
         code = named if isinstance(named, str) else "+".join(sorted({c.code for c in event.codes}))
         told = VehicleEvent(

@@ -9,111 +9,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import cbor2
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from data.records import Origin, Vin
+from data.records import Vin
 from ingest.errors import PayloadError
-from ingest.messages import Birth, Envelope, Status, Tele
+from ingest.messages import Envelope, Tele
+from ingest.payloads import (
+    BirthPayload,
+    CanPayload,
+    EnvelopePayload,
+    EventPayload,
+    GbtPayload,
+    StatusPayload,
+    TeleAlone,
+    TeleHead,
+    TelePayload,
+    envelope_of,
+)
 from ingest.typed_arrays import UNSHARED, read_tag
-
-#: Milliseconds since 1970, years 1 to 9999: any clock, however wrong, and never an overflow.
-Millis = Annotated[int, msgspec.Meta(ge=-62_135_596_800_000, le=253_402_300_799_000)]
-Boot = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,32}\Z")]
-#: Below the top of int4, so that the exclusive end of a range still fits.
-Seq = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 2)]
-Flag = Annotated[int, msgspec.Meta(ge=0, le=1)]
-Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
-Text = Annotated[str, msgspec.Meta(max_length=64)]
-Column = list[float | list[float | None] | None]
-
-
-class _Envelope(msgspec.Struct):
-    v: int
-    boot: Boot
-    seq: Seq
-    sent: Millis
-    hist: Flag
-    origin: Origin = Origin.REAL
-    vin: str | None = None
-
-
-class TelePayload(_Envelope, kw_only=True):
-    """Batched columnar signals."""
-
-    t: Annotated[list[Millis], msgspec.Meta(min_length=1)]
-    s: dict[str, Column]
-
-
-class _TeleAlone(TelePayload, kw_only=True, forbid_unknown_fields=True):
-    """Nothing but known fields: others are passed over without being held to the rules of JSON."""
-
-
-class _TeleHead(_Envelope, kw_only=True):
-    t: Annotated[list[Millis], msgspec.Meta(min_length=1)]
-
-
-class CanPayload(_Envelope, kw_only=True):
-    """Raw frames: ``f`` classic records of 18 bytes, ``fd`` CAN FD records of 74 bytes."""
-
-    t0: Millis
-    f: bytes | None = None
-    fd: bytes | None = None
-
-
-class GbtPayload(_Envelope, kw_only=True):
-    """One GB/T 32960 frame in an envelope."""
-
-    frame: bytes
-
-
-class CodePayload(msgspec.Struct):
-    """One trouble code of an event."""
-
-    ecu: Text
-    code: Text
-    status: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
-
-
-class EventPayload(_Envelope, kw_only=True):
-    """An on-board alarm, trouble code, impact or receipt."""
-
-    t: Millis
-    kind: Word
-    level: Annotated[int, msgspec.Meta(ge=0, le=3)] = 0
-    codes: list[CodePayload] = []
-    data: dict[str, Any] = {}
-
-
-class PreviousBoot(msgspec.Struct):
-    """The boot before this one and the last number it gave to a message."""
-
-    boot: Boot
-    seq: Seq
-
-
-class BirthPayload(_Envelope, kw_only=True):
-    """What a vehicle says of itself at boot."""
-
-    model: Text
-    firmware: Text
-    tz: Text
-    prev: PreviousBoot | None = None
-
-
-class StatusPayload(msgspec.Struct):
-    """The retained state of a boot; also the last will."""
-
-    v: int
-    boot: Boot
-    online: bool
-    seq: Seq | None = None
-    vin: str | None = None
-
 
 Payload = TypeVar("Payload", TelePayload, CanPayload, GbtPayload, EventPayload, BirthPayload, StatusPayload)
 Values = Sequence[Any] | npt.NDArray[Any]
@@ -177,7 +95,7 @@ def read_columns(tele: Tele) -> Tele:
     return Tele(whole.t, whole.s | typed, has_arrays=bool(typed))
 
 
-def _split_tele(payload: bytes) -> tuple[_TeleHead, int] | None:
+def _split_tele(payload: bytes) -> tuple[TeleHead, int] | None:
     """Return the head of a CBOR map whose last entry is ``s``, and where that begins; None: another kind."""
     at = payload.find(_COLUMNS_KEY)
     if at < 0 or not 0xA2 <= payload[0] <= 0xB7:
@@ -186,7 +104,7 @@ def _split_tele(payload: bytes) -> tuple[_TeleHead, int] | None:
         tree, end = _read_cbor(bytes([payload[0] - 1]) + payload[1:at], read_tag)
         if end != at or isinstance(tree.get("t"), np.ndarray):
             return None
-        return msgspec.convert(tree, _TeleHead), at + len(_COLUMNS_KEY)
+        return msgspec.convert(tree, TeleHead), at + len(_COLUMNS_KEY)
     except (cbor2.CBORDecodeError, msgspec.ValidationError, ValueError, OverflowError, RecursionError):
         return None
 
@@ -217,7 +135,7 @@ def _convert(tree: Any, kind: type[Payload]) -> Payload:
         raise PayloadError("malformed", _explain(str(error), tree)) from error
 
 
-def _check_head(head: _Envelope | StatusPayload, vin: Vin) -> None:
+def _check_head(head: EnvelopePayload | StatusPayload, vin: Vin) -> None:
     if head.v != 1:
         raise PayloadError("unsupported_version", f"v is {head.v}: must be 1")
     if head.vin is not None and head.vin != vin:
@@ -227,33 +145,10 @@ def _check_head(head: _Envelope | StatusPayload, vin: Vin) -> None:
 def parse_envelope(payload: bytes) -> Envelope | None:
     """Return the envelope of a payload whose body may be wrong; None when not even that can be read."""
     try:
-        head = msgspec.convert(_parse_tree(payload, is_whole=False), _Envelope)
+        head = msgspec.convert(_parse_tree(payload, is_whole=False), EnvelopePayload)
     except (PayloadError, msgspec.ValidationError, OverflowError):
         return None
     return envelope_of(head) if head.v == 1 else None
-
-
-def envelope_of(head: _Envelope) -> Envelope:
-    """Return the envelope of a parsed payload."""
-    return Envelope(
-        boot=head.boot,
-        seq=head.seq,
-        sent_us=head.sent * 1000,
-        is_hist=bool(head.hist),
-        origin=head.origin,
-    )
-
-
-def status_of(payload: StatusPayload) -> Status:
-    """Return the status that a payload tells."""
-    return Status(payload.boot, payload.online, payload.seq)
-
-
-def birth_of(payload: BirthPayload) -> Birth:
-    """Return the birth that a payload tells."""
-    last = payload.prev
-    previous = None if last is None or last.boot == payload.boot else (last.boot, last.seq)
-    return Birth(payload.model, payload.firmware, payload.tz, previous)
 
 
 def _parse_tree(payload: bytes, tag_hook: Callable[..., Any] | None = None, *, is_whole: bool = True) -> Any:
@@ -291,7 +186,7 @@ def _read_cbor(payload: bytes, tag_hook: Callable[..., Any] | None) -> tuple[Any
 
 
 _Json = msgspec.json.Decoder()
-_TeleJson = msgspec.json.Decoder(_TeleAlone)
+_TeleJson = msgspec.json.Decoder(TeleAlone)
 
 
 def _explain(message: str, tree: Any) -> str:

@@ -12,7 +12,8 @@ from data.records import Family, FamilyRows
 from ingest.can import CanDecoder, parse_can_payload
 from ingest.gbt32960 import decode_frame
 from ingest.messages import Model
-from ingest.native import CanPayload, parse_payload, parse_tele
+from ingest.native import parse_payload, parse_tele
+from ingest.payloads import CanPayload
 from ingest.tele import decode_tele
 from simulators.batches import select_rows, split_vehicles, trim_columns
 from simulators.encode import Envelope, tele_payload

@@ -14,7 +14,8 @@ from data.catalogue import load_catalogue
 from data.records import Family, Vin
 from ingest.errors import PayloadError
 from ingest.messages import Model
-from ingest.native import GbtPayload, TelePayload, parse_envelope, parse_payload, parse_tele
+from ingest.native import parse_envelope, parse_payload, parse_tele
+from ingest.payloads import GbtPayload, TelePayload
 from ingest.tele import decode_tele
 
 VIN = Vin("LANX0000000000001")

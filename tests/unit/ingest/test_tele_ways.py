@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from data.catalogue import load_catalogue
 from data.records import Vin
-from ingest import native
+from ingest import native, payloads
 from ingest.errors import PayloadError
 from ingest.messages import Envelope, Message, Model, Tele, Vehicle
 from ingest.tele import decode_tele, stack_tele
@@ -68,7 +68,7 @@ def patiently(payload: bytes) -> Said | None:
     except PayloadError:
         return None
     columns = {a: [part.time_us.tolist(), c.tolist()] for part in parts for a, c in part.columns.items()}
-    return native.envelope_of(whole), columns
+    return payloads.envelope_of(whole), columns
 
 
 def quickly(payloads: list[bytes]) -> list[Said | None]:
