@@ -32,7 +32,7 @@ class MotorThermalPredictor:
     limit_share: float = 0.2
     least_usual_k: float = 4.0
     least_part: float = 0.3
-    least_strength: float = 3.8
+    least_strength: float = 4.2
     blind_spots: tuple[str, ...] = (
         "vehicles that send no motor temperature, torque or speed",
         "a fault that was there before the first three weeks of data",
