@@ -146,25 +146,20 @@ class CellDays:
         )
 
 
-def session_weight(found: CellSessions, trust: FloatArray) -> FloatArray:
-    """Return the weight of each session: trust in its voltage, its rested rows, twice for a resting car."""
-    rows = np.minimum(found.rested_count, _FULL_ROWS) * np.where(found.kind == REST, 2.0, 1.0)
-    return np.asarray(trust * rows)
-
-
 def _rested(
     found: CellSessions, here: BoolArray, spec: VehicleSpec, value: dict[str, FloatArray], i: int
 ) -> None:
     """Write what the rested sessions of a day say."""
     if not here.any():
         return
-    deficit, trust = charge_deficit(found.deviation_mv, found.voltage_v, spec.chemistry)
-    weight = session_weight(found, trust)[here]
-    value["deficit_percent"][i] = weighted_median(np.ascontiguousarray(deficit[here].T), weight[None, :])
-    value["deviation_mv"][i] = weighted_median(
-        np.ascontiguousarray(found.deviation_mv[here].T), weight[None, :]
-    )
-    value["weight"][i] = trust[here][weight > 0].max() if (weight > 0).any() else 0.0
+    deviation = found.deviation_mv[here]
+    deficit, trust = charge_deficit(deviation, found.voltage_v[here], spec.chemistry)
+    # trust in its voltage, its rested rows, twice for a resting car
+    rows = np.minimum(found.rested_count[here], _FULL_ROWS) * np.where(found.kind[here] == REST, 2.0, 1.0)
+    weight = trust * rows
+    value["deficit_percent"][i] = weighted_median(np.ascontiguousarray(deficit.T), weight[None, :])
+    value["deviation_mv"][i] = weighted_median(np.ascontiguousarray(deviation.T), weight[None, :])
+    value["weight"][i] = trust[weight > 0].max() if (weight > 0).any() else 0.0
     soc, spread = found.soc_percent[here], found.spread_mv[here]
     value["rest_soc_percent"][i] = weighted_median(soc, np.where(weight > 0, weight, 1e-9))
     value["rest_spread_mv"][i] = weighted_median(spread, np.ones(len(spread)))
