@@ -16,6 +16,7 @@ from alerts.desk import terms_of
 from alerts.ending import end_repaired
 from alerts.errors import AlertError
 from alerts.gateways import AppriseSender, load_gateways
+from alerts.listening import listen
 from alerts.mail import MailSender
 from alerts.notify import Sender, deliver_next, take_receipts, take_step
 from alerts.outbox_store import OutboxStore
@@ -37,6 +38,7 @@ from data.settings import Settings
 
 _log = structlog.get_logger("alerts")
 _REPLAN_EVERY_S = 20.0
+_LISTEN_EVERY_S = 300.0
 _IDLE_S = 5.0
 _LONGEST_BACK_OFF_S = 10.0
 #: Batches come by the dozen; what a few of them bring is taken together.
@@ -54,11 +56,11 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
     """
     terms = terms_of(settings)
     wakeup = Wakeup(settings.database_url, (CHANNEL_PREDICTIONS, CHANNEL_BATCHES), name="anxin-route")
-    replanned_at = _now()
+    replanned_at = listened_at = _now()
     setbacks = Setbacks()
 
     def work(pool: Pool) -> None:
-        nonlocal replanned_at
+        nonlocal replanned_at, listened_at
         looked_at = time.monotonic()
         done = follow_events(pool, terms, now=_now())
         done += route_waiting(pool, terms, now=_now(), setbacks=setbacks)
@@ -74,6 +76,10 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
             watched = watch_orders(pool, terms.policy, now=replanned_at)
             if watched.raised:
                 _log.warning("orders need a person", action="concerns", raised=watched.raised)
+        if (_now() - listened_at).total_seconds() >= _LISTEN_EVERY_S:
+            listened_at = _now()
+            if changed := listen(pool, now=listened_at):
+                _log.info("silent vehicles", action="listen", changed=changed)
         if done != Routed():
             _log.info(
                 "routed",

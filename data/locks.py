@@ -9,6 +9,7 @@ LOCK_MIGRATE: Final = 0x616E7801  #: one migration at a time
 LOCK_BATCH_LOG: Final = 0x616E7802  #: batch_id order is commit order
 LOCK_REPAIR: Final = 0x616E7803  #: one ingest process asks for missing messages
 LOCK_MAINTAIN: Final = 0x616E7804  #: one process rolls up and clears away
+LOCK_SILENCE: Final = 0x616E7806  #: one router looks for silent vehicles
 LOCK_CUTS: Final = 0x616E7805  #: one ingest process joins the halves of cut transfers
 
 # Two keys: pg_advisory_lock(key, number).
