@@ -11,12 +11,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ingest.messages import Delivery
-from ingest.mqtt_packets import Control, PacketReader
+from ingest.mqtt_packets import PINGREQ, Control, PacketReader
 
 #: One read takes up to so much: hundreds of messages for one system call.
 _READ_BYTES = 256 * 1024
 #: A peer that vanished without a word is noticed after so long, also while we send nothing.
 _SILENT_S = 20
+_PING_PAUSE_S = 5
 
 
 class MqttLink:
@@ -56,6 +57,19 @@ class MqttLink:
         self._reader = PacketReader(is_v5=is_v5, connection=self)
         self.sent_s = self.heard_s = time.monotonic()  #: when bytes last went and came, monotonic seconds
         self.pinged_s = 0.0  #: when a PINGREQ was last sent
+
+    def keep_alive(self, keepalive_s: float) -> None:
+        """Ask for a sign of life when little was said for half the time agreed on.
+
+        Raises:
+            TimeoutError: The peer has been silent for half as long again as was agreed on.
+        """
+        now_s = time.monotonic()
+        if now_s - self.heard_s > 1.5 * keepalive_s:
+            raise TimeoutError(f"the broker has been silent for {now_s - self.heard_s:.0f} s")
+        if now_s - min(self.sent_s, self.heard_s) > keepalive_s / 2 and now_s - self.pinged_s > _PING_PAUSE_S:
+            self.pinged_s = now_s
+            self.send(PINGREQ)
 
     def send(self, data: bytes) -> bool:
         """Send, or keep for the reading thread to send; tell whether the connection still stood.

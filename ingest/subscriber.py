@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from data.topics import PREFIX, UP_FILTER, Up
+from data.topics import UP_FILTER
 from ingest import mqtt_packets as packets
 from ingest.broker_address import parse_address
 from ingest.broker_pauses import Pauses
@@ -24,17 +24,13 @@ from ingest.mqtt_packets import Control, MqttError
 from ingest.mqtt_sessions import end_session
 from ingest.mqtt_version import VersionProbe
 from ingest.outbox import Outbox
+from ingest.subscription import KEEPALIVE_S, SESSION_EXPIRY_S, Subscription
 from ingest.window import Window
 
-#: The broker keeps our session, and what it queued, as long as vehicles keep their messages.
-SESSION_EXPIRY_S = 7 * 86_400
 #: A shared subscription is never given retained messages: each connection asks for them, and stays this long.
 RETAINED_S = 20.0
-STATUS_FILTER = f"{PREFIX}/+/+/up/{Up.STATUS}"
-_KEEPALIVE_S = 30
 _ENDING_S = 10.0
 _TAKEN_OVER = 0x8E
-_SUBSCRIBE_ID, _UNSUBSCRIBE_ID = 1, 2
 
 _log = structlog.get_logger("ingest")
 
@@ -67,12 +63,17 @@ class Subscriber:
         is_draining: bool = False,
     ) -> None:
         self._address = parse_address(url)
-        self._client_id = client_id
-        self._share = share
         self._window = Window(messages=window, payload_bytes=window_bytes)
         self._clock_us = clock_us
-        self._filters = tuple(filters)
-        self._is_draining = is_draining
+        self._subscription = Subscription(
+            client_id=client_id,
+            share=share,
+            filters=tuple(filters),
+            window=self._window.limit,
+            user=self._address.user,
+            password=self._address.password,
+            is_draining=is_draining,
+        )
         self._probe = VersionProbe(
             self._address.host,
             self._address.port,
@@ -82,7 +83,7 @@ class Subscriber:
         self._lock = threading.Lock()
         self._link: MqttLink | None = None
         self._outbox: Outbox | None = None
-        self._keepalive_s = _KEEPALIVE_S
+        self._keepalive_s = KEEPALIVE_S
         self._stop = threading.Event()
         self._is_connected = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ingest-subscriber", daemon=True)
@@ -108,7 +109,7 @@ class Subscriber:
             self._thread.join(timeout=10.0)
         return ends_session and end_session(
             lambda: self._dial(is_v5=self._probe.speaks_mqtt5()),
-            lambda link: self._connect_packet(link, is_clean=True),
+            lambda link: self._subscription.connect(is_v5=link.is_v5, is_clean=True),
             within_s=_ENDING_S,
         )
 
@@ -215,8 +216,8 @@ class Subscriber:
             OSError: Lost.
             MqttError: The peer does not speak MQTT.
         """
-        link.send(self._connect_packet(link, is_clean=False))
-        self._keepalive_s = _KEEPALIVE_S
+        link.send(self._subscription.connect(is_v5=link.is_v5, is_clean=False))
+        self._keepalive_s = KEEPALIVE_S
         is_over, unsubscribe_s = False, time.monotonic() + RETAINED_S
         while not self._stop.is_set() and not is_over:
             if self._window.is_full:
@@ -224,41 +225,15 @@ class Subscriber:
                 link.heard_s = time.monotonic()  # we did not listen
             else:
                 deliveries, controls = link.receive(0.5, self._clock_us)
-                for control in controls:
-                    is_over = not self._handle(link, control)
-                    if is_over:
-                        break
+                is_over = not all(self._handle(link, control) for control in controls)
                 if deliveries:
                     self._window.put(deliveries)
-            self._keep_alive(link)
+            link.keep_alive(self._keepalive_s)
             if time.monotonic() >= unsubscribe_s:
                 unsubscribe_s = float("inf")
-                if self._is_shared(link) and not self._is_draining:
-                    link.send(packets.encode_unsubscribe(_UNSUBSCRIBE_ID, [STATUS_FILTER], is_v5=True))
+                if end := self._subscription.end_of_retained(is_v5=link.is_v5):
+                    link.send(end)
         link.send(packets.DISCONNECT)
-
-    def _connect_packet(self, link: MqttLink, *, is_clean: bool) -> bytes:
-        return packets.encode_connect(
-            self._client_id,
-            is_v5=link.is_v5,
-            keepalive_s=_KEEPALIVE_S,
-            user=self._address.user,
-            password=self._address.password,
-            is_clean=is_clean,
-            session_expiry_s=0 if is_clean else SESSION_EXPIRY_S,
-            receive_maximum=self._window.limit,
-        )
-
-    def _keep_alive(self, link: MqttLink) -> None:
-        now_s = time.monotonic()
-        if now_s - link.heard_s > 1.5 * self._keepalive_s:
-            raise TimeoutError(f"the broker has been silent for {now_s - link.heard_s:.0f} s")
-        if now_s - min(link.sent_s, link.heard_s) > self._keepalive_s / 2 and now_s - link.pinged_s > 5:
-            link.pinged_s = now_s
-            link.send(packets.PINGREQ)
-
-    def _is_shared(self, link: MqttLink) -> bool:
-        return bool(self._share) and link.is_v5
 
     def _handle(self, link: MqttLink, control: Control) -> bool:
         """Handle anything but a delivery; tell whether the connection is still of use."""
@@ -268,7 +243,7 @@ class Subscriber:
             return self._on_suback(link, control)
         if control.kind == packets.PUBACK and self._outbox is not None:
             self._outbox.acknowledge()
-        if control.kind == packets.UNSUBACK and self._is_draining:
+        if control.kind == packets.UNSUBACK and self._subscription.is_draining:
             self._accept()
         if control.kind == packets.CLOSED:
             code = control.reason(0)
@@ -278,37 +253,29 @@ class Subscriber:
         return True
 
     def _on_connack(self, link: MqttLink, control: Control) -> bool:
-        code = control.reason(1)
-        if code:
+        if code := control.reason(1):
             return self._refuse(f"connection: {packets.REASONS.get(code, hex(code))}")
         limits = packets.read_properties(control.body, 2)[0] if link.is_v5 else {}
-        self._keepalive_s = limits.get(packets.SERVER_KEEP_ALIVE, _KEEPALIVE_S) or _KEEPALIVE_S
+        self._keepalive_s = limits.get(packets.SERVER_KEEP_ALIVE, KEEPALIVE_S) or KEEPALIVE_S
         if self._outbox is not None:
             self._outbox.limit(limits.get(packets.RECEIVE_MAXIMUM, packets.LARGEST_WINDOW))
         if limits.get(packets.SESSION_EXPIRY, SESSION_EXPIRY_S) < SESSION_EXPIRY_S:
             _log.warning("broker keeps the session for less", seconds=limits[packets.SESSION_EXPIRY])
-        if self._is_shared(link):
-            if limits.get(packets.SHARED_AVAILABLE, 1) == 0:
-                return self._refuse("subscription: shared subscriptions not supported")
-            filters = [f"$share/{self._share}/{f}" for f in self._filters] + [STATUS_FILTER]
-        else:
-            filters = list(self._filters)
-        if self._is_draining:
-            link.send(packets.encode_unsubscribe(_UNSUBSCRIBE_ID, filters, is_v5=link.is_v5))
-        else:
-            link.send(packets.encode_subscribe(_SUBSCRIBE_ID, filters, is_v5=link.is_v5))
+        is_shared = self._subscription.is_shared(is_v5=link.is_v5)
+        if is_shared and limits.get(packets.SHARED_AVAILABLE, 1) == 0:
+            return self._refuse("subscription: shared subscriptions not supported")
+        link.send(self._subscription.begin(is_v5=link.is_v5))
         _log.info(
             "broker connected",
             protocol="MQTTv5" if link.is_v5 else "MQTTv311",
-            is_shared=self._is_shared(link),
+            is_shared=is_shared,
             session_present=bool(control.reason(0) & 1),
         )
         return True
 
     def _on_suback(self, link: MqttLink, control: Control) -> bool:
         at = packets.read_properties(control.body, 2)[1] if link.is_v5 else 2
-        failed = [code for code in control.body[at:] if code >= 0x80]
-        if failed:
+        if failed := [code for code in control.body[at:] if code >= 0x80]:
             return self._refuse(f"subscription: {packets.REASONS.get(failed[0], hex(failed[0]))}")
         self._accept()
         return True
@@ -321,7 +288,8 @@ class Subscriber:
 
     def _tell_taken_over(self, how: str) -> bool:
         self.takeover_count += 1
-        return self._refuse(f"session taken over ({how}): another process has client id {self._client_id}")
+        our_id = self._subscription.client_id
+        return self._refuse(f"session taken over ({how}): another process has client id {our_id}")
 
     def _refuse(self, why: str) -> bool:
         """Leave a broker that will not serve us; tell of it once."""

@@ -33,7 +33,7 @@ from ingest.bench.load import (
 from ingest.bench.rounds import Counts, Drain, measure_in_turn
 from ingest.bench.watch import Watch
 from ingest.errors import IngestError
-from ingest.subscriber import STATUS_FILTER
+from ingest.subscription import STATUS_FILTER
 
 _START_MS = 1_700_000_000_000
 _LONGEST_DRAIN_S = 1800.0
