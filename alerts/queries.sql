@@ -52,7 +52,7 @@ SELECT prediction_id, vehicle_id, component, failure_mode, severity, probability
        ttt_p90_h, predicted_at, data_time, since, window_from, window_to, reasons, model_version, origin, is_fresh
 FROM predictions WHERE prediction_id = %(prediction_id)s;
 
--- fetch_vehicle --
+-- fetch_vehicles --
 SELECT v.vehicle_id, v.tenant_id, t.name AS tenant, v.vin, v.model_id, v.time_zone, v.owner_id, o.home_lat, o.home_lon,
        m.energy_kwh,
        (d.readings ->> 'latitude')::double precision AS lat, (d.readings ->> 'longitude')::double precision AS lon,
@@ -65,7 +65,7 @@ JOIN tenants t USING (tenant_id)
 JOIN vehicle_models m USING (model_id)
 LEFT JOIN owners o USING (owner_id)
 LEFT JOIN vehicle_latest d ON d.vehicle_id = v.vehicle_id AND d.family = 'drive'
-WHERE v.vehicle_id = %(vehicle_id)s;
+WHERE v.vehicle_id = ANY(%(vehicle_ids)s);
 
 -- fetch_latest_alert --
 SELECT alert_id, component, failure_mode, severity, state, first_seen, last_seen, raised_at, cleared_at, quiet_since,
@@ -122,7 +122,7 @@ SELECT alert_id, %(now)s, %(actor)s, 'open', 'acknowledged', %(reason)s FROM tol
 -- fetch_open_order --
 -- Of the cause, else of the component: that has at most one open order, too, whatever its cause.
 SELECT order_id, vehicle_id, tenant_id, mode, component, cause, failure_mode, severity, state, version, deadline,
-       station_id, lower(slot) AS slot_start, total, waiting_reason,
+       station_id, lower(slot) AS slot_start, total, waiting_reason, opened_at,
        CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders
 WHERE vehicle_id = %(vehicle_id)s AND (cause = %(cause)s OR component = %(component)s)
@@ -131,7 +131,7 @@ ORDER BY (cause = %(cause)s) DESC NULLS LAST LIMIT 1 FOR UPDATE;
 
 -- fetch_open_orders_of_vehicle --
 SELECT order_id, vehicle_id, tenant_id, mode, component, cause, failure_mode, severity, state, version, deadline,
-       station_id, lower(slot) AS slot_start, total, waiting_reason,
+       station_id, lower(slot) AS slot_start, total, waiting_reason, opened_at,
        CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders
 WHERE vehicle_id = %(vehicle_id)s AND cause IS NOT NULL
@@ -140,9 +140,34 @@ ORDER BY order_id FOR UPDATE;
 
 -- fetch_order --
 SELECT order_id, vehicle_id, tenant_id, mode, component, cause, failure_mode, severity, state, version, deadline,
-       station_id, lower(slot) AS slot_start, total, waiting_reason,
+       station_id, lower(slot) AS slot_start, total, waiting_reason, opened_at,
        CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders WHERE order_id = %(order_id)s FOR UPDATE;
+
+-- fetch_batched --
+-- Orders that wait for the next batch, the most urgent first; what others work on is left to them.
+SELECT order_id, vehicle_id, tenant_id, mode, component, cause, failure_mode, severity, state, version, deadline,
+       station_id, lower(slot) AS slot_start, total, waiting_reason, opened_at,
+       CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
+FROM repair_orders
+WHERE waiting_reason = %(batched)s AND state = 'triaged' AND tenant_id = %(tenant_id)s
+  AND (%(order_ids)s::bigint[] IS NULL OR order_id = ANY(%(order_ids)s))
+ORDER BY severity, order_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED;
+
+-- fetch_batched_tenants --
+SELECT tenant_id FROM repair_orders WHERE waiting_reason = %(batched)s AND state = 'triaged'
+GROUP BY tenant_id HAVING min(opened_at) <= %(before)s OR count(*) >= %(most)s ORDER BY min(opened_at);
+
+-- try_lock_batch --
+-- One router places a tenant's batch; kept until the connection gives it back.
+SELECT pg_try_advisory_lock(%(lock)s, %(tenant_id)s) AS is_mine;
+
+-- unlock_batch --
+SELECT pg_advisory_unlock(%(lock)s, %(tenant_id)s);
+
+-- try_lock_vehicles --
+SELECT vehicle_id FROM unnest(%(vehicle_ids)s::int[]) AS v (vehicle_id)
+WHERE pg_try_advisory_xact_lock(%(lock)s, vehicle_id);
 
 -- fetch_order_vehicle --
 SELECT vehicle_id FROM repair_orders WHERE order_id = %(order_id)s;
