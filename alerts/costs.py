@@ -18,7 +18,7 @@ class Merits:
     way_km: FloatArray | float  #: by road
     late: FloatArray | float  #: probability of a start after the deadline
     dearness: FloatArray | float = 0.0  #: price over the cheapest one, less 1
-    queue: FloatArray | float = 0.0  #: work waiting at the station over the mean, less 1
+    queue: FloatArray | float = 0.0  #: taken share of the station's time, less the mean of all
 
 
 def costs_of(rule: CostRule, merits: Merits) -> FloatArray:

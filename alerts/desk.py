@@ -36,6 +36,7 @@ class Terms:
     road_factor: float
     hold_for: timedelta
     fresh_s: float
+    is_batching: bool = False  #: so many wait that those who can are placed together
     networks: NetworkCache = field(default_factory=NetworkCache, compare=False)  #: between decisions
 
 

@@ -72,6 +72,7 @@ class Order:
     slot_start: datetime | None
     total: Decimal
     waiting_reason: str | None
+    opened_at: datetime | None = None
     threshold_at: datetime | None = None  #: when the fault may cross its threshold, lower bound
     mode: str = "drive_in"
 

@@ -10,6 +10,9 @@ from types import MappingProxyType
 from alerts.errors import InvalidTransition
 from data.records import Severity
 
+#: Why an order waits that is placed together with many others.
+BATCHED = "it is placed with the next batch"
+
 
 class OrderState(StrEnum):
     """States of a repair order, as in the table ``repair_orders``."""

@@ -9,11 +9,12 @@ from datetime import datetime
 from alerts.desk import Desk, Terms
 from alerts.facts import Order, VehicleFacts
 from alerts.jobs import Job
-from alerts.modes import tire_reach_km, ways_for
+from alerts.modes import Way, tire_reach_km, ways_for
 from alerts.network import Network
-from alerts.orders import OrderState
+from alerts.orders import BATCHED, OrderState
+from alerts.policy import HELD_SEVERITIES
 from alerts.pricing import Quote, price
-from alerts.rules import Mode, OrderRule
+from alerts.rules import Mode, OrderRule, Policy
 from alerts.search import Aims, plan_any
 from alerts.stations import Avoid, NoPlan, Occupancy, PassedOver, Place, Plan, Station
 from alerts.texts import Appointment, WarningText, warning_text
@@ -54,6 +55,8 @@ def place_order(
 
     if not desk.may_plan:
         return wait(PLANNING_FAILED, ())
+    if terms.is_batching and order.severity not in HELD_SEVERITIES:
+        return wait(BATCHED, ())
     store.lock_planning(order.tenant_id, is_exclusive=desk.is_exclusive)
     store.release_expired_holds(now)
     network = terms.networks.fetch(desk.network, order.tenant_id)
@@ -68,21 +71,58 @@ def place_order(
     )
     if isinstance(found, NoPlan):
         return wait(found.reason, found.passed_over)
+    offer(
+        desk,
+        order,
+        vehicle,
+        found,
+        job=job,
+        place=place,
+        terms=terms,
+        now=now,
+        alert_id=alert_id,
+        is_answered=is_answered,
+        preface=preface,
+    )
+    return found
+
+
+def offer(
+    desk: Desk,
+    order: Order,
+    vehicle: VehicleFacts,
+    chosen: Plan,
+    *,
+    job: Job,
+    place: Place,
+    terms: Terms,
+    now: datetime,
+    alert_id: int | None = None,
+    is_answered: bool = False,
+    preface: tuple[str, str] = ("", ""),
+) -> None:
+    """Price and hold an appointment that was found, and tell the owner; arguments as in ``place_order``.
+
+    Raises:
+        BookingConflict: A part was taken meanwhile.
+        psycopg.errors.IntegrityError: Likewise bay or technician.
+    """
+    station = chosen.station
     quote = price(
         job,
-        labour_rate=found.station.labour_rate,
-        tax_rate=found.station.tax_rate,
-        currency=found.station.currency,
-        fee=None if found.mode not in found.station.fees else (found.mode, found.station.fees[found.mode]),
+        labour_rate=station.labour_rate,
+        tax_rate=station.tax_rate,
+        currency=station.currency,
+        fee=None if chosen.mode not in station.fees else (chosen.mode, station.fees[chosen.mode]),
     )
-    version = _hold(desk, order, found, job, quote=quote, place=place, terms=terms, now=now)
-    offered = (found.station.station_id, found.start, quote.total)
+    version = _hold(desk, order, chosen, job, quote=quote, place=place, terms=terms, now=now)
+    offered = (station.station_id, chosen.start, quote.total)
     if not is_answered or offered != (order.station_id, order.slot_start, order.total):
         _tell(
             desk,
             order,
             vehicle,
-            found,
+            chosen,
             quote,
             terms=terms,
             version=version,
@@ -90,8 +130,7 @@ def place_order(
             alert_id=alert_id,
             preface=preface,
         )
-    store.tell_browsers("order", order.order_id)
-    return found
+    desk.store.tell_browsers("order", order.order_id)
 
 
 def _find(
@@ -112,16 +151,11 @@ def _find(
     constraints have the last word.
     """
     policy = terms.policy
-    urgency = policy.severities[order.severity]
-    modes = (Mode.TOW,) if policy.modes[order.failure_mode].is_towed else urgency.modes
-    if urgency.bay_kind is not None and job.needs_hv:
-        job = replace(job, extra_bay_kind=urgency.bay_kind)
-    reach = replace(place.reach, tire_km=_tire_km(order, policy.order, now))
-    ways = list(ways_for(job, modes, policy.order, reach, wish=vehicle.preferred_mode))
+    job, ways = ways_of(order, vehicle, job, place, policy=policy, now=now)
     aims = Aims(
         rule=policy.order,
         cost=policy.cost,
-        notice_h=urgency.notice_h,
+        notice_h=policy.severities[order.severity].notice_h,
         deadline=order.deadline,
         now=now,
         avoid=avoid,
@@ -151,6 +185,18 @@ def _find(
         desk.network.lock_station(found.station.station_id)
         locked.add(found.station.station_id)
         seen.update(desk.network.fetch_occupancy([found.station], now))
+
+
+def ways_of(
+    order: Order, vehicle: VehicleFacts, job: Job, place: Place, *, policy: Policy, now: datetime
+) -> tuple[Job, list[Way]]:
+    """Return the job with what the urgency asks of its bay, and how vehicle and work may come together."""
+    urgency = policy.severities[order.severity]
+    modes = (Mode.TOW,) if policy.modes[order.failure_mode].is_towed else urgency.modes
+    if urgency.bay_kind is not None and job.needs_hv:
+        job = replace(job, extra_bay_kind=urgency.bay_kind)
+    reach = replace(place.reach, tire_km=_tire_km(order, policy.order, now))
+    return job, list(ways_for(job, modes, policy.order, reach, wish=vehicle.preferred_mode))
 
 
 def _tire_km(order: Order, rule: OrderRule, now: datetime) -> float | None:
@@ -246,7 +292,10 @@ def _let_wait(
     alert_id: int | None,
     preface: tuple[str, str],
 ) -> None:
-    """Let the order wait; tell the owner when the waiting begins, not at every further attempt."""
+    """Let the order wait; tell the owner when the waiting begins, not at every further attempt.
+
+    Waiting for a batch is a matter of a minute: the owner hears of what comes of it.
+    """
     version = desk.store.let_order_wait(
         order.order_id, reason=waiting.reason, passed_over=waiting.passed_over, now=now
     )
@@ -254,7 +303,7 @@ def _let_wait(
         desk.store.insert_order_event(
             order.order_id, order.state, OrderState.TRIAGED, f"waiting: {waiting.reason}", now=now
         )
-    if order.waiting_reason is None:
+    if order.waiting_reason in (None, BATCHED) and waiting.reason != BATCHED:
         desk.store.queue_warning(
             vehicle,
             transition=f"order:{order.order_id}:waiting:{version}",

@@ -31,7 +31,7 @@ def replan_waiting(pool: Pool, terms: Terms, *, now: datetime, limit: int = 50) 
         waiting = AlertStore(connection).fetch_waiting_orders(
             before, limit, held=HELD_BACK, at_once=[LET_GO, PLANNING_FAILED]
         )
-    return decide_each(pool, waiting, lambda desk, order_id: _place_waiting(desk, order_id, terms, now=now))
+    return decide_each(pool, waiting, lambda desk, order_id: place_waiting(desk, order_id, terms, now=now))
 
 
 def replan_upset(pool: Pool, terms: Terms, *, now: datetime, limit: int = 200) -> int:
@@ -143,7 +143,8 @@ def decide_each(pool: Pool, orders: Sequence[tuple[int, int]], decide: Callable[
     return done
 
 
-def _place_waiting(desk: Desk, order_id: int, terms: Terms, *, now: datetime) -> bool:
+def place_waiting(desk: Desk, order_id: int, terms: Terms, *, now: datetime) -> bool:
+    """Place one order that waits for a station; tell if it has an appointment now."""
     store = desk.store
     order = store.fetch_order(order_id)
     vehicle = store.fetch_vehicle(order.vehicle_id)

@@ -56,12 +56,13 @@ def route_waiting(
             limit, resting=setbacks.resting(now), just_failed=setbacks.just_failed(now)
         )
     done = Routed(predictions=quiet)
+    terms = replace(terms, is_batching=len(vehicles) >= terms.policy.batch.from_vehicles)
     for vehicle_id in vehicles:
         try:
             routed = decide_for_vehicle(
                 pool,
                 vehicle_id,
-                lambda desk, v=vehicle_id: route_vehicle(desk, v, terms, now=now),  # type: ignore[misc]
+                lambda desk, v=vehicle_id: _route(desk, v, terms, now=now),  # type: ignore[misc]
                 otherwise=None,
             )
         except BookingConflict:
@@ -72,6 +73,11 @@ def route_waiting(
             setbacks.forget(vehicle_id)
         done += routed or Routed(lost=1)
     return done
+
+
+def _route(desk: Desk, vehicle_id: int, terms: Terms, *, now: datetime) -> Routed:
+    with desk.store.pipeline():
+        return route_vehicle(desk, vehicle_id, terms, now=now)
 
 
 def route_vehicle(desk: Desk, vehicle_id: int, terms: Terms, *, now: datetime, limit: int = 500) -> Routed:

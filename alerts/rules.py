@@ -86,6 +86,15 @@ class CostRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRule:
+    """When orders wait for each other, so that they are placed together."""
+
+    every_s: float
+    from_vehicles: int  #: waiting at once; fewer are placed one by one
+    most_orders: int  #: in a batch; so many do not wait for the time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmRule:
     """How the vehicle's own alarms are taken."""
 
@@ -117,6 +126,7 @@ class Policy:
     severities: Mapping[Severity, SeverityRule]
     order: OrderRule
     cost: CostRule
+    batch: BatchRule
     alarm: AlarmRule
     breaker: BreakerRule
     telling: TellingRules
@@ -189,6 +199,7 @@ def parse_policy(text: str) -> Policy:
                 **{**document["order"], "least_severity": Severity(document["order"]["least_severity"])}
             ),
             cost=_cost_rule(document["cost"]),
+            batch=_batch_rule(document["batch"]),
             alarm=AlarmRule(
                 join_within_days=float(alarm["join_within_days"]),
                 order_level=int(alarm["order_level"]),
@@ -209,6 +220,13 @@ def parse_policy(text: str) -> Policy:
 
 def _severity_rule(entry: Mapping[str, Any]) -> SeverityRule:
     return SeverityRule(**{**entry, "modes": tuple(Mode(name) for name in entry["modes"])})
+
+
+def _batch_rule(entry: Mapping[str, Any]) -> BatchRule:
+    rule = BatchRule(**entry)
+    if rule.every_s < 0 or not 1 <= rule.from_vehicles <= rule.most_orders:
+        raise PolicyError(f"policy batch: {rule}: every_s >= 0, 1 <= from_vehicles <= most_orders")
+    return rule
 
 
 def _cost_rule(entry: Mapping[str, Any]) -> CostRule:

@@ -11,6 +11,7 @@ import psycopg
 import structlog
 
 from alerts.alarm_router import follow_events, retry_events
+from alerts.assigner import assign_batches
 from alerts.concerns import watch_orders
 from alerts.desk import terms_of
 from alerts.ending import end_repaired
@@ -64,6 +65,7 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
         looked_at = time.monotonic()
         done = follow_events(pool, terms, now=_now())
         done += route_waiting(pool, terms, now=_now(), setbacks=setbacks)
+        assign_batches(pool, terms, now=_now())
         if (_now() - replanned_at).total_seconds() >= _REPLAN_EVERY_S:
             replanned_at = _now()
             end_repaired(pool, now=replanned_at)

@@ -120,7 +120,8 @@ def _runs(free: BoolArray, step_count: int) -> BoolArray:
     """Return where a stretch of ``step_count`` free steps begins; shape (n, n_steps - step_count + 1)."""
     if free.shape[0] == 0 or free.shape[1] < step_count:
         return np.zeros((free.shape[0], 0), dtype=np.bool_)
-    total = np.cumsum(np.pad(free, ((0, 0), (1, 0))), axis=1, dtype=np.int64)
+    total = np.zeros((free.shape[0], free.shape[1] + 1), dtype=np.int32)
+    np.cumsum(free, axis=1, out=total[:, 1:])
     runs: BoolArray = total[:, step_count:] - total[:, :-step_count] == step_count
     return runs
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
+from typing import Any
 
 from alerts.alarms import AlarmEvent
 from alerts.facts import VehicleFacts
@@ -13,7 +15,7 @@ from alerts.replan_store import ReplanStore
 from alerts.rows import alert_from, prediction_from, vehicle_from
 from alerts.warning_store import WarningStore
 from alerts.work_store import WorkStore
-from data.locks import LOCK_PLANNING, LOCK_VEHICLE
+from data.locks import LOCK_BATCH, LOCK_PLANNING, LOCK_VEHICLE
 from data.records import FailureMode, Prediction
 
 
@@ -28,6 +30,10 @@ class AlertStore(OrderStore):
         """Return what reads and changes appointments in the same transaction."""
         return ReplanStore(self._connection)
 
+    def pipeline(self) -> AbstractContextManager[Any]:
+        """Send statements without waiting for each answer; an error shows at the next answer that is read."""
+        return self._connection.pipeline()
+
     # ------------------------------------------------------------ locks
 
     def lock_vehicle(self, vehicle_id: int) -> None:
@@ -39,9 +45,23 @@ class AlertStore(OrderStore):
         row = self._row("try_lock_vehicle", lock=LOCK_VEHICLE, vehicle_id=vehicle_id)
         return bool(row and row["pg_try_advisory_xact_lock"])
 
+    def try_lock_vehicles(self, vehicle_ids: Sequence[int]) -> set[int]:
+        """Take those vehicles that nobody else is deciding about and return them."""
+        rows = self._rows("try_lock_vehicles", lock=LOCK_VEHICLE, vehicle_ids=list(vehicle_ids))
+        return {row["vehicle_id"] for row in rows}
+
     def lock_planning(self, tenant_id: int, *, is_exclusive: bool) -> None:
         """Enter planning together with others, or alone."""
         self._rows("lock_planning", lock=LOCK_PLANNING, tenant_id=tenant_id, is_exclusive=is_exclusive)
+
+    def try_lock_batch(self, tenant_id: int) -> bool:
+        """Take a tenant's batch if nobody else has it; the connection keeps it until it gives it back."""
+        row = self._row("try_lock_batch", lock=LOCK_BATCH, tenant_id=tenant_id)
+        return bool(row and row["is_mine"])
+
+    def unlock_batch(self, tenant_id: int) -> None:
+        """Give a tenant's batch back."""
+        self._rows("unlock_batch", lock=LOCK_BATCH, tenant_id=tenant_id)
 
     # ------------------------------------------------------------ predictions
 
@@ -75,8 +95,12 @@ class AlertStore(OrderStore):
 
     def fetch_vehicle(self, vehicle_id: int) -> VehicleFacts | None:
         """Return what is known of a vehicle."""
-        row = self._row("fetch_vehicle", vehicle_id=vehicle_id)
-        return vehicle_from(row) if row else None
+        return self.fetch_vehicles([vehicle_id]).get(vehicle_id)
+
+    def fetch_vehicles(self, vehicle_ids: Sequence[int]) -> dict[int, VehicleFacts]:
+        """Return what is known of vehicles, by vehicle."""
+        rows = self._rows("fetch_vehicles", vehicle_ids=list(vehicle_ids))
+        return {row["vehicle_id"]: vehicle_from(row) for row in rows}
 
     def fetch_alarms(self, vehicle_id: int, after: datetime, until: datetime) -> list[AlarmEvent]:
         """Return the vehicle's own alarms within a span of event time, both ends included, in time order."""

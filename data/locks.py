@@ -17,6 +17,7 @@ LOCK_VEHICLE: Final = 0x616E7810  #: vehicle_id: one router decides for a vehicl
 LOCK_PLANNING: Final = 0x616E7811  #: tenant_id: shared while planning, exclusive after a lost race
 LOCK_SCORE: Final = 0x616E7812  #: partition: one score process
 LOCK_BREAKER: Final = 0x616E7814  #: hash of predictor and vehicle model: orders are counted one by one
+LOCK_BATCH: Final = 0x616E7817  #: tenant_id: one router places the orders of a batch
 LOCK_STATION: Final = 0x616E7815  #: station_id: one decision books at a station
 LOCK_WATCH: Final = 0x616E7813  #: partition: one watch process
 LOCK_ADDRESS: Final = 0x616E7816  #: hash of channel and address: one sender at a time

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from alerts.assigner import assign_batches
 from alerts.bench import store
 from alerts.bench.bounds import bounds_of
 from alerts.bench.scenario import make_scenario
@@ -160,6 +161,7 @@ def _route_many(url: str, count: int) -> Routed:
             found = route_waiting(pools[number], terms, now=_NOW)
             done += found
             if not found.predictions:
+                assign_batches(pools[number], terms, now=_NOW, is_due=True)
                 with pools[number].connection() as connection:
                     if not store.count_unrouted(connection):
                         return done

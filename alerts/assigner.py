@@ -1,0 +1,207 @@
+"""Place the orders that wait for a batch: match all of a tenant, then hold and offer, station by station."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import psycopg
+import structlog
+
+from alerts.batch import Batch, Request, match
+from alerts.desk import Desk, Terms, open_desk
+from alerts.errors import BookingConflict
+from alerts.facts import Order, VehicleFacts
+from alerts.network import Network
+from alerts.placing import offer, ways_of
+from alerts.replanning import decide_each, place_waiting
+from alerts.rules import Mode
+from alerts.stations import Occupancy, Plan
+from alerts.store import AlertStore
+from alerts.ways import distance_km
+from data.db import Connection, Pool, transaction, wrap_errors
+
+_log = structlog.get_logger("alerts")
+#: Orders of one station that are written in one transaction.
+_WRITTEN_TOGETHER = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned:
+    """What a round of batches did."""
+
+    placed: int = 0
+    alone: int = 0  #: had to be placed one by one: nothing in time, out of reach, taken meanwhile
+
+    def __add__(self, other: Assigned) -> Assigned:
+        """Return the sum."""
+        return Assigned(placed=self.placed + other.placed, alone=self.alone + other.alone)
+
+
+def assign_batches(pool: Pool, terms: Terms, *, now: datetime, is_due: bool = False) -> Assigned:
+    """Place the batches that are due: the oldest order has waited long enough, or very many wait.
+
+    One router places a tenant's batch at a time; others go on. With ``is_due`` none has to wait.
+    """
+    rule = terms.policy.batch
+    before = now if is_due else now - timedelta(seconds=rule.every_s)
+    with transaction(pool) as connection:
+        tenants = AlertStore(connection).fetch_batched_tenants(before, most=rule.most_orders)
+    done = Assigned()
+    for tenant_id in tenants:
+        left: list[tuple[int, int]] = []
+        with wrap_errors(), pool.connection() as connection, _alone(connection, tenant_id) as is_mine:
+            placed = _assign(connection, tenant_id, terms, left, now=now) if is_mine else 0
+        done += Assigned(placed=placed, alone=len(left))
+        decide_each(pool, left, lambda desk, order_id: place_waiting(desk, order_id, terms, now=now))
+    return done
+
+
+@contextmanager
+def _alone(connection: Connection, tenant_id: int) -> Iterator[bool]:
+    store = AlertStore(connection)
+    is_mine = store.try_lock_batch(tenant_id)
+    connection.commit()
+    try:
+        yield is_mine
+    finally:
+        if is_mine and not connection.closed:
+            connection.rollback()
+            store.unlock_batch(tenant_id)
+            connection.commit()
+
+
+def _assign(
+    connection: Connection, tenant_id: int, terms: Terms, left: list[tuple[int, int]], *, now: datetime
+) -> int:
+    """Match and place one batch; add (order, vehicle) of those that were not placed to ``left``."""
+    desk = open_desk(connection)
+    desk.store.release_expired_holds(now)
+    network = terms.networks.fetch(desk.network, tenant_id)
+    orders = desk.store.fetch_batched(tenant_id, limit=terms.policy.batch.most_orders)
+    vehicles = desk.store.fetch_vehicles([order.vehicle_id for order in orders])
+    occupancy = desk.network.fetch_occupancy(network.stations, now)
+    connection.commit()
+    requests = [
+        request
+        for order in orders
+        if (request := _request(order, vehicles.get(order.vehicle_id), network, terms, now)) is not None
+    ]
+    plans = match(
+        requests,
+        Batch(
+            stations=network.stations,
+            occupancy=occupancy,
+            worked=network.work_times.mask,
+            severities=terms.policy.severities,
+            rule=terms.policy.order,
+            cost=terms.policy.cost,
+            now=now,
+        ),
+    )
+    by_station: dict[int, list[Order]] = defaultdict(list)
+    for order in orders:
+        if order.order_id in plans:
+            by_station[plans[order.order_id].station.station_id].append(order)
+    done: set[int] = set()
+    for mine in by_station.values():
+        for begin in range(0, len(mine), _WRITTEN_TOGETHER):
+            some = mine[begin : begin + _WRITTEN_TOGETHER]
+            done |= _write(connection, some, vehicles, plans, network, terms=terms, now=now)
+    left += [(order.order_id, order.vehicle_id) for order in orders if order.order_id not in done]
+    _log.info("placed a batch", action="batch", orders=len(orders), placed=len(done))
+    return len(done)
+
+
+def _request(
+    order: Order, vehicle: VehicleFacts | None, network: Network, terms: Terms, now: datetime
+) -> Request | None:
+    """Return the order as the batch takes it; None where it is to be decided by itself.
+
+    A batch sends vehicles to stations. Its vans stay free for those that cannot be driven and for owners who
+    asked for one; an owner's own station is asked by itself, too.
+    """
+    job = network.jobs.get(order.failure_mode)
+    place = None if vehicle is None else vehicle.place(terms.policy.order)
+    if vehicle is None or job is None or place is None or vehicle.preferred_station_id is not None:
+        return None
+    if vehicle.preferred_mode not in (None, Mode.DRIVE_IN):
+        return None
+    job, ways = ways_of(order, vehicle, job, place, policy=terms.policy, now=now)
+    way = next((w for w in ways if w.mode is Mode.DRIVE_IN), None)
+    if way is None:
+        return None
+    road_km = distance_km(place.lat, place.lon, network.lats, network.lons) * terms.road_factor
+    return Request(order=order, job=job, way=way, road_km=road_km)
+
+
+def _write(
+    connection: Connection,
+    orders: Sequence[Order],
+    vehicles: dict[int, VehicleFacts],
+    plans: dict[int, Plan],
+    network: Network,
+    *,
+    terms: Terms,
+    now: datetime,
+) -> set[int]:
+    """Hold and offer the appointments at one station in one transaction; return the orders that were placed.
+
+    What is no longer as it was when the batch was matched is left out: an order that somebody decided
+    about, a vehicle that somebody is deciding about, a time that a more urgent order took.
+    """
+    desk = open_desk(connection)
+    station = plans[orders[0].order_id].station
+    done: set[int] = set()
+    try:
+        with connection.pipeline():
+            free = desk.store.try_lock_vehicles([order.vehicle_id for order in orders])
+            current = desk.store.fetch_batched(
+                orders[0].tenant_id, limit=len(orders), order_ids=[order.order_id for order in orders]
+            )
+            desk.store.lock_planning(orders[0].tenant_id, is_exclusive=False)
+            desk.network.lock_station(station.station_id)
+            occupancy = desk.network.fetch_occupancy([station], now)[station.station_id]
+            for order in current:
+                chosen = plans[order.order_id]
+                if order.vehicle_id in free and _is_free(chosen, occupancy):
+                    _offer(desk, order, vehicles[order.vehicle_id], chosen, network, terms=terms, now=now)
+                    done.add(order.order_id)
+        connection.commit()
+    except (BookingConflict, psycopg.errors.IntegrityError, psycopg.errors.DeadlockDetected) as error:
+        connection.rollback()
+        _log.warning("a station's batch lost", action="batch", error=str(error)[:200])
+        return set()
+    return done
+
+
+def _offer(
+    desk: Desk,
+    order: Order,
+    vehicle: VehicleFacts,
+    chosen: Plan,
+    network: Network,
+    *,
+    terms: Terms,
+    now: datetime,
+) -> None:
+    place = vehicle.place(terms.policy.order)
+    if place is not None:
+        job = network.jobs[order.failure_mode]
+        order = replace(order, waiting_reason=None)
+        offer(desk, order, vehicle, chosen, job=job, place=place, terms=terms, now=now)
+
+
+def _is_free(chosen: Plan, occupancy: Occupancy) -> bool:
+    return not any(
+        taken.start < chosen.busy[1]
+        and chosen.busy[0] < taken.end
+        and (
+            taken.technician_id == chosen.technician.technician_id
+            or (chosen.bay is not None and taken.bay_id == chosen.bay.bay_id)
+        )
+        for taken in occupancy.taken
+    )
