@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from api.context import get_context
+from api.progress import ARRIVED, STAGES, stage_of
 from api.roles import HOMES, Principal
 from api.texts import LANGUAGES, pick_language
 
@@ -37,6 +38,9 @@ def make_environment(*, assets: str) -> Environment:
         plot_words=plot_words,
         age_words=age_words,
         map_words=map_words,
+        stages=[name for name, _ in STAGES],
+        stage_of=stage_of,
+        arrived=ARRIVED,
     )
     return environment
 

@@ -19,7 +19,7 @@ async function show(warning) {
     requireInteraction: isUrgent,
     lang: warning.lang ?? "",
     icon: "/static/icon.svg",
-    data: { url: warning.url ?? "/owner" },
+    data: { url: warning.url ?? "/owner", id: warning.warning_id },
   });
   if (warning.warning_id) await receipt(warning.warning_id);
 }
@@ -34,9 +34,16 @@ async function receipt(id) {
   }).catch(() => { /* the warning was shown; the receipt is lost with the network */ });
 }
 
+// Whoever touches a warning knows of it: nobody else has to be told.
+async function acknowledge(id) {
+  await fetch(`/api/v1/warnings/${encodeURIComponent(id)}/acknowledgement`, { method: "POST", credentials: "same-origin" })
+    .catch(() => { /* the page that opens offers it again */ });
+}
+
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
-  event.waitUntil(open(event.notification.data?.url ?? "/owner"));
+  const { url, id } = event.notification.data ?? {};
+  event.waitUntil(Promise.all([id && acknowledge(id), open(url ?? "/owner")]));
 });
 
 async function open(url) {
