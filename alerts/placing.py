@@ -269,15 +269,15 @@ def _tell(
         vehicle,
         transition=f"order:{order.order_id}:offered:{version}",
         severity=order.severity,
-        text=_after(preface, text),
+        text=prefaced(preface, text),
         alert_id=alert_id,
         order_id=order.order_id,
         now=now,
     )
 
 
-def _after(preface: tuple[str, str], text: WarningText) -> WarningText:
-    """Put why the owner hears again before what they read."""
+def prefaced(preface: tuple[str, str], text: WarningText) -> WarningText:
+    """Return a text with why the owner hears again before it."""
     first_en, first_zh = preface
     return replace(text, body_en=f"{first_en} {text.body_en}".lstrip(), body_zh=first_zh + text.body_zh)
 
@@ -308,7 +308,7 @@ def _let_wait(
             vehicle,
             transition=f"order:{order.order_id}:waiting:{version}",
             severity=order.severity,
-            text=_after(preface, warning_text(order.component, order.failure_mode, order.severity, None)),
+            text=prefaced(preface, warning_text(order.component, order.failure_mode, order.severity, None)),
             alert_id=alert_id,
             order_id=order.order_id,
             now=now,

@@ -77,3 +77,19 @@ INSERT INTO alert_events (alert_id, at, actor, from_state, to_state, reason)
 SELECT alert_id, %(now)s, %(actor)s, state,
        CASE WHEN %(is_unknown)s AND state = 'acknowledged' THEN 'open' ELSE state END, %(reason)s
 FROM open;
+
+-- fetch_root_order --
+-- The open order of a vehicle to which an open alert of one of these modes belongs.
+SELECT o.order_id FROM repair_orders o
+WHERE o.vehicle_id = %(vehicle_id)s
+  AND o.state NOT IN ('ready', 'invoiced', 'closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
+  AND EXISTS (SELECT FROM alerts a WHERE a.order_id = o.order_id AND a.failure_mode = ANY(%(modes)s)
+                AND a.state IN ('open', 'acknowledged'))
+ORDER BY o.severity, o.order_id LIMIT 1;
+
+-- fetch_explained --
+-- Orders of these modes that nobody has begun to work on.
+SELECT order_id FROM repair_orders
+WHERE vehicle_id = %(vehicle_id)s AND order_id <> %(order_id)s AND failure_mode = ANY(%(modes)s)
+  AND state IN ('predicted', 'triaged', 'offered', 'booked')
+ORDER BY order_id;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +54,16 @@ class ReplanStore:
         return [
             (row["order_id"], row["vehicle_id"]) for row in self._rows("fetch_left_behind", order_id=order_id)
         ]
+
+    def fetch_root_order(self, vehicle_id: int, modes: Sequence[FailureMode]) -> int | None:
+        """Return the open order of a vehicle to which an open alert of one of these modes belongs."""
+        rows = self._rows("fetch_root_order", vehicle_id=vehicle_id, modes=list(modes))
+        return int(rows[0]["order_id"]) if rows else None
+
+    def fetch_explained(self, vehicle_id: int, order_id: int, modes: Sequence[FailureMode]) -> list[int]:
+        """Return a vehicle's other orders of these modes that nobody has begun to work on."""
+        rows = self._rows("fetch_explained", vehicle_id=vehicle_id, order_id=order_id, modes=list(modes))
+        return [row["order_id"] for row in rows]
 
     def insert_successor(self, order_id: int, *, held: str, now: datetime) -> int | None:
         """Open an order in the place of a cancelled one; None where its fault is gone or there is one."""

@@ -13,6 +13,7 @@ from alerts.joining import join_alarms
 from alerts.orders import OrderState, idempotency_key
 from alerts.placing import place_order
 from alerts.policy import Alert, Move, decide
+from alerts.roots import explained_order, gather
 from alerts.setbacks import Setbacks
 from alerts.shadow import PredictorMode, fetch_modes, record_shadow
 from alerts.store import AlertStore
@@ -145,9 +146,12 @@ def _attach(
     """Let a raised or escalated alert join the order of its cause, or open one; tell if it opened one."""
     store, policy = desk.store, terms.policy
     cause = policy.cause_of(alert.component, alert.failure_mode)
-    order = store.fetch_open_order(vehicle.vehicle_id, cause, alert.component)
+    order = store.fetch_open_order(vehicle.vehicle_id, cause, alert.component) or explained_order(
+        desk, vehicle.vehicle_id, alert.failure_mode, policy
+    )
     if order is not None:
         _join(desk, order, alert, prediction=prediction, vehicle=vehicle, terms=terms, now=now)
+        gather(desk, order, alert, threshold_of(prediction), vehicle=vehicle, terms=terms, now=now)
         return False
     if not policy.opens_order(alert.failure_mode, alert.severity):
         return False
@@ -182,6 +186,7 @@ def _attach(
     order = store.fetch_order(order_id)
     if trip_id is None:
         place_order(desk, order, vehicle, terms, now=now, alert_id=alert.alert_id)
+        gather(desk, order, alert, threshold_of(prediction), vehicle=vehicle, terms=terms, now=now)
     else:
         store.insert_order_event(order_id, order.state, order.state, HELD_BACK, now=now)
         store.tell_browsers("order", order_id)

@@ -39,6 +39,7 @@ class ModeRule:
     opens_order: bool
     cause: str  #: ``component``: each component is its own cause
     is_towed: bool  #: whatever the urgency
+    explains: Sequence[FailureMode] = ()  #: while it is open, their alerts on the vehicle join its order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,8 +239,9 @@ def _cost_rule(entry: Mapping[str, Any]) -> CostRule:
 
 def _mode_rule(name: str, entry: Mapping[str, Any]) -> ModeRule:
     try:
-        rule = ModeRule(**{"urgent_dwell_h": entry["raise_dwell_h"], **entry})
-    except TypeError as error:
+        explains = tuple(FailureMode(mode) for mode in entry.get("explains", ()))
+        rule = ModeRule(**{"urgent_dwell_h": entry["raise_dwell_h"], **entry, "explains": explains})
+    except (TypeError, ValueError) as error:
         raise PolicyError(f"{name}: {error}") from error
     if not 0 <= rule.clear_level < rule.raise_level <= 1:
         raise PolicyError(

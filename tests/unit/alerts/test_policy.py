@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 
 import pytest
 
@@ -200,3 +201,12 @@ def test_a_policy_that_contradicts_itself_is_refused_by_name(old: str, new: str,
 
     with pytest.raises(PolicyError, match=named):
         parse_policy(text.replace(old, new, 1))
+
+
+def test_a_policy_that_explains_an_unknown_mode_is_refused_by_name() -> None:
+    text = resources.files("alerts").joinpath("policy.toml").read_text("utf-8")
+    wrong = text.replace('explains = ["motor_thermal"', 'explains = ["motor_heat"')
+
+    assert wrong != text
+    with pytest.raises(PolicyError, match=r"modes\.cooling_loss: 'motor_heat'"):
+        parse_policy(wrong)
