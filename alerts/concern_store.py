@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from alerts.breaker import HELD_BACK, LET_GO
-from alerts.orders import AT_WORK, OrderState
+from alerts.orders import AT_WORK, BATCHED, OrderState
 from alerts.placing import PLANNING_FAILED
 from alerts.standing_rules import StandingRule
 from data.db import Connection, load_queries
@@ -48,7 +48,7 @@ class ConcernStore:
             now=now,
             at_work=list(AT_WORK),
             planning_failed=PLANNING_FAILED,
-            held=[HELD_BACK, LET_GO],
+            held=[HELD_BACK, LET_GO, BATCHED],
         )
         return [OrderConcern(**{**row, "state": OrderState(row["state"])}) for row in rows]
 
