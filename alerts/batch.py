@@ -204,14 +204,15 @@ def _hours(spans: Sequence[timedelta]) -> FloatArray:
 
 def _dearness(stations: Sequence[Station]) -> FloatArray:
     rates = np.array([float(s.labour_rate) for s in stations])
-    cheapest = rates[rates > 0].min(initial=np.inf)
+    cheapest = float(rates[rates > 0].min(initial=np.inf))
     return rates / cheapest - 1 if np.isfinite(cheapest) else np.zeros(len(stations))
 
 
 def _queues(calendars: Sequence[Calendar]) -> FloatArray:
     """Return the taken share of each station's working time, less the mean of all."""
     loads = np.array([c.load() for c in calendars])
-    return loads - loads.mean()
+    queues: FloatArray = loads - loads.mean()
+    return queues
 
 
 def _plan_of(request: Request, batch: Batch, grid: TimeGrid, index: int, taken: tuple[int, int, int]) -> Plan:

@@ -24,7 +24,8 @@ def is_approval_needed(
     """Tell whether the owner must be asked: other work or parts, or a rise of more than 10 %.
 
     Args:
-        agreed: Kind, code and quantity of the agreed lines, without tax; hours are price, not scope.
+        agreed: Kind, code and quantity of the agreed lines, without tax; hours are price, not scope, and the
+            fee of the way is kept whatever the work turns out to be.
         proposed: Likewise of the proposed ones.
         agreed_total: What the owner last said yes to, so that small rises do not add up unseen.
         total: The proposed price.
@@ -33,7 +34,7 @@ def is_approval_needed(
 
 
 def _scope(lines: Sequence[tuple[str, str, Decimal]]) -> set[tuple[str, str, Decimal]]:
-    return {(kind, code, qty if kind == "part" else Decimal(0)) for kind, code, qty in lines}
+    return {(kind, code, qty if kind == "part" else Decimal(0)) for kind, code, qty in lines if kind != "fee"}
 
 
 def propose(bench: Workbench) -> None:
@@ -149,6 +150,7 @@ def _quote(bench: Workbench, lines: Sequence[EstimateLine]) -> Quote:
         labour_rate=order.labour_rate,
         tax_rate=order.tax_rate,
         currency=order.currency,
+        fee=bench.work.fetch_fee(order.order_id),
     )
 
 

@@ -30,6 +30,9 @@ UPDATE repair_orders SET shares_data = %(shares_data)s WHERE order_id = %(order_
 -- fetch_order_lines --
 SELECT kind, code, qty FROM order_lines WHERE order_id = %(order_id)s AND kind <> 'tax' ORDER BY line;
 
+-- fetch_order_fee --
+SELECT code, unit_price FROM order_lines WHERE order_id = %(order_id)s AND kind = 'fee' ORDER BY line LIMIT 1;
+
 -- replace_lines --
 WITH gone AS (DELETE FROM order_lines WHERE order_id = %(order_id)s AND line > jsonb_array_length(%(lines)s)),
 told AS (

@@ -16,6 +16,7 @@ from alerts.errors import UnknownOrder
 from alerts.jobs import JobPart, Operation
 from alerts.orders import OrderState
 from alerts.pricing import PriceLine
+from alerts.rules import Mode
 from data.audit import Deed
 from data.db import Connection, load_queries
 from data.records import FailureMode, Severity
@@ -129,6 +130,11 @@ class WorkStore:
         """Return kind, code and quantity of the agreed lines without tax."""
         rows = self._rows("fetch_order_lines", order_id=order_id)
         return [(row["kind"], row["code"], row["qty"]) for row in rows]
+
+    def fetch_fee(self, order_id: int) -> tuple[Mode, Decimal] | None:
+        """Return what was agreed for the way vehicle and work come together by."""
+        rows = self._rows("fetch_order_fee", order_id=order_id)
+        return (Mode(rows[0]["code"]), rows[0]["unit_price"]) if rows else None
 
     def replace_lines(
         self, order_id: int, lines: Sequence[Mapping[str, Any]], *, total: Decimal, agreed_total: Decimal
