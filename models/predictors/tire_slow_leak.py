@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from models.predictors.base import (
     rounded,
     time_to_threshold,
 )
+from models.predictors.two_days import TwoDays, within_days
 from models.predictors.wheels import carried, leak_severity, median_of_others, wheel_zh
 
 _CLEAR_KPA_PER_DAY = 0.35
@@ -46,10 +47,8 @@ class TireSlowLeakPredictor:
     least_drop_kpa: float = 4.5
     least_concordance: float = 0.6
     least_line: float = 0.85
-    fast_drop_kpa: float = 12.0
-    fast_night_kpa: float = 2.5
-    fast_half_day_kpa: float = 1.0
-    fast_noises: float = 8.0
+    fast: TwoDays = field(default_factory=TwoDays)
+    within_share: float = 0.2
     refill_kpa: float = 8.0
     top_up_kpa: float = 12.0
     noise_kpa: float = 0.6
@@ -57,7 +56,7 @@ class TireSlowLeakPredictor:
     largest_bend_kpa: float = 10.0
     alarm_share: float = 0.75
     failure_mode: FailureMode = FailureMode.TIRE_SLOW_LEAK
-    model_version: str = "tire-slow-leak-2"
+    model_version: str = "tire-slow-leak-3"
     feature_set: str = "tire_days"
     main: str = "contrast_kpa"
     horizon_h: float = 720.0
@@ -97,7 +96,9 @@ class TireSlowLeakPredictor:
                 noise=noise,
             )
             score = self._score(trend, own, window, floor)
-            if window > min(self.windows):
+            if window == min(self.windows):
+                score = np.minimum(score, within_days(panel, as_of, window, self.within_share * -trend.slope))
+            else:
                 line = step_over_line(panel.value, segment, window=window, as_of=as_of, noise=noise)
                 score = np.minimum(score, line / self.least_line)
             own_scores.append(score)
@@ -107,7 +108,7 @@ class TireSlowLeakPredictor:
         known = np.where(np.isfinite(scores), scores, -np.inf)
         best = known.argmax(0)[None]
         score = np.take_along_axis(known, best, 0)[0]
-        fast, fast_loss = self._fast(panel, as_of, noise)
+        fast, fast_loss = self.fast.score(panel, as_of, noise)
         score = np.fmax(np.where(np.isfinite(score), score, np.nan), fast)
         loss, loss_error = (
             np.take_along_axis(np.stack([getattr(t, name) for t in trends]), best, 0)[0]
@@ -223,33 +224,6 @@ class TireSlowLeakPredictor:
                 text_zh=f"若清晨气温为 {morning:.0f} °C，{days:.1f} 天后即低于报警线",
             ),
         )
-
-    def _fast(self, panel: DayPanel, as_of: IntArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the score of a loss of two days in a row, NaN where it is not known, and its rate.
-
-        Sun and brakes warm a wheel by day and let it cool by night; a leak takes its part of both.
-        """
-        shape = (len(panel.vehicle_id), len(as_of), panel.value.shape[2])
-        begin, end = panel.extra.get("begin_contrast_kpa"), panel.extra.get("end_contrast_kpa")
-        if begin is None or end is None:
-            return np.full(shape, np.nan), np.zeros(shape)
-        gas, first = panel.extra["gas_kpa"], np.zeros((shape[0], 1, shape[2]))
-        # as known before each day: the last day that the wheel was heard
-        begun, ended, held = (
-            np.concatenate((np.nan * first, carried(values)[:, :-1]), axis=1)[:, as_of]
-            for values in (begin, end, gas)
-        )
-        by_day, by_night, today = begun - ended, ended - begin[:, as_of], begin[:, as_of] - end[:, as_of]
-        parts = (
-            (by_day + by_night + today) / np.maximum(self.fast_drop_kpa, self.fast_noises * noise),
-            by_night / np.maximum(self.fast_night_kpa, 2.0 * noise),
-            today / np.maximum(self.fast_half_day_kpa, noise),
-            1.2 + by_day / self.fast_half_day_kpa,
-            (held - gas[:, as_of]) / (0.3 * self.fast_drop_kpa),
-        )
-        score = np.minimum.reduce(parts)
-        score = np.where(np.isfinite(score), score, -1.0)
-        return score, (by_day + by_night + today) / 1.4
 
     def _morning(self, panel: DayPanel, as_of: IntArray) -> FloatArray:
         """Return the lowest temperature of the last three days, °C: what the next morning may bring."""

@@ -8,7 +8,9 @@ import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
 from models.features.recent import latest_known
+from models.features.segments import Stretch, stretch
 from models.features.tires import SEA_LEVEL_KPA
+from models.features.trend import day_noise
 from models.predictors.base import (
     DayPanel,
     Explanation,
@@ -23,12 +25,14 @@ from models.predictors.wheels import carried, wheel_zh
 
 @dataclass(frozen=True, slots=True)
 class TireToppedUpLeakPredictor:
-    """Find the tire that is topped up repeatedly: +8 kPa against the others, twice within 45 days.
+    """Find the tire that is topped up and goes on losing what it was given.
 
-    A top-up lifts the wheel's own gas and its contrast, for three days and more. Two of them tell a leak only
-    if the wheel lost what it was given: between them the contrast must fall by ``least_loss_kpa`` beyond what
-    permeation may differ by, which rotation, other wheels and a sensor that jumps do not make. The loss
-    between top-ups gives the rate.
+    A top-up lifts the wheel's own gas and its contrast by ``top_up_kpa``. Two of them within 45 days,
+    each for three days and more, tell a leak if the wheel lost what it was given: between them the
+    contrast must fall by ``least_loss_kpa`` beyond what permeation may differ by, which rotation, other
+    wheels and a sensor that jumps do not make. One of them tells it as soon as the wheel fell before it
+    and falls again after it: lines through the days of both stretches, straight and each steeper than
+    ``floor_kpa_per_day`` and ``errors`` times its error, in the wheel's own gas as well.
     """
 
     top_up_kpa: float = 8.0
@@ -36,16 +40,24 @@ class TireToppedUpLeakPredictor:
     least_loss_kpa: float = 4.0
     normal_kpa_per_day: float = 0.25
     within_days: int = 45
+    floor_kpa_per_day: float = 0.6
+    errors: float = 4.0
+    fallen_kpa: float = 4.5
+    falls_again_kpa: float = 2.5
+    before_days: tuple[int, ...] = (5, 14)
+    fallen_straight: float = 0.6
+    falls_again_straight: float = 0.8
+    noise_kpa: float = 0.6
     alarm_share: float = 0.75
     history_days: int = 100
     failure_mode: FailureMode = FailureMode.TIRE_TOPPED_UP_LEAK
-    model_version: str = "tire-topped-up-leak-1"
+    model_version: str = "tire-topped-up-leak-2"
     feature_set: str = "tire_days"
     main: str = "contrast_kpa"
     horizon_h: float = 1080.0
     blind_spots: tuple[str, ...] = (
-        "top-ups of less than 8 kPa, and the first top-up of a tire",
-        "a tire that is topped up more often than every fifth day with readings",
+        "top-ups of less than 8 kPa, and the first three days after one",
+        "a tire that is topped up more often than every fourth day with readings",
         "leaks that take more than 45 days from one top-up to the next",
     )
 
@@ -69,8 +81,12 @@ class TireToppedUpLeakPredictor:
         # heard again since: a wheel that has fallen silent is not known to be healthy
         heard = np.isfinite(carried(panel.value)[:, as_of])
         score = np.where(is_near & np.isfinite(loss), score, 0.0)
+        again, since = self._falls_again(panel, as_of)
+        is_again = np.minimum(again, 2.0) > score
+        score = np.where(is_again, np.minimum(again, 2.0), score)
         # from the last day after the first top-up to the last but one before the second
         rate = np.where(is_near, loss / np.maximum(apart - 4, 1), 0.0)
+        rate = np.where(is_again, since.fall_per_day, rate)
         gauge = carried(panel.extra["gas_kpa"])[:, as_of] - SEA_LEVEL_KPA
         placard = np.asarray(panel.spec.placard_kpa, dtype=np.float64)
         margin = gauge - self.alarm_share * placard
@@ -82,12 +98,47 @@ class TireToppedUpLeakPredictor:
             ttt_h=ttt,
             detail={
                 "rate": rate,
-                "loss": loss,
-                "apart": apart.astype(np.float64),
-                "last": last.astype(np.float64),
-                "gain": _at(after - before, last),
+                "loss": np.where(is_again, since.loss, loss),
+                "apart": np.where(is_again, since.days, apart.astype(np.float64)),
+                "top_ups": np.where(is_again, 1.0, 2.0),
             },
         )
+
+    def _falls_again(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, Stretch]:
+        """Return the score of a fall that goes on after the newest top-up, -1 without one, and its line."""
+        contrast, gas = panel.value, panel.extra["gas_kpa"]
+        noise = day_noise(contrast, as_of, window=28, floor=self.noise_kpa, prior=self.noise_kpa)
+        # a wheel that reads high for one day was not filled
+        (new, lifted, low), (new_day, lifted_day, low_day) = latest_known(contrast, 3)
+        own_new, own_lifted, own_low = latest_known(np.where(np.isfinite(contrast), gas, np.nan), 3)[0]
+        is_lifted = (lifted - low > self.top_up_kpa) & (new - low > 0.5 * (lifted - low))
+        is_lifted &= (own_lifted - own_low > self.own_gain_kpa) & (
+            own_new - own_low > 0.5 * self.own_gain_kpa
+        )
+        days = np.arange(contrast.shape[1])[None, :, None]
+        newest = np.maximum.accumulate(np.where(is_lifted & (new_day == days), days, -1), axis=1)
+        at = newest[:, as_of]
+        begin, end = (np.take_along_axis(d, np.maximum(at, 0), axis=1) for d in (lifted_day, low_day))
+        earlier = np.take_along_axis(newest, np.maximum(end, 0), axis=1)
+        now = np.broadcast_to(as_of[None, :, None], at.shape)
+        after, own = (stretch(v, begin, now) for v in (contrast, gas))
+        befores = [
+            stretch(contrast, np.maximum(np.maximum(earlier, end - count), 0), end)
+            for count in self.before_days
+        ]
+        before = np.fmax.reduce(
+            [self._fall_score(b, noise, self.fallen_kpa, self.fallen_straight) for b in befores]
+        )
+        falls = self._fall_score(after, noise, self.falls_again_kpa, self.falls_again_straight)
+        goes = own.fall_per_day / np.maximum(0.4 * after.fall_per_day, 0.1)
+        score = np.minimum.reduce([before, falls, goes])
+        is_near = (at >= 0) & (now - at <= self.within_days)
+        return np.where(is_near & np.isfinite(score), score, -1.0), after
+
+    def _fall_score(self, line: Stretch, noise: FloatArray, least_kpa: float, straight: float) -> FloatArray:
+        steep = np.maximum(self.floor_kpa_per_day, self.errors * line.error * noise)
+        parts = (line.fall_per_day / steep, line.loss / least_kpa, line.straight / straight)
+        return np.asarray(np.minimum.reduce(parts))
 
     def explain(
         self, panel: DayPanel, risk: Risk, vehicle: int, position: int, component: int
@@ -95,9 +146,15 @@ class TireToppedUpLeakPredictor:
         """Return the top-ups, what was lost between them, and what would clear it."""
         at = (vehicle, position, component)
         wheel = panel.spec.wheels[component]
-        gain, loss, apart, rate = (
-            float(np.nan_to_num(risk.detail[n][at])) for n in ("gain", "loss", "apart", "rate")
+        loss, apart, rate, top_ups = (
+            float(np.nan_to_num(risk.detail[n][at])) for n in ("loss", "apart", "rate", "top_ups")
         )
+        if top_ups > 1:
+            text_en = f"{wheel} was topped up twice in {apart:.0f} days and lost {loss:.0f} kPa in between"
+            text_zh = f"{wheel_zh(wheel)}轮 {apart:.0f} 天内补气两次，其间漏掉 {loss:.0f} kPa"
+        else:
+            text_en = f"{wheel} fell, was topped up and has lost {loss:.0f} kPa again in {apart:.0f} days"
+            text_zh = f"{wheel_zh(wheel)}轮漏气、补气后 {apart:.0f} 天内又漏掉 {loss:.0f} kPa"
         last = int(risk.as_of[position])
         rows = slice(max(0, last - 2 * self.within_days), last + 1)
         gas = panel.extra["gas_kpa"][vehicle, rows] - SEA_LEVEL_KPA
@@ -108,10 +165,8 @@ class TireToppedUpLeakPredictor:
                 unit="kPa",
                 healthy_low=0.0,
                 healthy_high=self.least_loss_kpa,
-                text_en=f"{wheel} was topped up twice in {apart:.0f} days, by {gain:.0f} kPa the last time, "
-                f"and lost {loss:.0f} kPa in between ({rate:.1f} kPa/day)",
-                text_zh=f"{wheel_zh(wheel)}轮 {apart:.0f} 天内补气两次，最近一次补 {gain:.0f} kPa，"
-                f"其间漏掉 {loss:.0f} kPa（每天 {rate:.1f} kPa）",
+                text_en=f"{text_en} ({rate:.1f} kPa/day)",
+                text_zh=f"{text_zh}（每天 {rate:.1f} kPa）",
             ),
             Reason(
                 feature="clears_after_days",

@@ -93,6 +93,21 @@ def test_fast_leak_shows_within_two_days() -> None:
     assert not (risk.probability[:, :40] >= 0.7).any()
 
 
+def test_day_that_reads_low_all_through_is_no_fast_leak() -> None:
+    values = gas()
+    values[:, 25, 1] -= 25.0
+    given = panel(values)
+    contrast = given.value
+
+    found = LEAK.predict(
+        replace(
+            given, extra={**given.extra, "begin_contrast_kpa": contrast, "end_contrast_kpa": contrast - 1.5}
+        ),
+        days(),
+    )
+    assert not (found.probability[:, 25, 1] >= 0.7).any()
+
+
 def test_cold_morning_brings_the_limit_nearer() -> None:
     values = gas(n=1)
     values[:, :, 2] -= 3.0 * np.maximum(days() - 40, 0)
@@ -117,6 +132,27 @@ def test_tire_topped_up_twice_is_told_of_with_its_loss() -> None:
     assert (
         "was topped up twice in 15 days" in TOPPED.explain(panel(values), found, 0, 35, 3).reasons[0].text_en
     )
+
+
+def test_tire_that_is_topped_up_once_and_falls_again_is_told_of() -> None:
+    values = gas()
+    values[:, 20:, 3] -= 4.0 * np.arange(N_DAYS - 20)
+    values[:, 26:, 3] += 26.0
+    found = TOPPED.predict(panel(values), days())
+
+    assert (found.probability[:, 31, 3] >= 0.7).mean() > 0.9
+    assert not (found.probability[:, :27] >= 0.7).any()
+    assert not (found.probability[:, :, :3] >= 0.7).any()
+    assert "was topped up and has lost" in TOPPED.explain(panel(values), found, 0, 31, 3).reasons[0].text_en
+
+
+def test_day_that_reads_high_and_one_top_up_without_a_leak_are_no_topped_up_leak() -> None:
+    values = gas()
+    values[:, 15, 2] -= 20.0
+    values[:, 18, 2] += 25.0
+    values[:, 20:, 1] += 20.0
+
+    assert not (TOPPED.predict(panel(values), days()).probability >= 0.7).any()
 
 
 def test_refills_of_all_wheels_are_no_topped_up_leak() -> None:
