@@ -40,3 +40,26 @@ CROSS JOIN LATERAL (
 ) e
 WHERE l.tenant_id = %(tenant_id)s AND l.decided_at >= %(since)s
 GROUP BY s.code ORDER BY s.code LIMIT 1000;
+
+-- report_failures --
+-- Confirmed failures of groups of vehicles: how many vehicles of the group had one, beside the whole fleet. A batch is
+-- a vehicle model with model year and plant, the tenth and eleventh character of the VIN (ISO 3779, ISO 3780).
+WITH members AS (
+    SELECT v.vehicle_id, CASE %(by)s
+        WHEN 'model' THEN v.model_id
+        WHEN 'batch' THEN v.model_id || ' ' || substr(v.vin, 10, 1) || '/' || substr(v.vin, 11, 1)
+        WHEN 'firmware' THEN v.model_id || ' ' || coalesce(v.firmware, '?') END AS label
+    FROM vehicles v WHERE v.tenant_id = %(tenant_id)s AND v.retired_at IS NULL
+), sizes AS (
+    SELECT label, count(*) AS vehicles FROM members GROUP BY label
+), failed AS (
+    SELECT l.failure_mode, m.label, count(*) AS failures, count(DISTINCT m.vehicle_id) AS failed_vehicles
+    FROM outcomes l JOIN members m USING (vehicle_id)
+    WHERE l.tenant_id = %(tenant_id)s AND l.decided_at >= %(since)s AND l.outcome = 'confirmed'
+    GROUP BY l.failure_mode, m.label
+)
+SELECT f.failure_mode, f.label, f.failures, f.failed_vehicles, s.vehicles,
+    sum(f.failed_vehicles) OVER (PARTITION BY f.failure_mode)::bigint AS fleet_failed_vehicles,
+    (SELECT sum(vehicles) FROM sizes)::bigint AS fleet_vehicles
+FROM failed f JOIN sizes s USING (label)
+ORDER BY f.failed_vehicles::float8 / s.vehicles DESC, f.failure_mode, f.label LIMIT 1000;

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from api.schemas import Shape
 
+#: One or two failures make no batch conspicuous, however small it is (experience).
+_LEAST_FAILED = 3
 _Z = 1.959963984540054  # two-sided 95 % of the normal distribution
 
 
@@ -46,6 +48,25 @@ class Service(Shape):
     no_fault_found: Share
     rated: int
     station_stars: float | None
+
+
+class Failures(Shape):
+    """How many vehicles of a group had a confirmed failure, beside the whole fleet."""
+
+    failure_mode: str
+    group: str = Field(description="model, batch or firmware", examples=["anxin-sedan-96-ncm R/0"])
+    failures: int = Field(description="confirmed by technicians")
+    vehicles: Share = Field(description="vehicles of the group that had one")
+    fleet: Share = Field(description="vehicles of the whole fleet that had one")
+    is_conspicuous: bool = Field(
+        description="three vehicles or more, and the whole interval lies above the fleet's share"
+    )
+
+
+class FailureReport(Shape):
+    """Fleet-wide failure statistics, the most affected group first."""
+
+    items: list[Failures]
 
 
 class PrecisionReport(Shape):
@@ -87,4 +108,20 @@ def build_service(row: Mapping[str, Any]) -> Service:
         no_fault_found=share(row["no_fault_found"], row["ended"]),
         rated=row["rated"],
         station_stars=row["station_stars"],
+    )
+
+
+def build_failures(row: Mapping[str, Any]) -> Failures:
+    """Return one line of the report."""
+    group, fleet = (
+        share(row["failed_vehicles"], row["vehicles"]),
+        share(row["fleet_failed_vehicles"], row["fleet_vehicles"]),
+    )
+    return Failures(
+        failure_mode=row["failure_mode"],
+        group=row["label"],
+        failures=row["failures"],
+        vehicles=group,
+        fleet=fleet,
+        is_conspicuous=group.count >= _LEAST_FAILED and (group.low or 0.0) > (fleet.value or 0.0),
     )

@@ -9,6 +9,8 @@ from data.db import Connection, Row, fetch_rows, load_queries
 _SQL = load_queries("api", "report_queries.sql")
 
 
-def fetch_report(connection: Connection, name: str, *, tenant_id: int, since: datetime) -> list[Row]:
-    """Return the rows of ``report_precision`` or ``report_service``."""
-    return fetch_rows(connection, _SQL[name], {"tenant_id": tenant_id, "since": since})
+def fetch_report(
+    connection: Connection, name: str, *, tenant_id: int, since: datetime, **asked: str
+) -> list[Row]:
+    """Return the rows of ``report_precision``, ``report_service`` or ``report_failures`` (``by`` what)."""
+    return fetch_rows(connection, _SQL[name], {"tenant_id": tenant_id, "since": since, **asked})

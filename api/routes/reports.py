@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
@@ -13,7 +13,7 @@ from api.context import Context, Ctx
 from api.gates import Gate
 from api.pages import render
 from api.roles import FLEET, Principal
-from data.db import transaction
+from data.db import Row, transaction
 
 router = APIRouter(tags=["reports"])
 
@@ -21,22 +21,30 @@ Fleet = Annotated[Principal, Depends(Gate(*FLEET))]
 Days = Annotated[int, Query(ge=1, le=3650, description="of labels decided within so many days")]
 
 
-def _precision(ctx: Context, principal: Principal, days: int) -> list[reports.Precision]:
+By = Annotated[
+    Literal["model", "batch", "firmware"],
+    Query(description="a batch is a model with model year and plant, by the VIN"),
+]
+
+
+def _rows(ctx: Context, principal: Principal, name: str, days: int, **asked: str) -> list[Row]:
     since = ctx.clock() - timedelta(days=days)
     with transaction(ctx.pool) as connection:
-        rows = store_reports.fetch_report(
-            connection, "report_precision", tenant_id=principal.tenant_id, since=since
+        return store_reports.fetch_report(
+            connection, name, tenant_id=principal.tenant_id, since=since, **asked
         )
-    return [reports.build_precision(row) for row in rows]
+
+
+def _precision(ctx: Context, principal: Principal, days: int) -> list[reports.Precision]:
+    return [reports.build_precision(row) for row in _rows(ctx, principal, "report_precision", days)]
 
 
 def _service(ctx: Context, principal: Principal, days: int) -> list[reports.Service]:
-    since = ctx.clock() - timedelta(days=days)
-    with transaction(ctx.pool) as connection:
-        rows = store_reports.fetch_report(
-            connection, "report_service", tenant_id=principal.tenant_id, since=since
-        )
-    return [reports.build_service(row) for row in rows]
+    return [reports.build_service(row) for row in _rows(ctx, principal, "report_service", days)]
+
+
+def _failures(ctx: Context, principal: Principal, days: int, by: str) -> list[reports.Failures]:
+    return [reports.build_failures(row) for row in _rows(ctx, principal, "report_failures", days, by=by)]
 
 
 @router.get("/api/v1/reports/precision", summary="Live precision per predictor, version and station")
@@ -51,9 +59,17 @@ def get_service(ctx: Ctx, principal: Fleet, days: Days = 365) -> reports.Service
     return reports.ServiceReport(items=_service(ctx, principal, days))
 
 
+@router.get("/api/v1/reports/failures", summary="Confirmed failures by model, batch or firmware")
+def get_failures(ctx: Ctx, principal: Fleet, by: By = "model", days: Days = 365) -> reports.FailureReport:
+    """Return how many vehicles of each group had a confirmed failure, the most affected group first."""
+    return reports.FailureReport(items=_failures(ctx, principal, days, by))
+
+
 @router.get("/reports", include_in_schema=False)
-def show_reports(request: Request, ctx: Ctx, principal: Fleet, days: Days = 365) -> HTMLResponse:
-    """Show both reports."""
+def show_reports(
+    request: Request, ctx: Ctx, principal: Fleet, days: Days = 365, by: By = "model"
+) -> HTMLResponse:
+    """Show all reports."""
     return render(
         request,
         "reports.html",
@@ -61,4 +77,6 @@ def show_reports(request: Request, ctx: Ctx, principal: Fleet, days: Days = 365)
         days=days,
         precision=_precision(ctx, principal, days),
         service=_service(ctx, principal, days),
+        by=by,
+        failures=_failures(ctx, principal, days, by),
     )

@@ -61,6 +61,33 @@ def test_a_repair_that_was_done_again_is_no_first_time_fix(labelled):
     assert by_station["BJ1"]["first_time_fix"]["value"] is None
 
 
+def test_failures_are_counted_by_group_beside_the_fleet(labelled):
+    client = labelled.client("engineer")
+
+    (model,) = client.get("/api/v1/reports/failures").json()["items"]
+    (batch,) = client.get("/api/v1/reports/failures?by=batch").json()["items"]
+
+    assert (model["failure_mode"], model["group"], model["failures"]) == ("tire_slow_leak", "sedan-96-ncm", 1)
+    assert (model["vehicles"]["count"], model["vehicles"]["of"], model["is_conspicuous"]) == (1, 3, False)
+    assert model["vehicles"] == model["fleet"]
+    assert batch["group"] == "sedan-96-ncm 0/0"
+
+
+def test_failures_are_counted_by_firmware_too(labelled):
+    with transaction(labelled.pool) as connection:
+        connection.execute(
+            "INSERT INTO vehicles (tenant_id, vin, model_id, firmware)"
+            " SELECT 1, 'LANXTEST0T' || lpad(n::text, 7, '0'), 'sedan-96-ncm', '2.0'"
+            " FROM generate_series(1, 40) n"
+        )
+        connection.execute("UPDATE vehicles SET firmware = '1.0' WHERE vehicle_id = 1")
+
+    (item,) = labelled.client("engineer").get("/api/v1/reports/failures?by=firmware").json()["items"]
+
+    assert (item["group"], item["vehicles"]["of"], item["fleet"]["of"]) == ("sedan-96-ncm 1.0", 1, 43)
+    assert labelled.client("engineer").get("/api/v1/reports/failures?by=colour").status_code == 422
+
+
 def test_reports_begin_where_they_are_asked_to_and_end_at_the_tenant(labelled):
     with transaction(labelled.pool) as connection:
         connection.execute("UPDATE outcomes SET decided_at = %s", (NOW - timedelta(days=8),))
@@ -69,12 +96,13 @@ def test_reports_begin_where_they_are_asked_to_and_end_at_the_tenant(labelled):
     assert labelled.client("stranger").get("/api/v1/reports/service").json()["items"] == []
 
 
-def test_the_page_shows_both_reports(labelled):
+def test_the_page_shows_all_reports(labelled):
     page = labelled.client("operations").get("/reports")
 
     assert page.status_code == 200
     assert "100 %" in page.text
     assert "<td>SH1</td>" in page.text
+    assert "<td>sedan-96-ncm</td>" in page.text
 
 
 def test_a_share_of_few_cases_has_a_wide_interval():
