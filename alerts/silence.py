@@ -36,6 +36,14 @@ class LastWords:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """After how long without a message a tenant's vehicles count as silent."""
+
+    lost_after_h: float  #: that should have gone on sending
+    parked_after_h: float  #: that were left switched off
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
     """Silence that somebody should know of."""
 

@@ -72,3 +72,10 @@ WITH heard AS MATERIALIZED (
 INSERT INTO alert_events (alert_id, at, actor, from_state, to_state, reason)
 SELECT alert_id, %(now)s, %(actor)s, state, 'cleared', 'heard again, or out of service' FROM heard
 RETURNING alert_id;
+
+-- fetch_hours --
+SELECT lost_after_h, parked_after_h FROM tenants WHERE tenant_id = %(tenant_id)s;
+
+-- set_hours --
+UPDATE tenants SET lost_after_h = %(lost_after_h)s, parked_after_h = %(parked_after_h)s WHERE tenant_id = %(tenant_id)s
+RETURNING lost_after_h, parked_after_h;

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from psycopg.rows import dict_row
 
 from alerts.order_store import ACTOR
-from alerts.silence import COMPONENT, FAILURE_MODE, LastWords, Silence
+from alerts.silence import COMPONENT, FAILURE_MODE, Hours, LastWords, Silence
+from data.audit import Deed
 from data.db import Connection, load_queries
 from data.locks import LOCK_SILENCE
 from data.records import Severity
@@ -57,6 +59,16 @@ class SilenceStore:
             now=now,
         )
         return [row["alert_id"] for row in rows]
+
+    def fetch_hours(self, tenant_id: int) -> Hours:
+        """Return the hours of a tenant."""
+        return Hours(**self._rows("fetch_hours", tenant_id=tenant_id)[0])
+
+    def set_hours(self, tenant_id: int, hours: Hours, deed: Deed) -> Hours:
+        """Set the hours of a tenant, and note who did."""
+        told = asdict(hours)
+        deed.record(self._connection, tenant_id, "silence.hours", "vehicles", told)
+        return Hours(**self._rows("set_hours", tenant_id=tenant_id, **told)[0])
 
     def end_silence(self, now: datetime) -> list[int]:
         """Clear the alerts of vehicles that are heard again; return them."""

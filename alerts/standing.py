@@ -30,7 +30,6 @@ class Upset(StrEnum):
     NO_SHOW = "nobody came"
     NOT_SENT = "nobody was sent"
     OVERRUN = "the work before it takes longer"
-    PART_LATE = "a part arrives later"
     URGENT = "the fault may come before it"
 
 
@@ -46,7 +45,6 @@ PREFACES: Mapping[Upset, tuple[str, str]] = MappingProxyType(
         Upset.NO_SHOW: ("We missed you at your appointment.", "您未按预约时间到站。"),
         Upset.NOT_SENT: ("Nobody could be sent to you in time.", "未能按时派人上门。"),
         Upset.OVERRUN: _LATE,
-        Upset.PART_LATE: ("A part for your car arrives later than promised.", "您车辆所需的配件延迟到货。"),
         Upset.URGENT: (
             "The fault is getting worse faster, so we moved your appointment.",
             "故障发展加快，我们已为您调整预约。",
@@ -72,7 +70,6 @@ class Standing:
     technician_id: int | None
     start: datetime
     end: datetime
-    is_part_late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +101,6 @@ def upset_of(standing: Standing, network: Network, rule: StandingRule, now: date
     Hours and people are those that planning looks at. An appointment whose time has begun is upset only when
     nobody comes.
     """
-    if standing.is_part_late:
-        return Upset.PART_LATE
     if standing.start <= now:
         waited = now - standing.start >= timedelta(minutes=rule.no_show_after_minutes)
         if standing.state is not OrderState.BOOKED or not waited:
@@ -117,18 +112,21 @@ def upset_of(standing: Standing, network: Network, rule: StandingRule, now: date
     if standing.bay_id is not None:
         if standing.bay_id not in {bay.bay_id for bay in station.bays}:
             return Upset.BAY_CLOSED
-        if not _is_at_work(network, station, station.hours, standing):
+        if not _is_at_work(network, station, station.hours, standing, now):
             return Upset.OUT_OF_HOURS
     if standing.technician_id is not None:
         who = next((t for t in station.technicians if t.technician_id == standing.technician_id), None)
-        if who is None or not _is_at_work(network, station, who.shift, standing):
+        if who is None or not _is_at_work(network, station, who.shift, standing, now):
             return Upset.TECHNICIAN_AWAY
     return None
 
 
-def _is_at_work(network: Network, station: Station, periods: tuple[Period, ...], standing: Standing) -> bool:
-    grid = TimeGrid.between(standing.start, standing.end)
-    return bool(network.work_times.mask(station.time_zone, periods, grid).all())
+def _is_at_work(
+    network: Network, station: Station, periods: tuple[Period, ...], standing: Standing, now: datetime
+) -> bool:
+    grid = TimeGrid.between(now, standing.end)  # from now on: hours are laid out once for all appointments
+    worked = network.work_times.mask(station.time_zone, periods, grid)
+    return bool(worked[grid.index_at_or_after(standing.start) :].all())
 
 
 def same_time(

@@ -115,6 +115,18 @@ class ModeChange(Shape):
     reason: str = Field(min_length=1, max_length=500)
 
 
+class SilenceHours(Shape):
+    """After how many hours without a message vehicles count as silent."""
+
+    lost_after_h: float = Field(
+        gt=0,
+        le=8760,
+        description="that were driving, charging or on, or whose last messages never came",
+        examples=[6],
+    )
+    parked_after_h: float = Field(gt=0, le=8760, description="that were left switched off", examples=[336])
+
+
 class BreakerTrip(Shape):
     """A predictor that ordered too much on the vehicles of one model within an hour."""
 

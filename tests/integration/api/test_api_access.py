@@ -33,6 +33,7 @@ BODIES = {
     },
     "/api/v1/receipts/{warning_id}": {},
     "/api/v1/predictors/mode": {"failure_mode": "cell_weak", "mode": "shadow", "reason": "new version"},
+    "/api/v1/silence": {"lost_after_h": 6, "parked_after_h": 336},
     "/api/v1/breaker/{trip_id}/release": {"decision": "place", "reason": "looked at"},
 }
 FORMS = {

@@ -35,3 +35,22 @@ def test_operations_see_the_whole_list_and_a_station_its_own_part(world):
         ("overrun", order) for order in (1, 2) if stations[order] == own
     ]
     assert world.client("owner").get("/api/v1/concerns").status_code == 403
+
+
+def test_operations_set_when_their_vehicles_count_as_silent(world):
+    client = world.client("operations")
+    wanted = {"lost_after_h": 2.5, "parked_after_h": 72.0}
+    before = client.get("/api/v1/silence").json()
+    answer = client.put("/api/v1/silence", json=wanted)
+    refused = client.put("/api/v1/silence", json={**wanted, "lost_after_h": 0})
+
+    assert before == {"lost_after_h": 6.0, "parked_after_h": 336.0}
+    assert (answer.status_code, answer.json(), client.get("/api/v1/silence").json()) == (200, wanted, wanted)
+    assert refused.status_code == 422
+    with transaction(world.pool) as connection:
+        told = connection.execute(
+            "SELECT actor, data FROM audit_events WHERE action = 'silence.hours'"
+        ).fetchall()
+        other = connection.execute("SELECT count(*) FROM tenants WHERE lost_after_h <> 2.5").fetchone()
+    assert [tuple(row) for row in told] == [("operations:operations", wanted)]
+    assert other[0] >= 1
