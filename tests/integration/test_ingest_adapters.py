@@ -18,6 +18,7 @@ from data.db import Pool
 from data.settings import Settings
 from ingest.adapters.files import load_adapters
 from ingest.service import retry_rejects
+from tests.integration.small_fleet import register
 from tests.integration.test_ingest_service import ask, eventually, serving
 
 LEAF, MODEL3, BUS = (f"LANX000000000000{n}" for n in (1, 2, 3))
@@ -65,18 +66,7 @@ def world(
 ) -> Iterator[World]:
     path = tmp_path / "adapters.toml"
     path.write_text(FILE, "utf-8")
-    with pool.connection() as connection:
-        connection.execute("INSERT INTO tenants (name) VALUES ('demo')")
-        connection.execute(
-            "INSERT INTO vehicle_models (model_id, name, chemistry, cell_count, probe_count, capacity_ah,"
-            " energy_kwh, wheels, placard_kpa) VALUES ('small', 'Small', 'NCM', 4, 2, 100, 40,"
-            " '{front-left,front-right,rear-left,rear-right}', '{250,250,250,250}')"
-        )
-        connection.execute(
-            "INSERT INTO vehicles (tenant_id, vin, model_id)"
-            " SELECT 1, vin, 'small' FROM unnest(%s::text[]) AS vin",
-            ([LEAF, MODEL3],),
-        )
+    register(pool, LEAF, MODEL3)
     foreign = [pattern for adapter in load_adapters(str(path)) for pattern in adapter.filters]
     home = server_home / f"adapters-{request.param}"
     with EmbeddedBroker(home, kind=request.param, foreign=foreign) as broker:

@@ -37,6 +37,7 @@ from simulators import encode_gbt_frames as frames
 from simulators.encode_gbt_blocks import vehicle_block
 from simulators.gbt_fleet import GbtFleet
 from simulators.gbt_vehicle import Answer, AnswerReader, GbtVehicle, late
+from tests.integration.small_fleet import register
 
 VIN, SECOND, RETIRED, TWICE = (f"LANX000000000000{i}" for i in range(1, 5))
 ICCID = "89860000000000000001"
@@ -46,13 +47,9 @@ START_US = int(time.time() - 3600) * 1_000_000
 @pytest.fixture
 def fleet(pool: Pool) -> Pool:
     """Vehicles in service, out of service, and in two tenants at once."""
+    register(pool)
     with pool.connection() as connection:
-        connection.execute("INSERT INTO tenants (name) VALUES ('demo'), ('other')")
-        connection.execute(
-            "INSERT INTO vehicle_models (model_id, name, chemistry, cell_count, probe_count, capacity_ah,"
-            " energy_kwh, wheels, placard_kpa) VALUES ('small', 'Small', 'NCM', 4, 2, 100, 40,"
-            " '{front-left,front-right,rear-left,rear-right}', '{250,250,250,250}')"
-        )
+        connection.execute("INSERT INTO tenants (name) VALUES ('other')")
         connection.execute(
             "INSERT INTO vehicles (tenant_id, vin, model_id, iccid, retired_at) VALUES"
             " (1, %s, 'small', %s, NULL), (1, %s, 'small', NULL, NULL), (1, %s, 'small', NULL, now()),"

@@ -20,6 +20,7 @@ from ingest.intake import Intake, Item
 from ingest.messages import Delivery
 from ingest.mqtt_version import VersionProbe
 from ingest.service import build_intake
+from tests.integration.small_fleet import register
 
 VIN = "LANX0000000000001"
 NOW_MS = 1_772_366_400_000
@@ -31,15 +32,7 @@ STREAM = (
 
 @pytest.fixture
 def intake(pool: Pool) -> Intake:
-    with pool.connection() as connection:
-        connection.execute("INSERT INTO tenants (name) VALUES ('demo')")
-        connection.execute(
-            "INSERT INTO vehicle_models (model_id, name, chemistry, cell_count, probe_count, capacity_ah,"
-            " energy_kwh, wheels, placard_kpa) VALUES ('small', 'Small', 'NCM', 4, 2, 100, 40,"
-            " '{front-left,front-right,rear-left,rear-right}', '{250,250,250,250}')"
-        )
-        connection.execute("INSERT INTO vehicles (tenant_id, vin, model_id) VALUES (1, %s, 'small')", (VIN,))
-    return build_intake(Settings(), pool)
+    return build_intake(Settings(), register(pool, VIN))
 
 
 def feed(intake: Intake, *seqs: int) -> None:

@@ -20,6 +20,7 @@ from ingest.repair import Repairer
 from ingest.store import BatchResult, _write_streams
 from ingest.streams import StreamPart, multirange
 from tests.effort import examples
+from tests.integration.small_fleet import register
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 STREAMS = 7
@@ -40,18 +41,8 @@ class Asked:
 @pytest.fixture
 def holes(pool: Pool) -> Pool:
     """Seven vehicles, each with a boot that misses numbers 10 to 19 of 30."""
+    register(pool, *(f"LANX000000000000{n}" for n in range(1, STREAMS + 1)))
     with pool.connection() as connection:
-        connection.execute("INSERT INTO tenants (name) VALUES ('demo')")
-        connection.execute(
-            "INSERT INTO vehicle_models (model_id, name, chemistry, cell_count, probe_count, capacity_ah,"
-            " energy_kwh, wheels, placard_kpa) VALUES ('small', 'Small', 'NCM', 4, 2, 100, 40,"
-            " '{front-left,front-right,rear-left,rear-right}', '{250,250,250,250}')"
-        )
-        connection.execute(
-            "INSERT INTO vehicles (tenant_id, vin, model_id)"
-            " SELECT 1, 'LANX000000000000' || n, 'small' FROM generate_series(1, %s) n",
-            (STREAMS,),
-        )
         connection.execute(
             "INSERT INTO message_streams (vehicle_id, boot, high, missing, first_received, last_received)"
             " SELECT vehicle_id, 'b1', 30, '{[10,20)}', %(now)s, %(now)s FROM vehicles",

@@ -27,6 +27,7 @@ from data.embedded import EmbeddedBroker
 from data.settings import Settings
 from ingest.service import run
 from ingest.subscriber import Subscriber
+from tests.integration.small_fleet import register
 
 VIN = "LANX0000000000001"
 UP = f"anxin/v1/demo/{VIN}/up"
@@ -36,15 +37,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def fleet(pool: Pool) -> Pool:
     """One vehicle of a model with four cells."""
-    with pool.connection() as connection:
-        connection.execute("INSERT INTO tenants (name) VALUES ('demo')")
-        connection.execute(
-            "INSERT INTO vehicle_models (model_id, name, chemistry, cell_count, probe_count, capacity_ah,"
-            " energy_kwh, wheels, placard_kpa) VALUES ('small', 'Small', 'NCM', 4, 2, 100, 40,"
-            " '{front-left,front-right,rear-left,rear-right}', '{250,250,250,250}')"
-        )
-        connection.execute("INSERT INTO vehicles (tenant_id, vin, model_id) VALUES (1, %s, 'small')", (VIN,))
-    return pool
+    return register(pool, VIN)
 
 
 class Car:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +17,7 @@ from ingest.intake import Intake
 from ingest.messages import Delivery
 from ingest.service import build_intake
 from simulators.encode_transport import isotp_frames, j1939_frames
+from tests.integration.small_fleet import register
 
 VIN = "LANX0000000000001"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -55,17 +55,7 @@ ANSWER = bytes.fromhex("620101 a7 1e11 00") + bytes(50)
 
 @pytest.fixture
 def intake(pool: Pool) -> Intake:
-    with pool.connection() as connection:
-        connection.execute("INSERT INTO tenants (name) VALUES ('demo')")
-        connection.execute(
-            "INSERT INTO vehicle_models (model_id, name, chemistry, cell_count, probe_count, capacity_ah,"
-            " energy_kwh, wheels, placard_kpa, dbc, signal_map)"
-            " VALUES ('small', 'Small', 'NCM', 4, 2, 100, 40,"
-            " '{front-left,front-right,rear-left,rear-right}', '{250,250,250,250}', %s, %s)",
-            (DBC, json.dumps(MAP)),
-        )
-        connection.execute("INSERT INTO vehicles (tenant_id, vin, model_id) VALUES (1, %s, 'small')", (VIN,))
-    return build_intake(Settings(), pool)
+    return build_intake(Settings(), register(pool, VIN, dbc=DBC, signal_map=MAP))
 
 
 def delivery(seq: int, frames: Sequence[tuple[int, bytes]], *, at_ms: int, bus: str = "diag") -> Delivery:

@@ -30,6 +30,7 @@ from ingest.messages import Delivery
 from ingest.service import build_intake, run
 from ingest.upkeep import Upkeep
 from tests.installed import free_port
+from tests.integration.small_fleet import add, register
 
 VIN, LATE = "LANX0000000000001", "LANX0000000000009"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -38,25 +39,12 @@ NOW_MS = int(NOW.timestamp() * 1000)
 
 @pytest.fixture
 def fleet(pool: Pool) -> Pool:
-    with pool.connection() as connection:
-        connection.execute("INSERT INTO tenants (name) VALUES ('demo')")
-        connection.execute(
-            "INSERT INTO vehicle_models (model_id, name, chemistry, cell_count, probe_count, capacity_ah,"
-            " energy_kwh, wheels, placard_kpa) VALUES ('small', 'Small', 'NCM', 4, 2, 100, 40,"
-            " '{front-left,front-right,rear-left,rear-right}', '{250,250,250,250}')"
-        )
-    register(pool, VIN)
-    return pool
+    return register(pool, VIN)
 
 
 @pytest.fixture
 def intake(fleet: Pool) -> Intake:
     return build_intake(Settings(), fleet)
-
-
-def register(pool: Pool, vin: str) -> None:
-    with pool.connection() as connection:
-        connection.execute("INSERT INTO vehicles (tenant_id, vin, model_id) VALUES (1, %s, 'small')", (vin,))
 
 
 def ask(pool: Pool, query: LiteralString, *values: object) -> Any:
@@ -94,7 +82,7 @@ def test_what_a_vehicle_said_before_it_was_registered_is_stored_by_itself(
     rounds.run_round()
     assert ask(fleet, "SELECT reason FROM rejects") == [("unknown_vehicle",)]
 
-    register(fleet, LATE)
+    add(fleet, LATE)
     rounds.run_round()
 
     assert ask(fleet, "SELECT reason FROM rejects") == []
@@ -107,7 +95,7 @@ def test_what_still_cannot_be_read_tells_todays_reason_and_is_not_tried_for_ever
 ) -> None:
     broken = Delivery(f"anxin/v1/demo/{LATE}/up/tele", b"{", NOW_MS * 1000)
     feed(intake, broken, tele(LATE, 1, speed=[7.0]))
-    register(fleet, LATE)
+    add(fleet, LATE)
     rounds = upkeep(fleet)
 
     rounds.run_round()
