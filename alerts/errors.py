@@ -6,6 +6,7 @@ AnxinError
     ├── GuidanceError           the repair guidance breaks a rule; names the entry
     ├── UnknownOrder            no such order
     ├── UnknownTrip             no such trip of the circuit breaker
+    ├── UnknownContact          no such contact way or webhook
     ├── InvalidTransition       the order cannot move to the requested state
     ├── VersionConflict         somebody changed the order first
     ├── InvalidAnswer           the owner's answer is not yes, no or later
@@ -39,6 +40,10 @@ class UnknownOrder(AlertError):  # noqa: N818 - it reads as a fact
 
 class UnknownTrip(AlertError):  # noqa: N818 - it reads as a fact
     """There is no such trip of the circuit breaker."""
+
+
+class UnknownContact(AlertError):  # noqa: N818 - it reads as a fact
+    """There is no such contact way or webhook."""
 
 
 class InvalidTransition(AlertError):  # noqa: N818 - it reads as a fact

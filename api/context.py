@@ -85,6 +85,9 @@ class Commands(Protocol):
     def receive(self, *, warning_id: UUID, endpoint: str | None, now: datetime) -> bool:
         """Note that a browser showed a warning."""
 
+    def acknowledge(self, *, warning_id: UUID, actor: str, now: datetime) -> bool:
+        """Note that a person knows of a warning."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:

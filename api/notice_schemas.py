@@ -22,7 +22,12 @@ class OwnerWarning(Shape):
     title: dict[str, str]
     body: dict[str, str]
     created_at: datetime
-    deliveries: list[dict[str, Any]]
+    held_until: datetime | None = Field(description="quiet hours or the cap on messages hold it back until then")
+    acknowledged_at: datetime | None = Field(description="when a person said that they know")
+    acknowledged_by: str | None
+    desk_at: datetime | None = Field(description="when emergency contact and operations were told")
+    superseded_by: UUID | None = Field(description="the warning that says what holds now")
+    deliveries: list[dict[str, Any]] = Field(description="received: a device showed it, not that it was read")
 
 
 class WarningPage(Page):

@@ -302,8 +302,9 @@ GROUP BY r.reason ORDER BY 2 DESC, 1;
 
 -- fetch_warnings --
 SELECT w.warning_id, v.vin, w.alert_id, w.order_id, w.severity, w.title_en, w.title_zh, w.body_en, w.body_zh,
-    w.created_at,
-    (SELECT coalesce(jsonb_agg(jsonb_build_object('channel', d.channel, 'state', d.state, 'attempts', d.attempts,
+    w.created_at, w.acknowledged_at, w.acknowledged_by, w.desk_at, w.superseded_by,
+    CASE WHEN w.step = 0 THEN w.next_step_at END AS held_until,
+    (SELECT coalesce(jsonb_agg(jsonb_build_object('channel', d.channel, 'audience', d.audience, 'state', d.state, 'attempts', d.attempts,
         'sent_at', d.sent_at, 'received_at', d.received_at) ORDER BY d.delivery_id), '[]')
         FROM deliveries d WHERE d.warning_id = w.warning_id) AS deliveries
 FROM warnings w JOIN vehicles v USING (vehicle_id)

@@ -91,7 +91,7 @@ def transfer(connection: Connection, *, tenant: str, vin: str, owner: NewOwner, 
             connection.execute(
                 _Q["insert_former_owner"], old | {"since": vehicle["owner_since"], "now": deed.now}
             )
-            withheld = len(connection.execute(_Q["withhold_pushes"], old).fetchall())
+            withheld = len(connection.execute(_Q["withhold_messages"], old).fetchall())
         connection.execute(_Q["set_owner"], key | {"owner_id": owner_id, "now": deed.now})
         connection.execute(_Q["forget_position"], key)
         told = {"from": vehicle["owner_id"], "to": owner_id}

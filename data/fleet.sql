@@ -89,12 +89,15 @@ UPDATE vehicles SET owner_id = %(owner_id)s, owner_since = %(now)s WHERE vehicle
 UPDATE vehicle_latest SET readings = readings - '{latitude,longitude,altitude,heading}'::text[]
 WHERE vehicle_id = %(vehicle_id)s
 
--- withhold_pushes --
--- What waits for the devices of the former owner and is about this vehicle is not sent any more.
+-- withhold_messages --
+-- What waits for the former owner and is about this vehicle is not sent any more, and goes on to nobody.
+WITH ended AS (
+    UPDATE warnings SET next_step_at = NULL WHERE vehicle_id = %(vehicle_id)s AND next_step_at IS NOT NULL
+)
 UPDATE deliveries d SET state = 'failed', last_error = 'the vehicle has another owner now'
-FROM warnings w, push_subscriptions p
+FROM warnings w
 WHERE d.warning_id = w.warning_id AND w.vehicle_id = %(vehicle_id)s AND d.state = 'pending'
-    AND d.channel = 'webpush' AND p.endpoint = d.address AND p.owner_id = %(owner_id)s
+    AND d.channel <> 'mqtt' AND d.audience IN ('owner', 'emergency')
 RETURNING d.delivery_id
 
 -- insert_audit --
@@ -146,6 +149,19 @@ WHERE t.name = %(tenant)s AND u.owner_id = %(owner_id)s ORDER BY u.login
 SELECT p.endpoint, p.created_at, p.gone_at FROM push_subscriptions p JOIN owners o USING (owner_id)
 JOIN tenants t USING (tenant_id) WHERE t.name = %(tenant)s AND p.owner_id = %(owner_id)s ORDER BY p.created_at
 
+-- owner_contact_ways --
+SELECT c.channel, c.address, c.is_emergency, c.rank, c.created_at, c.verified_at
+FROM contact_ways c JOIN owners o USING (owner_id) JOIN tenants t USING (tenant_id)
+WHERE t.name = %(tenant)s AND c.owner_id = %(owner_id)s ORDER BY c.rank, c.contact_id
+
+-- owner_ratings --
+SELECT order_id, station_stars, warning_stars, comment, rated_at FROM order_ratings
+WHERE order_id = ANY(%(order_ids)s) ORDER BY order_id
+
+-- owner_findings --
+SELECT order_id, outcome, cause, measured_value, measured_unit, trouble_codes, onset, found_at FROM order_findings
+WHERE order_id = ANY(%(order_ids)s) ORDER BY finding_id
+
 -- erase_positions --
 UPDATE drive_readings SET {nothing}
 WHERE vehicle_id = %(vehicle_id)s AND time >= coalesce(%(since)s, '-infinity'::timestamptz)
@@ -173,9 +189,24 @@ DELETE FROM users WHERE owner_id = %(owner_id)s
 -- erase_keys --
 DELETE FROM api_keys WHERE owner_id = %(owner_id)s
 
+-- erase_addresses --
+-- Where messages to a person went is kept with the messages; who acknowledged them may be a name.
+WITH theirs AS (
+    UPDATE warnings SET acknowledged_by = 'owner' WHERE warning_id = ANY(%(warning_ids)s) AND acknowledged_by LIKE 'owner:%%'
+)
+UPDATE deliveries SET address = 'erased ' || delivery_id, last_error = NULL
+WHERE warning_id = ANY(%(warning_ids)s) AND channel <> 'mqtt' AND audience IN ('owner', 'emergency')
+
+-- erase_contact_ways --
+DELETE FROM contact_ways WHERE owner_id = %(owner_id)s
+
+-- erase_comments --
+UPDATE order_ratings SET comment = '' WHERE order_id = ANY(%(order_ids)s)
+
 -- erase_devices --
 DELETE FROM push_subscriptions WHERE owner_id = %(owner_id)s
 
 -- erase_owner --
-UPDATE owners SET name = 'erased', reference = NULL, home_lat = NULL, home_lon = NULL, erased_at = %(now)s
+UPDATE owners SET name = 'erased', reference = NULL, home_lat = NULL, home_lon = NULL, erased_at = %(now)s,
+    quiet_from = NULL, quiet_to = NULL, time_zone = NULL
 WHERE owner_id = %(owner_id)s

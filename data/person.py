@@ -20,8 +20,21 @@ _Q = load_queries("data", "fleet.sql")
 _POSITION = ("latitude", "longitude", "altitude", "heading")
 
 
+_ERASURES = (
+    "erase_logins",
+    "erase_keys",
+    "erase_devices",
+    "erase_addresses",
+    "erase_contact_ways",
+    "erase_comments",
+    "erase_owner",
+)
+
+
 def export_owner(connection: Connection, *, tenant: str, owner_id: int) -> dict[str, Any]:
-    """Return what names an owner or was made for them: vehicles with times, orders, warnings, logins.
+    """Return what names an owner or was made for them.
+
+    Vehicles with times, orders with findings and ratings, warnings, logins, devices, contact ways.
 
     Raises:
         FleetError: No such owner.
@@ -32,13 +45,16 @@ def export_owner(connection: Connection, *, tenant: str, owner_id: int) -> dict[
         if owner is None:
             raise FleetError(f"owner {owner_id}: there is none")
         told: dict[str, Any] = {"owner": owner}
-        for what in ("vehicles", "orders", "warnings", "logins", "devices"):
+        for what in ("vehicles", "orders", "warnings", "logins", "devices", "contact_ways"):
             told[what] = cursor.execute(_Q[f"owner_{what}"], values).fetchall()
+        about = {"order_ids": [order["order_id"] for order in told["orders"]]}
+        for what in ("findings", "ratings"):
+            told[what] = cursor.execute(_Q[f"owner_{what}"], about).fetchall()
         return told
 
 
 def erase_owner(connection: Connection, *, tenant: str, owner_id: int, deed: Deed) -> int:
-    """Erase an owner's name, home, logins, keys, devices, and where their vehicles were meanwhile.
+    """Erase an owner's name, home, logins, keys, addresses, comments, and where their vehicles were.
 
     Readings stay, as they are about the vehicle.
 
@@ -53,6 +69,8 @@ def erase_owner(connection: Connection, *, tenant: str, owner_id: int, deed: Dee
         with connection.cursor(row_factory=dict_row) as cursor:
             owner = cursor.execute(_Q["fetch_owner"], values).fetchone()
             spans = cursor.execute(_Q["owner_vehicles"], values).fetchall()
+            orders = cursor.execute(_Q["owner_orders"], values).fetchall()
+            warnings = cursor.execute(_Q["owner_warnings"], values).fetchall()
         if owner is None:
             raise FleetError(f"owner {owner_id}: there is none")
         kept = [span["vin"] for span in spans if span["until"] is None and span["retired_at"] is None]
@@ -66,8 +84,13 @@ def erase_owner(connection: Connection, *, tenant: str, owner_id: int, deed: Dee
         for span in spans:
             if span["until"] is None:
                 connection.execute(_Q["forget_position"], span)
-        for query in ("erase_logins", "erase_keys", "erase_devices", "erase_owner"):
-            connection.execute(_Q[query], values | {"now": deed.now})
+        values |= {
+            "now": deed.now,
+            "order_ids": [order["order_id"] for order in orders],
+            "warning_ids": [warning["warning_id"] for warning in warnings],
+        }
+        for query in _ERASURES:
+            connection.execute(_Q[query], values)
         told = {"positions": erased}
         deed.record(connection, owner["tenant_id"], "owner.erase", f"owner {owner_id}", told)
         return erased

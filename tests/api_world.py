@@ -36,6 +36,7 @@ class RecordedCommands:
     asked: list[dict[str, Any]] = field(default_factory=list)
     ratings: list[dict[str, Any]] = field(default_factory=list)
     receipts: list[dict[str, Any]] = field(default_factory=list)
+    acknowledged: list[dict[str, Any]] = field(default_factory=list)
     received: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, **told: Any) -> SimpleNamespace:
@@ -50,6 +51,10 @@ class RecordedCommands:
 
     def rate(self, **told: Any) -> None:
         self.ratings.append(told)
+
+    def acknowledge(self, **told: Any) -> bool:
+        self.acknowledged.append(told)
+        return True
 
     def receive(self, **told: Any) -> bool:
         self.receipts.append(told)

@@ -78,7 +78,9 @@ def receive(
     ctx.commands.receive(warning_id=warning_id, endpoint=body.endpoint, now=ctx.clock())
 
 
-def check_endpoint(endpoint: str, *, is_loopback_allowed: bool) -> None:
+def check_endpoint(
+    endpoint: str, *, is_loopback_allowed: bool, is_private_allowed: bool = False, field: str = "endpoint"
+) -> None:
     """Pass for an https address outside this machine, or on it where settings allow that.
 
     Raises:
@@ -90,7 +92,7 @@ def check_endpoint(endpoint: str, *, is_loopback_allowed: bool) -> None:
     except ValueError:
         parts, host = urlsplit(""), ""
     if not host or not endpoint.isascii() or not endpoint.isprintable() or parts.username is not None:
-        raise BadRequest(f"endpoint {endpoint[:80]!r}: must be an https address of a push service")
+        raise BadRequest(f"{field} {endpoint[:80]!r}: must be a public https address")
     try:
         address = ip_address(host)
         is_private, is_loopback = not address.is_global, address.is_loopback
@@ -99,8 +101,8 @@ def check_endpoint(endpoint: str, *, is_loopback_allowed: bool) -> None:
         is_private = is_loopback or not _PUBLIC_NAME.fullmatch(host) or host.endswith((".local", ".internal"))
     if is_loopback and is_loopback_allowed and parts.scheme in {"http", "https"}:
         return
-    if parts.scheme != "https" or is_private:
-        raise BadRequest(f"endpoint {endpoint[:80]!r}: must be an https address of a push service")
+    if parts.scheme != "https" or is_loopback or (is_private and not is_private_allowed):
+        raise BadRequest(f"{field} {endpoint[:80]!r}: must be a public https address")
 
 
 def check_key(field: str, text: str, length: int) -> None:

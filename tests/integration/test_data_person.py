@@ -11,7 +11,7 @@ import pytest
 
 from api.access import create_user
 from data.audit import Deed
-from data.db import connect
+from data.db import Connection, connect
 from data.errors import FleetError
 from data.fleet import NewOwner, retire, transfer
 from data.fleet_file import read_fleet
@@ -46,6 +46,12 @@ def test_a_person_is_told_what_is_kept_and_forgotten_on_request(database_url: st
                 " VALUES (%s, %s, 50, 31, 121)",
                 (vehicle_id, NOW + timedelta(days=day)),
             )
+        connection.execute(
+            "INSERT INTO contact_ways (owner_id, channel, address, rank, created_at)"
+            " VALUES (%s, 'email', 'lilei@example.com', 1, %s)",
+            (owner_id, NOW),
+        )
+        _leave_an_order(connection, vehicle_id)
         with pytest.raises(FleetError, match=f"owns {VIN}: transfer or retire first"):
             erase_owner(connection, tenant="demo", owner_id=owner_id, deed=deed)
         transfer(connection, tenant="demo", vin=VIN, owner=NewOwner(name="Han Meimei"), deed=deed)
@@ -55,7 +61,14 @@ def test_a_person_is_told_what_is_kept_and_forgotten_on_request(database_url: st
 
         assert (told["owner"]["name"], told["vehicles"][0]["until"]) == ("Li Lei", NOW)
         assert [login["login"] for login in told["logins"]] == ["lilei"]
+        assert [way["address"] for way in told["contact_ways"]] == ["lilei@example.com"]
+        assert [rating["comment"] for rating in told["ratings"]] == ["call me: Li Lei"]
+        assert [finding["cause"] for finding in told["findings"]] == ["nail"]
         assert erased == 1
+        assert connection.execute("SELECT channel FROM contact_ways").fetchall() == []
+        assert connection.execute("SELECT comment FROM order_ratings").fetchall() == [("",)]
+        kept = connection.execute("SELECT channel, address LIKE 'erased %%' FROM deliveries ORDER BY 1", ())
+        assert kept.fetchall() == [("email", True), ("mqtt", False)]
         rows = connection.execute("SELECT speed, latitude FROM drive_readings ORDER BY time").fetchall()
         assert rows == [(50.0, None), (50.0, 31.0)]
         after = export_owner(connection, tenant="demo", owner_id=owner_id)
@@ -63,6 +76,37 @@ def test_a_person_is_told_what_is_kept_and_forgotten_on_request(database_url: st
         with pytest.raises(FleetError, match="there is none"):
             export_owner(connection, tenant="demo", owner_id=999)
         retire(connection, tenant="demo", vin=VIN, deed=deed, reason="sold abroad", is_undone=False)
+
+
+def _leave_an_order(connection: Connection, vehicle_id: int) -> None:
+    """Leave an order with a finding, a rating and a warning that was mailed."""
+    connection.execute(
+        """
+        WITH made AS (
+            INSERT INTO repair_orders (tenant_id, vehicle_id, component, failure_mode, severity, state,
+                deadline, complaint, reasons, origin, idempotency_key, opened_at, updated_at)
+            SELECT tenant_id, vehicle_id, 'tire rear-left', 'tire_slow_leak', 'S3', 'closed', %(now)s, 'leaks',
+                '[]', 'real', 'k', %(at)s, %(at)s FROM vehicles WHERE vehicle_id = %(vehicle)s
+            RETURNING order_id, tenant_id, vehicle_id
+        ), rated AS (
+            INSERT INTO order_ratings (order_id, station_stars, warning_stars, comment, rated_at)
+            SELECT order_id, 5, 5, 'call me: Li Lei', %(at)s FROM made
+        ), found AS (
+            INSERT INTO order_findings (order_id, outcome, cause, found_at, found_by)
+            SELECT order_id, 'confirmed', 'nail', %(at)s, 'station:x' FROM made
+        ), warned AS (
+            INSERT INTO warnings (warning_id, tenant_id, vehicle_id, order_id, transition, severity, title_en,
+                title_zh, body_en, body_zh, created_at)
+            SELECT gen_random_uuid(), tenant_id, vehicle_id, order_id, 't', 'S3', '', '', '', '', %(at)s
+            FROM made
+            RETURNING warning_id
+        )
+        INSERT INTO deliveries (warning_id, channel, address, state, next_attempt_at, audience)
+        SELECT warning_id, 'email', 'lilei@example.com', 'sent', %(at)s, 'owner' FROM warned
+        UNION ALL SELECT warning_id, 'mqtt', 'topic', 'sent', %(at)s, 'vehicle' FROM warned
+        """,
+        {"vehicle": vehicle_id, "now": NOW, "at": NOW - timedelta(days=1)},
+    )
 
 
 def test_positions_are_erased_from_what_was_rolled_up_too(database_url: str) -> None:

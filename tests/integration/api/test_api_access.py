@@ -19,6 +19,8 @@ PATHS = {
     "warning_id": str(WARNING),
     "language": "en",
     "trip_id": "1",
+    "contact_id": "99",
+    "webhook_id": "99",
     "failure_mode": "tire_slow_leak",
 }
 BODIES = {
@@ -32,6 +34,16 @@ BODIES = {
         "keys": {"p256dh": "A" * 87, "auth": "A" * 22},
     },
     "/api/v1/receipts/{warning_id}": {},
+    "/api/v1/contact": {
+        "language": "zh",
+        "quiet_from": None,
+        "quiet_to": None,
+        "time_zone": None,
+        "order": ["push"],
+    },
+    "/api/v1/contact/ways": {"channel": "webhook", "address": "https://hook.example.com/1"},
+    "/api/v1/contact/ways/{contact_id}/verification": {"code": "123456"},
+    "/api/v1/webhooks": {"url": "https://dms.example.com/1"},
     "/api/v1/predictors/mode": {"failure_mode": "cell_weak", "mode": "shadow", "reason": "new version"},
     "/api/v1/silence": {"lost_after_h": 6, "parked_after_h": 336},
     "/api/v1/breaker/{trip_id}/release": {"decision": "place", "reason": "looked at"},
