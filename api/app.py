@@ -69,7 +69,10 @@ TAGS = [
     {"name": "warnings", "description": "Warnings to owners and vehicles"},
     {"name": "push", "description": "Web Push subscriptions and receipts"},
     {"name": "contact", "description": "How an owner is reached, in which order, and when not"},
-    {"name": "webhooks", "description": "Systems of stations and of the desk that are told by signed messages"},
+    {
+        "name": "webhooks",
+        "description": "Systems of stations and of the desk that are told by signed messages",
+    },
     {"name": "rejects", "description": "Messages that could not be read"},
     {"name": "live", "description": "Server-sent events"},
     {"name": "health", "description": "Health, metrics, this description"},

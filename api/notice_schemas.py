@@ -22,7 +22,9 @@ class OwnerWarning(Shape):
     title: dict[str, str]
     body: dict[str, str]
     created_at: datetime
-    held_until: datetime | None = Field(description="quiet hours or the cap on messages hold it back until then")
+    held_until: datetime | None = Field(
+        description="quiet hours or the cap on messages hold it back until then"
+    )
     acknowledged_at: datetime | None = Field(description="when a person said that they know")
     acknowledged_by: str | None
     desk_at: datetime | None = Field(description="when emergency contact and operations were told")

@@ -85,8 +85,8 @@ def _leave_an_order(connection: Connection, vehicle_id: int) -> None:
         WITH made AS (
             INSERT INTO repair_orders (tenant_id, vehicle_id, component, failure_mode, severity, state,
                 deadline, complaint, reasons, origin, idempotency_key, opened_at, updated_at)
-            SELECT tenant_id, vehicle_id, 'tire rear-left', 'tire_slow_leak', 'S3', 'closed', %(now)s, 'leaks',
-                '[]', 'real', 'k', %(at)s, %(at)s FROM vehicles WHERE vehicle_id = %(vehicle)s
+            SELECT tenant_id, vehicle_id, 'tire rear-left', 'tire_slow_leak', 'S3', 'closed', %(now)s,
+                'leaks', '[]', 'real', 'k', %(at)s, %(at)s FROM vehicles WHERE vehicle_id = %(vehicle)s
             RETURNING order_id, tenant_id, vehicle_id
         ), rated AS (
             INSERT INTO order_ratings (order_id, station_stars, warning_stars, comment, rated_at)
