@@ -116,7 +116,10 @@ FROM picked p WHERE s.station_id = p.station_id AND s.sku = p.sku;
 UPDATE bookings SET state = 'done' WHERE order_id = %(order_id)s AND state IN ('held', 'booked');
 
 -- move_booking --
-UPDATE bookings SET bay_id = %(bay_id)s, technician_id = %(technician_id)s
+-- Work that has waited beyond its time begins now.
+UPDATE bookings SET bay_id = %(bay_id)s, technician_id = %(technician_id)s,
+    slot = CASE WHEN upper(slot) > %(now)s THEN slot
+                ELSE tstzrange(%(now)s, %(now)s + (upper(slot) - lower(slot))) END
 WHERE order_id = %(order_id)s AND state = 'booked';
 
 -- fetch_needs --

@@ -243,13 +243,13 @@ class WorkStore:
         """Give bay and technician free again: the work is done."""
         self._run("finish_bookings", order_id=order_id)
 
-    def move_booking(self, order_id: int, *, bay_id: int, technician_id: int) -> None:
-        """Put the appointment into another bay or another technician's hands.
+    def move_booking(self, order_id: int, *, bay_id: int, technician_id: int, now: datetime) -> None:
+        """Put the appointment into a bay and a technician's hands; one whose time is over begins now.
 
         Raises:
             psycopg.errors.IntegrityError: Somebody else has them then.
         """
-        self._run("move_booking", order_id=order_id, bay_id=bay_id, technician_id=technician_id)
+        self._run("move_booking", order_id=order_id, bay_id=bay_id, technician_id=technician_id, now=now)
 
     def fetch_needs(self, order_id: int) -> Needs:
         """Return what the agreed work needs."""
@@ -273,23 +273,11 @@ class WorkStore:
         return rows[0] if rows else None
 
     def insert_signoff(
-        self,
-        order_id: int,
-        kind: str,
-        technician_id: int,
-        *,
-        now: datetime,
-        measured_v: float | None = None,
+        self, order_id: int, kind: str, technician_id: int, *, now: datetime, measured_v: float | None = None
     ) -> None:
         """Note who stands for it."""
-        self._run(
-            "insert_signoff",
-            order_id=order_id,
-            kind=kind,
-            technician_id=technician_id,
-            measured_v=measured_v,
-            now=now,
-        )
+        said = {"kind": kind, "technician_id": technician_id, "measured_v": measured_v}
+        self._run("insert_signoff", order_id=order_id, now=now, **said)
 
     def upsert_rating(
         self, order_id: int, *, station_stars: int, warning_stars: int, comment: str, now: datetime

@@ -169,7 +169,7 @@ def _assign(bench: Workbench) -> None:
         "bay_id": None if bay is None else bay["bay_id"],
         "technician_id": technician["technician_id"],
     }
-    work.move_booking(order.order_id, **given)
+    work.move_booking(order.order_id, **given, now=bench.now)
     where = "on the road" if bay is None else f"bay {bay['name']}"
     bench.move(_S.ASSIGNED, f"{where}, {technician['name']}", **given)
 

@@ -135,6 +135,18 @@ def test_who_waits_for_a_second_part_keeps_the_first(
     assert stock(pool) == (2, 2)
 
 
+def test_work_that_waited_for_parts_beyond_its_time_has_the_bay_from_when_it_is_assigned(
+    pool: Pool, steps: Steps
+) -> None:
+    steps.do_all(*TO_ESTIMATE, _A.PICK)
+    ((before,),) = seed.rows(pool, "SELECT slot FROM bookings")
+    steps.now = before.upper + timedelta(days=1)
+    steps.do(_A.ASSIGN)
+
+    ((after,),) = seed.rows(pool, "SELECT slot FROM bookings")
+    assert (after.lower, after.upper - after.lower) == (steps.now, before.upper - before.lower)
+
+
 def test_an_owner_is_told_that_their_appointment_was_cancelled(pool: Pool, steps: Steps) -> None:
     steps.do(_A.CANCEL)
 
