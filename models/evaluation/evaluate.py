@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from data.records import FailureMode
+from models.evaluation.bounds import puncture_bounds
 from models.evaluation.detectors import Detector
 from models.evaluation.judge import is_of, judge
 from models.evaluation.part import EvaluationPart, Levels
@@ -138,4 +139,6 @@ def figures(
         else:
             found = summarise(tally, TERMS[mode], BASELINE_LEVELS, rng)
             baselines.setdefault(system, {})[mode.value] = found
+    if (puncture := FailureMode.TIRE_PUNCTURE.value) in modes:
+        modes[puncture]["bounds"] = puncture_bounds(TERMS[FailureMode.TIRE_PUNCTURE].edges)
     return {"simulated": is_simulated, "level": level, "modes": modes, "baselines": baselines}

@@ -163,6 +163,7 @@ def _mode_section(mode: str, found: Mapping[str, Any], result: Mapping[str, Any]
             f"<h2>{escape(_words(mode))} {_stamp(result)}</h2>",
             _figures(found),
             argued,
+            _bounds(found),
             _plots(found),
             _counts("False alerts by what happened there", found["false_by_decoy"]),
             _confusions(found["confused_with"]),
@@ -204,6 +205,25 @@ def _figures(found: Mapping[str, Any]) -> str:
              f"{_number(soh['rmse_points'])} points, {_number(soh['interval95_holds'])}")
         )  # fmt: skip
     return _table(("figure", "value"), rows)
+
+
+def _bounds(found: Mapping[str, Any]) -> str:
+    """Return by size what any detector could reach at the noise, resolution and interval of the sensors."""
+    if not (bounds := found.get("bounds")):
+        return ""
+    measured = {(size["from"], size["to"]): size["recall"] for size in found["by_magnitude"]}
+    return "<p><b>Argued, not measured:</b> the most that any detector could find in time</p>" + _table(
+        ("size", "if sensors only scatter", "if they may also jump", "found here"),
+        [
+            (
+                f"{bound['from']:g}–{bound['to']:g}",
+                _number(bound["against_noise"]),
+                _number(bound["against_jumps"]),
+                _number(measured.get((bound["from"], bound["to"]))),
+            )
+            for bound in bounds
+        ],
+    )
 
 
 def _plots(found: Mapping[str, Any]) -> str:
