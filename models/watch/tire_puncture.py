@@ -49,7 +49,7 @@ class TirePunctureRule:
     blind_spots: tuple[str, ...] = (
         "a puncture while the vehicle stands silent, and the first 150 s after such a silence",
         "losses between a slow leak and 0.8 kPa/min (see tire_slow_leak)",
-        "within 90 s most of what is slower than 5 kPa/min: two readings do not tell it from a sensor that jumps",
+        "within 90 s most of what is slower than 5 kPa/min: two readings do not tell it from a sensor's jump",
         "a burst between two readings after which the sensor tells nothing more",
     )
 
