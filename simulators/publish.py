@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import selectors
-import socket
-import ssl
 import threading
 import time
 from collections import deque
@@ -25,6 +21,7 @@ from simulators.link import RETRY_S, Address, Counters, Link
 from simulators.newest import Newest
 from simulators.outbox import MakePayload, Outbox
 from simulators.sent_store import SentMessage, SentStore
+from simulators.sockets import Sockets
 
 _log = structlog.get_logger("simulators")
 OnWarning = Callable[[Vin, Mapping[str, Any]], None]
@@ -35,8 +32,9 @@ _ANSWER_S = 5.0  #: longest wait for the broker to accept a connection
 class FleetLink:
     """Publishes for many vehicles over MQTT 3.1.1, at least once, at a bounded rate for all of them together.
 
-    Every vehicle has a connection, a last will, a boot id and sequence numbers of its own. A message counts
-    as sent when the broker has acknowledged it. Requests for missing messages are answered from the store.
+    Any thread submits; one of its own does the network. Every vehicle has a connection, a last will, a boot id
+    and sequence numbers of its own. A message counts as sent when the broker has acknowledged it. Requests for
+    missing messages are answered from the store.
     """
 
     def __init__(
@@ -64,11 +62,7 @@ class FleetLink:
         self.boot = boot
         self._store, self._rate, self._limit = store, rate_messages_per_s, queue_messages
         self._status_every_s, self._on_warning, self._now_ms = status_every_s, on_warning, now_ms
-        self._selector = selectors.DefaultSelector()
-        self._wake_read, self._wake_write = socket.socketpair()
-        self._wake_read.setblocking(False)
-        self._wake_write.setblocking(False)
-        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+        self._sockets = Sockets()
         self._lock = threading.Condition(threading.RLock())
         self._links = {vin: self._make_link(Outbox(tenant, vin, boot, origin)) for vin in vins}
         self._turns = deque(self._links.values())
@@ -79,8 +73,6 @@ class FleetLink:
         self._has_warned = False
         self._failure: str | None = None
         self.refusal: str | None = None  #: why the broker refuses the vehicles, as long as it does
-
-    # ------------------------------------------------------------------ called by any thread
 
     def start(self) -> None:
         """Connect in the background and keep connected."""
@@ -113,7 +105,7 @@ class FleetLink:
                 self._lock.wait(0.1)
             self._links[vin].outbox.add(kind, make, sent_ms=self._now_ms(), is_hist=is_hist, bus=bus)
             self._queued += 1
-        self._wake()
+        self._sockets.wake()
         return True
 
     def remember(self, vin: Vin, newest: Mapping[str, Newest]) -> None:
@@ -140,14 +132,10 @@ class FleetLink:
     def stop(self) -> None:
         """Say goodbye with a last status and disconnect."""
         self._is_stopping = True
-        self._wake()
+        self._sockets.wake()
         if self._thread.is_alive():
             self._thread.join(timeout=10.0)
-        self._selector.close()
-        self._wake_read.close()
-        self._wake_write.close()
-
-    # ------------------------------------------------------------------ the network thread
+        self._sockets.close()
 
     def _make_link(self, outbox: Outbox) -> Link:
         client = self._address.build_client(outbox)
@@ -157,26 +145,8 @@ class FleetLink:
         client.on_disconnect = lambda _c, _u, _f, _code, _p: self._disconnected(link)
         client.on_publish = lambda _c, _u, mid, _code, _p: self._acknowledged(link, mid)
         client.on_message = lambda _c, _u, message: self._received(link, message)
-        client.on_socket_open = lambda _c, _u, sock: self._watch(link, sock, selectors.EVENT_READ)
-        client.on_socket_close = lambda _c, _u, sock: self._unwatch(sock)
-        both = selectors.EVENT_READ | selectors.EVENT_WRITE
-        client.on_socket_register_write = lambda _c, _u, sock: self._watch(link, sock, both)
-        client.on_socket_unregister_write = lambda _c, _u, sock: self._watch(link, sock, selectors.EVENT_READ)
+        self._sockets.follow(client)
         return link
-
-    def _watch(self, link: Link, sock: Any, events: int) -> None:
-        try:
-            self._selector.modify(sock, events, link)
-        except KeyError:
-            self._selector.register(sock, events, link)
-
-    def _unwatch(self, sock: Any) -> None:
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(sock)
-
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):
-            self._wake_write.send(b"x")
 
     def _run(self) -> None:
         try:
@@ -194,7 +164,7 @@ class FleetLink:
         last = housekeeping = pruned = time.monotonic()
         wait_s = 0.0
         while not self._is_stopping:
-            self._poll(wait_s)
+            self._sockets.poll(wait_s)
             now = time.monotonic()
             self._connect_due(now)
             burst = max(20.0, 0.2 * self._rate)
@@ -215,22 +185,6 @@ class FleetLink:
             if now - pruned > 600.0:
                 pruned = now
                 self._store.prune(self._now_ms())
-
-    def _poll(self, wait_s: float) -> None:
-        for key, events in self._selector.select(wait_s):
-            link: Link | None = key.data
-            if link is None:
-                with contextlib.suppress(OSError):
-                    self._wake_read.recv(4096)
-                continue
-            if events & selectors.EVENT_READ:
-                link.client.loop_read()
-                sock = link.client.socket()
-                while isinstance(sock, ssl.SSLSocket) and sock.pending():
-                    link.client.loop_read()
-                    sock = link.client.socket()
-            if events & selectors.EVENT_WRITE:
-                link.client.loop_write()
 
     def _connect_due(self, now: float) -> None:
         for link in self._links.values():
@@ -296,12 +250,9 @@ class FleetLink:
     def _repeat(self) -> bool:
         for link in self._links.values():
             box = link.outbox
-            while (
-                link.is_connected
-                and box.repeats
-                and self._repeat_tokens >= 1.0
-                and box.count_under_way(is_repeat=True) < _WINDOW
-            ):
+            while link.is_connected and box.repeats and self._repeat_tokens >= 1.0:
+                if box.count_under_way(is_repeat=True) >= _WINDOW:
+                    break
                 boot, seq = box.repeats.popleft()
                 found = self._store.fetch(box.vin, boot, [seq])
                 self._repeat_tokens -= 1.0
@@ -344,8 +295,6 @@ class FleetLink:
             link.client.disconnect()
         until = time.monotonic() + 2.0
         while time.monotonic() < until and any(link.client.socket() for link in self._links.values()):
-            self._poll(0.05)
+            self._sockets.poll(0.05)
         for link in self._links.values():
-            client = link.client
-            client.on_socket_open = client.on_socket_close = None
-            client.on_socket_register_write = client.on_socket_unregister_write = None
+            self._sockets.forget(link.client)
