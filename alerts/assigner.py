@@ -52,11 +52,14 @@ def assign_batches(pool: Pool, terms: Terms, *, now: datetime, is_due: bool = Fa
         tenants = AlertStore(connection).fetch_batched_tenants(before, most=rule.most_orders)
     done = Assigned()
     for tenant_id in tenants:
-        left: list[tuple[int, int]] = []
-        with wrap_errors(), pool.connection() as connection, _alone(connection, tenant_id) as is_mine:
-            placed = _assign(connection, tenant_id, terms, left, now=now) if is_mine else 0
-        done += Assigned(placed=placed, alone=len(left))
-        decide_each(pool, left, lambda desk, order_id: place_waiting(desk, order_id, terms, now=now))
+        is_more = True
+        while is_more:
+            left: list[tuple[int, int]] = []
+            with wrap_errors(), pool.connection() as connection, _alone(connection, tenant_id) as is_mine:
+                placed = _assign(connection, tenant_id, terms, left, now=now) if is_mine else 0
+            done += Assigned(placed=placed, alone=len(left))
+            decide_each(pool, left, lambda desk, order_id: place_waiting(desk, order_id, terms, now=now))
+            is_more = placed + len(left) >= rule.most_orders
     return done
 
 

@@ -2,75 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 
-from alerts.bench.scenario import Scenario
+from alerts.bench.duals import Capacity, Kind, capacities_of, lower_bound
+from alerts.bench.scenario import Fault, Scenario
+from alerts.calendars import Calendar
 from alerts.costs import Merits, costs_of
-from alerts.jobs import Job
+from alerts.jobs import STEP_MINUTES, Job
 from alerts.network import Network
-from alerts.rules import CostRule, Policy
-from alerts.slots import TimeGrid, earliest_slot, stack
-from alerts.stations import Station
+from alerts.obstacles import fit_bays, fit_technicians
+from alerts.rules import Policy
+from alerts.slots import TimeGrid
+from alerts.stations import Occupancy, Station
 from alerts.ways import distance_km
-from data.records import BoolArray, FloatArray, IntArray
+from data.records import BoolArray, FloatArray
+
+_ROUNDS = 120
+_PER_HOUR = 60 // STEP_MINUTES
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """Mean costs per order."""
 
-    lower_bound: float  #: every order at its cheapest station, as if it were the only one
+    lower_bound: float  #: Lagrangian: bays and technicians are limited
+    alone: float  #: every order at its cheapest station, as if it were the only one
     greedy_cost: float  #: one after the other, each at the nearest station that can ever do it
     greedy_placed: int
-
-
-class _Calendar:
-    """One station's free time, as appointments are taken out of it."""
-
-    def __init__(self, station: Station, grid: TimeGrid) -> None:
-        is_open = grid.work_mask(station.time_zone, station.hours)
-        self._station = station
-        self._bays = stack([is_open.copy() for _ in station.bays], grid.count)
-        self._technicians = stack(
-            [grid.work_mask(station.time_zone, t.shift) for t in station.technicians], grid.count
-        )
-
-    def rows_for(self, job: Job) -> tuple[list[int], list[int]]:
-        bays = [n for n, bay in enumerate(self._station.bays) if job.bay_kinds <= bay.kinds]
-        people = [n for n, who in enumerate(self._station.technicians) if job.skills <= who.skills]
-        return bays, people
-
-    def can(self, job: Job) -> bool:
-        is_certified = self._station.has_hv_certificate or not job.needs_hv
-        return is_certified and all(self.rows_for(job))
-
-    def starts(self, job: Job) -> BoolArray:
-        """Return at which steps the job could begin now."""
-        bays, people = self.rows_for(job)
-        count = self._bays.shape[1]
-        found = np.ones(count, dtype=np.bool_)
-        for rows in (self._bays[bays], self._technicians[people]):
-            runs = np.lib.stride_tricks.sliding_window_view(rows, job.step_count, axis=1)
-            found[: runs.shape[1]] &= runs.all(axis=2).any(axis=0)
-            found[runs.shape[1] :] = False
-        return found
-
-    def take(self, job: Job, first: int) -> int | None:
-        """Take the earliest time from ``first`` on and return its step; None: there is none."""
-        bays, people = self.rows_for(job)
-        found = earliest_slot(
-            self._bays[bays], self._technicians[people], step_count=job.step_count, first=first
-        )
-        if found is None:
-            return None
-        span = slice(found.start_index, found.start_index + job.step_count)
-        self._bays[bays[found.bay], span] = False
-        self._technicians[people[found.technician], span] = False
-        return found.start_index
 
 
 def bounds_of(
@@ -80,62 +42,125 @@ def bounds_of(
     policy: Policy,
     road_factor: float,
     now: datetime,
+    reached: float,
 ) -> Bounds:
-    """Return the lower bound and the cost of the nearest station, with the rules of the router.
+    """Return lower bounds and the cost of the nearest station, with the rules of the router.
 
-    The lower bound is the relaxation without capacity: no order takes another's time or parts.
+    Args:
+        scenario: Vehicles and faults.
+        network: Stations without any booking.
+        policy: Urgencies, limits and costs.
+        road_factor: Road distance over great-circle distance.
+        now: When all orders are opened.
+        reached: Mean cost of a schedule that is possible; steers the search for the bound only.
     """
     longest_h = max(policy.severities[f.severity].deadline_h for f in scenario.faults)
-    horizon = timedelta(hours=longest_h, days=policy.order.overdue_days)
-    grid = TimeGrid.between(now, now + horizon)
-    stations = network.stations
-    jobs = {f.failure_mode: network.jobs[f.failure_mode] for f in scenario.faults}
-    calendars = [_Calendar(station, grid) for station in stations]
-    first_free = {mode: _first_free(calendars, job, grid) for mode, job in jobs.items()}
-    can = {mode: np.array([c.can(job) for c in calendars]) for mode, job in jobs.items()}
-    best: list[float] = []
-    greedy: list[float] = []
-    offset_h = (grid.start - now).total_seconds() / 3600
+    grid = TimeGrid.between(now, now + timedelta(hours=longest_h, days=policy.order.overdue_days))
+    calendars = [_make_calendar(s, network, grid) for s in network.stations]
+    faults = sorted(set(scenario.faults), key=lambda f: (f.severity, f.failure_mode))
+    jobs = {fault: network.jobs[fault.failure_mode] for fault in faults}
+    can = {fault: np.array([_can_do(s, job) for s in network.stations]) for fault, job in jobs.items()}
+    kinds = [
+        Kind(
+            job=jobs[fault],
+            orders=np.flatnonzero([f == fault for f in scenario.faults]),
+            possible=np.stack([_possible(c, jobs[fault]) for c in calendars]),
+            start_costs=_start_costs(fault, policy, grid, now),
+        )
+        for fault in faults
+    ]
+    way_km = road_factor * np.stack(
+        [
+            distance_km(lat, lon, network.lats, network.lons)
+            for lat, lon in zip(scenario.vehicle_lats.tolist(), scenario.vehicle_lons.tolist(), strict=True)
+        ]
+    )
+    offset_h = (grid.start - now) / timedelta(hours=1)
+    notice_h = np.array([policy.severities[f.severity].notice_h for f in scenario.faults])[:, None]
+    arrival = notice_h + way_km / policy.order.road_speed_km_per_h - offset_h
+    first = np.clip(np.ceil(arrival * _PER_HOUR - 1e-9), 0, grid.count).astype(np.int64)
+    is_fit = np.stack([can[f] for f in scenario.faults]) & (way_km <= policy.order.longest_way_km)
+    way_costs = np.where(is_fit, policy.cost.way * way_km / policy.cost.way_km, np.inf)
+    count = len(scenario.faults)
+    bounds = [
+        lower_bound(kinds, some, first=first, way_costs=way_costs, upper=reached * count, rounds=_ROUNDS)
+        for some in (_capacities(kinds, network, calendars), [])
+    ]
+    greedy = []
     for number, fault in enumerate(scenario.faults):
-        mode, rule = fault.failure_mode, policy.severities[fault.severity]
-        place = float(scenario.vehicle_lats[number]), float(scenario.vehicle_lons[number])
-        way_km = distance_km(*place, network.lats, network.lons) * road_factor
-        is_fit = can[mode] & (way_km <= policy.order.longest_way_km)
-        if not is_fit.any():
-            continue
-        wait_h = rule.notice_h + way_km / policy.order.road_speed_km_per_h - offset_h
-        first = np.clip(np.ceil(wait_h * 4), 0, grid.count).astype(np.int64)
-        last = rule.deadline_h + 24 * policy.order.overdue_days
-        steps = first_free[mode][np.arange(len(stations)), first]
-        start_h = steps / 4 + offset_h
-        is_fit &= (steps < grid.count) & (start_h <= last)
-        if is_fit.any():
-            costs = _costs(policy.cost, start_h[is_fit], way_km[is_fit], rule.deadline_h)
-            best.append(float(costs.min()))
-        nearest = int(np.where(can[mode], way_km, np.inf).argmin())
-        taken = calendars[nearest].take(jobs[mode], int(first[nearest]))
-        if taken is not None and way_km[nearest] <= policy.order.longest_way_km:
-            hours = np.array([taken / 4 + offset_h])
-            greedy.append(
-                float(_costs(policy.cost, hours, way_km[nearest : nearest + 1], rule.deadline_h)[0])
-            )
+        nearest = int(np.where(can[fault], way_km[number], np.inf).argmin())
+        taken = calendars[nearest].take(jobs[fault], first=int(first[number, nearest]), last=grid.count)
+        if taken is not None and is_fit[number, nearest]:
+            start_cost = _start_costs(fault, policy, grid, now)[taken[0]]
+            greedy.append(float(start_cost + way_costs[number, nearest]))
     return Bounds(
-        lower_bound=float(np.mean(best)) if best else 0.0,
+        lower_bound=max(bounds) / count,
+        alone=bounds[1] / count,
         greedy_cost=float(np.mean(greedy)) if greedy else 0.0,
         greedy_placed=len(greedy),
     )
 
 
-def _costs(rule: CostRule, start_h: FloatArray, way_km: FloatArray, deadline_h: float) -> FloatArray:
+def _make_calendar(station: Station, network: Network, grid: TimeGrid) -> Calendar:
+    """Return a station's calendar with parts for everything."""
+    stock = {part.sku: 1_000_000 for job in network.jobs.values() for part in job.parts}
+    return Calendar(station, Occupancy(stock=stock), grid, network.work_times.mask)
+
+
+def _can_do(station: Station, job: Job) -> bool:
+    is_certified = station.has_hv_certificate or not job.needs_hv
+    return is_certified and bool(fit_bays(station, job)) and bool(fit_technicians(station, job))
+
+
+def _possible(calendar: Calendar, job: Job) -> BoolArray:
+    """Return at which steps the job could begin at a station that has nothing else to do."""
+    station = calendar.station
+    found = np.zeros(calendar.bays.shape[1], dtype=np.bool_)
+    if not _can_do(station, job):
+        return found
+    bays = [station.bays.index(bay) for bay in fit_bays(station, job)]
+    people = [station.technicians.index(who) for who in fit_technicians(station, job)]
+    is_free = np.ones(len(found) - job.step_count + 1, dtype=np.bool_)
+    for rows in (calendar.bays[bays], calendar.technicians[people]):
+        runs = np.lib.stride_tricks.sliding_window_view(rows, job.step_count, axis=1)
+        is_free &= runs.all(axis=2).any(axis=0)
+    found[: len(is_free)] = is_free
+    return found
+
+
+def _start_costs(fault: Fault, policy: Policy, grid: TimeGrid, now: datetime) -> FloatArray:
+    """Return what a start at each step costs without the way; infinite beyond the search's horizon."""
+    deadline_h = policy.severities[fault.severity].deadline_h
+    start_h = (grid.start - now) / timedelta(hours=1) + np.arange(grid.count) / _PER_HOUR
     late = (start_h > deadline_h).astype(np.float64)
-    return costs_of(rule, Merits(delay=start_h / deadline_h, way_km=way_km, late=late))
+    costs = costs_of(policy.cost, Merits(delay=start_h / deadline_h, way_km=0.0, late=late))
+    return np.where(start_h <= deadline_h + 24 * policy.order.overdue_days, costs, np.inf)
 
 
-def _first_free(calendars: Sequence[_Calendar], job: Job, grid: TimeGrid) -> IntArray:
-    """Return the first possible start at or after each step; ``count`` where there is none."""
-    first = np.full((len(calendars), grid.count + 1), grid.count, dtype=np.int64)
-    for number, calendar in enumerate(calendars):
-        if calendar.can(job):
-            steps = np.where(calendar.starts(job), np.arange(grid.count), grid.count)
-            first[number, :-1] = np.minimum.accumulate(steps[::-1])[::-1]
-    return first
+def _capacities(kinds: Sequence[Kind], network: Network, calendars: Sequence[Calendar]) -> list[Capacity]:
+    stations = network.stations
+    offsets = {
+        "bays": np.cumsum([0, *(len(s.bays) for s in stations)]).tolist(),
+        "technicians": np.cumsum([0, *(len(s.technicians) for s in stations)]).tolist(),
+    }
+    rows: Mapping[str, list[list[tuple[int, ...]]]] = {
+        "bays": [
+            [
+                tuple(offsets["bays"][n] + s.bays.index(b) for b in fit_bays(s, k.job))
+                for n, s in enumerate(stations)
+            ]
+            for k in kinds
+        ],
+        "technicians": [
+            [
+                tuple(offsets["technicians"][n] + s.technicians.index(t) for t in fit_technicians(s, k.job))
+                for n, s in enumerate(stations)
+            ]
+            for k in kinds
+        ],
+    }
+    free = {
+        "bays": np.concatenate([c.bays for c in calendars]),
+        "technicians": np.concatenate([c.technicians for c in calendars]),
+    }
+    return capacities_of(kinds, rows, free)

@@ -38,7 +38,9 @@ _UNITS = {
     "unserved": "orders that wait, by reason",
     "orders_per_s": "orders/s, from the first claim to the last commit, warm routers",
     "mean_cost": "mean cost of an appointment (delay / deadline + km / 50 + 2 if late)",
-    "lower_bound": "mean cost with every order alone in the network (relaxation without capacity)",
+    "lower_bound": "mean cost that no schedule can undercut: Lagrangian relaxation of bays and technicians",
+    "over_bound": "mean_cost / lower_bound",
+    "alone_cost": "mean cost with every order alone in the network: a weaker bound",
     "greedy_cost": "mean cost with each order in turn at the nearest station that can ever do it",
 }
 
@@ -82,7 +84,6 @@ def bench_dispatch(
             placed = store.fetch_placed(connection)
             unserved = Counter(_kind(reason) for reason in store.fetch_unserved(connection))
             wrong = store.count_wrong(connection)
-    bounds = bounds_of(scenario, network, policy=terms.policy, road_factor=terms.road_factor, now=_NOW)
     costs = costs_of(
         terms.policy.cost,
         Merits(
@@ -92,6 +93,10 @@ def bench_dispatch(
             way_km=np.array([o["distance_km"] for o in placed]),
             late=np.array([float(o["start"] > o["deadline"]) for o in placed]),
         ),
+    )
+    mean_cost = float(costs.mean()) if placed else 0.0
+    bounds = bounds_of(
+        scenario, network, policy=terms.policy, road_factor=terms.road_factor, now=_NOW, reached=mean_cost
     )
     return {
         "alerts": alerts,
@@ -105,8 +110,10 @@ def bench_dispatch(
         "lost": done.lost,
         "seconds": round(elapsed_s, 2),
         "orders_per_s": round(done.orders / elapsed_s, 1),
-        "mean_cost": round(float(costs.mean()), 4) if placed else None,
+        "mean_cost": round(mean_cost, 4) if placed else None,
         "lower_bound": round(bounds.lower_bound, 4),
+        "over_bound": round(mean_cost / bounds.lower_bound, 3) if placed else None,
+        "alone_cost": round(bounds.alone, 4),
         "greedy_cost": round(bounds.greedy_cost, 4),
         "greedy_placed": bounds.greedy_placed,
         "units": _UNITS,
@@ -160,8 +167,8 @@ def _route_many(url: str, count: int) -> Routed:
         while True:
             found = route_waiting(pools[number], terms, now=_NOW)
             done += found
+            assign_batches(pools[number], terms, now=_NOW, is_due=not found.predictions)
             if not found.predictions:
-                assign_batches(pools[number], terms, now=_NOW, is_due=True)
                 with pools[number].connection() as connection:
                     if not store.count_unrouted(connection):
                         return done
