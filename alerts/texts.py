@@ -86,6 +86,16 @@ _BATTERY = frozenset(
      _M.BATTERY_THERMAL_EVENT, _M.INSULATION_LOSS, _M.ONBOARD_ALARM}
 )  # fmt: skip
 
+#: How vehicle and work come together; ``{0}`` is the station, ``{1}`` the distance in km.
+_WAYS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "drive_in": ("A place at {0} ({1} km) is held for you on", "已为您预留{0}（{1} 公里）"),
+        "tow": ("A tow to {0} ({1} km) is held for you on", "拖车送往{0}（{1} 公里）"),
+        "mobile": ("A van of {0} ({1} km away) comes to your car on", "{0}（{1} 公里）的服务车上门维修"),
+        "pickup": ("A driver of {0} ({1} km) fetches your car on", "{0}（{1} 公里）派人上门取车"),
+    }
+)
+
 
 def _urgency(severity: Severity, failure_mode: FailureMode) -> tuple[str, str]:
     """Return how urgent it is and what to do now."""
@@ -120,7 +130,7 @@ def _urgency(severity: Severity, failure_mode: FailureMode) -> tuple[str, str]:
 
 
 def _component_names(component: str) -> tuple[str, str]:
-    return _WHEELS.get(component.removeprefix("tire "), (component, component))
+    return _WHEELS.get(component.removeprefix("tire "), ("tyre", "轮胎"))
 
 
 def title_of(component: str, failure_mode: FailureMode) -> tuple[str, str]:
@@ -168,16 +178,14 @@ def _next_step(appointment: Appointment | None, *, is_placed: bool) -> tuple[str
     a = appointment
     start = a.start.astimezone(ZoneInfo(a.time_zone))
     total = f"{a.total:,.2f}"
-    is_tow = a.mode == "tow"
-    verb_en = "A tow to" if is_tow else "A place at"
-    verb_zh = "拖车送往" if is_tow else "已为您预留"
+    way_en, way_zh = _WAYS[a.mode]
     text_en = (
-        f"{verb_en} {a.station_en} ({a.distance_km:.0f} km) is held for you on {start:%d %b at %H:%M},"
+        f"{way_en.format(a.station_en, f'{a.distance_km:.0f}')} {start:%d %b at %H:%M},"
         f" about {a.hours:.1f} h, {a.currency} {total} with tax."
         f" Please answer yes, no or later within {a.answer_within_minutes} minutes."
     )
     text_zh = (
-        f"{verb_zh}{a.station_zh}（{a.distance_km:.0f} 公里），"
+        f"{way_zh.format(a.station_zh, f'{a.distance_km:.0f}')}，"
         f"{start.month} 月 {start.day} 日 {start:%H:%M}，"
         f"约 {a.hours:.1f} 小时，含税 {_money_zh(a.currency, total)}。"
         f"请在 {a.answer_within_minutes} 分钟内选择“同意”“不同意”或“稍后”。"

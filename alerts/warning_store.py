@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,48 +12,12 @@ from zoneinfo import ZoneInfo
 from psycopg.rows import dict_row
 
 from alerts.facts import VehicleFacts
+from alerts.receivers import Target, Told, Way, columns_of, failed_places
 from alerts.rules import load_policy
 from alerts.telling import QuietHours, Standing, Step, TellingRules, release_of, step_of
 from alerts.texts import WarningText
 from data.db import CHANNEL_LIVE, CHANNEL_OUTBOX, Connection, load_queries, notify
-from data.records import Severity, parse_vin
-from data.topics import Down, down
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where a message goes."""
-
-    channel: str
-    address: str
-    audience: str  #: ``owner``, ``vehicle``, ``emergency``, ``desk``
-    webhook_id: int | None = None  #: of the desk
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """One address of the owner."""
-
-    channel: str
-    address: str
-    place: int  #: in the order of fallback, from 1; browsers share one
-    state: str | None  #: of what was sent there of the warning in question; None: nothing was
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """Who a warning is about, as far as telling needs it."""
-
-    tenant_id: int
-    tenant: str
-    vin: str
-    owner_id: int | None
-
-    def vehicle(self) -> Target:
-        """Return the head unit."""
-        return Target(
-            channel="mqtt", address=down(self.tenant, parse_vin(self.vin), Down.WARNING), audience="vehicle"
-        )
+from data.records import Severity
 
 
 class WarningStore:
@@ -122,7 +86,7 @@ class WarningStore:
             next_step_at=step.next_at,
             desk_at=now if step.tells_desk or is_desk_told else None,
             superseded=[e["warning_id"] for e in replaced],
-            **_columns(targets),
+            **columns_of(targets),
         )
         if not made:
             return None
@@ -166,25 +130,27 @@ class WarningStore:
             tenant_id=row["tenant_id"], tenant=row["tenant"], vin=row["vin"], owner_id=row["owner_id"]
         )
         if row["is_settled"] and severity < Severity.S4:
-            self._advance(warning_id, ways=row["step"], targets=[], next_step_at=None, desk_at=None, now=now)
+            self._advance(
+                warning_id,
+                Step(ways=row["step"], tells_desk=False, next_at=None),
+                [],
+                clock_from=row["clock_from"],
+                now=now,
+            )
             return warning_id
+        # what was held back begins when it is told, however late that is
+        clock_from = row["clock_from"] if row["step"] else now
         step, targets = self._take(
             told,
             severity,
-            row["clock_from"],
+            clock_from,
             rules,
             is_desk_told=row["desk_at"] is not None,
             warning_id=warning_id,
             now=now,
         )
-        self._advance(
-            warning_id,
-            ways=max(step.ways, row["step"], 1),
-            targets=targets,
-            next_step_at=step.next_at,
-            desk_at=now if step.tells_desk else None,
-            now=now,
-        )
+        taken = replace(step, ways=max(step.ways, row["step"], 1))
+        self._advance(warning_id, taken, targets, clock_from=clock_from, now=now)
         if step.tells_desk:
             self._note_unanswered(row, severity, now)
         self._announce(warning_id)
@@ -216,7 +182,7 @@ class WarningStore:
         standing = Standing(
             clock_from=clock_from,
             ways=max((w.place for w in ways), default=0),
-            failed_ways=len(_failed_places(ways)),
+            failed_ways=len(failed_places(ways)),
             is_taken=any(w.state in ("sent", "received") for w in ways),
             is_desk_told=is_desk_told,
         )
@@ -235,18 +201,17 @@ class WarningStore:
         ]
 
     def _advance(
-        self,
-        warning_id: UUID,
-        *,
-        ways: int,
-        targets: Sequence[Target],
-        next_step_at: datetime | None,
-        desk_at: datetime | None,
-        now: datetime,
+        self, warning_id: UUID, step: Step, targets: Sequence[Target], *, clock_from: datetime, now: datetime
     ) -> None:
-        values = {"step": ways, "next_step_at": next_step_at, "desk_at": desk_at, "now": now}
+        values = {
+            "step": step.ways,
+            "next_step_at": step.next_at,
+            "desk_at": now if step.tells_desk else None,
+            "clock_from": clock_from,
+            "now": now,
+        }
         self._connection.execute(
-            self._queries["advance_warning"], {"warning_id": warning_id, **values, **_columns(targets)}
+            self._queries["advance_warning"], {"warning_id": warning_id, **values, **columns_of(targets)}
         )
 
     # ------------------------------------------------------------ a person knows
@@ -293,18 +258,3 @@ class WarningStore:
     def _announce(self, warning_id: UUID) -> None:
         notify(self._connection, CHANNEL_OUTBOX)
         notify(self._connection, CHANNEL_LIVE, f'{{"kind": "warning", "id": "{warning_id}"}}')
-
-
-def _failed_places(ways: Sequence[Way]) -> set[int]:
-    """Return the ways of which nothing came but failures."""
-    told = {w.place for w in ways if w.state is not None}
-    return told - {w.place for w in ways if w.state in ("pending", "sent", "received")}
-
-
-def _columns(targets: Sequence[Target]) -> dict[str, list[Any]]:
-    return {
-        "channels": [t.channel for t in targets],
-        "addresses": [t.address for t in targets],
-        "audiences": [t.audience for t in targets],
-        "webhook_ids": [t.webhook_id for t in targets],
-    }

@@ -84,7 +84,8 @@ WITH queued AS (
          AS t (channel, address, audience, webhook_id)
     ON CONFLICT (warning_id, channel, address) DO NOTHING
 )
-UPDATE warnings SET step = %(step)s, next_step_at = %(next_step_at)s, desk_at = coalesce(desk_at, %(desk_at)s)
+UPDATE warnings SET step = %(step)s, clock_from = %(clock_from)s, next_step_at = %(next_step_at)s,
+    desk_at = coalesce(desk_at, %(desk_at)s)
 WHERE warning_id = %(warning_id)s;
 
 -- seconds_to_next_step --
