@@ -32,9 +32,9 @@ _ANSWER_S = 5.0  #: longest wait for the broker to accept a connection
 class FleetLink:
     """Publishes for many vehicles over MQTT 3.1.1, at least once, at a bounded rate for all of them together.
 
-    Any thread submits; one of its own does the network. Every vehicle has a connection, a last will, a boot id
-    and sequence numbers of its own. A message counts as sent when the broker has acknowledged it. Requests for
-    missing messages are answered from the store.
+    Any thread submits; one of its own does the network. Every vehicle has a connection, a last will, a boot
+    id and sequence numbers of its own. A message counts as sent when the broker has acknowledged it. Requests
+    for missing messages are answered from the store.
     """
 
     def __init__(
