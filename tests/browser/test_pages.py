@@ -194,3 +194,16 @@ def test_the_theme_is_remembered(visit, shots):
 
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     shoot(page, shots, "owner-dark")
+
+
+def test_an_owner_says_that_a_warning_is_known(visit, site):
+    with site.pool.connection() as connection:
+        connection.execute("UPDATE warnings SET severity = 'S2' WHERE order_id = 1")
+    page = visit("/owner", login="owner", width=390, height=844)
+
+    page.locator("[data-seen]").click()
+
+    expect(page.locator("[data-seen]")).to_have_count(0)
+    assert [str(told["warning_id"]) for told in site.commands.acknowledged] == [
+        "11111111-1111-4111-8111-111111111111"
+    ]

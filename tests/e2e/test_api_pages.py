@@ -80,7 +80,11 @@ def shell(pool: Pool, database_url: str) -> Iterator[Shell]:
         )
     stop = threading.Event()
     app = create_app(
-        Settings(), pool, commands=Commands(pool, terms), clock=lambda: datetime.now(UTC), push_key="k" * 87
+        Settings(push_allow_loopback=True),
+        pool,
+        commands=Commands(pool, terms),
+        clock=lambda: datetime.now(UTC),
+        push_key="k" * 87,
     )
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=2))
     threads = [
@@ -112,6 +116,7 @@ def test_every_example_for_stations_works_when_pasted(shell: Shell) -> None:
         "parts_reserved",
         "('closed', [])",
         "('closed', 'confirmed')",
+        "sent 20",
         "404",
         "version 1",
     )

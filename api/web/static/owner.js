@@ -1,5 +1,14 @@
 "use strict";
-// Turn Web Push on and off for this browser.
+// Say that a warning is known; turn Web Push on and off for this browser.
+
+document.getElementById("cards").addEventListener("click", async (event) => {
+  const id = event.target.dataset.seen;
+  if (!id) return;
+  event.target.disabled = true;
+  const answer = await fetch(`/api/v1/warnings/${id}/acknowledgement`, { method: "POST" }).catch(() => null);
+  if (answer?.ok) event.target.remove();
+  else event.target.disabled = false;
+});
 
 const card = document.getElementById("push");
 const status = card.querySelector("[data-status]");
