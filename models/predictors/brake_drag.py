@@ -9,7 +9,8 @@ import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
 from models.features.change import Course, find_change
-from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
+from models.predictors.base import DayPanel, Explanation, Risk
+from models.predictors.foresight import Shown, time_to_limit
 from models.predictors.part import clears, evidence, heard, newest, probability, weakest
 from models.predictors.wheels import wheel_zh
 
@@ -17,6 +18,8 @@ from models.predictors.wheels import wheel_zh
 _NOISE_K: Final = 1.0
 #: For so many days a brake may run hot for once: a mountain, a stone, new pads.
 _STOP_DAYS: Final = 4
+#: Of development fleets; see ``foresight``.
+_SHOWN: Final = Shown(share=0.23, spread=0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,10 @@ class BrakeDragPredictor:
         "drag of less than some 20 N·m, and cars driven too little to warm up",
         "worn pads and discs without drag",
     )
+    shown: Shown = _SHOWN
     history_days: int = 60
     failure_mode: FailureMode = FailureMode.BRAKE_DRAG
-    model_version: str = "brake-drag-1"
+    model_version: str = "brake-drag-2"
     feature_set: str = "brake_days"
     main: str = "wheel_excess_k"
     horizon_h: float = 336.0
@@ -85,7 +89,7 @@ class BrakeDragPredictor:
         has_past = np.isfinite(found.level)
         score = together(np.where(has_past, grown, np.where(np.isfinite(always), always, np.nan)))
         now = np.where(has_past, level, lately.min(0))
-        ttt = time_to_threshold(self.limit_k - now, found.level_error, found.rate, found.rate_error)
+        ttt = time_to_limit(now, found.rate, found.rate_error, self.limit_k, self.shown)
         level_k = together(now)
         return Risk(
             as_of=as_of,

@@ -9,7 +9,8 @@ import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
 from models.features.change import Course, find_change
-from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
+from models.predictors.base import DayPanel, Explanation, Risk
+from models.predictors.foresight import Shown, time_to_limit
 from models.predictors.part import (
     clears,
     daily,
@@ -37,6 +38,8 @@ _TITLES: Final = {
     _STOPPED: ("", "Share of warm driving with the pump at rest", "高温负载时水泵停转的比例"),
 }
 _SERIES: Final = ("pack_rise_k", "coolant_rise_k", "pump_current_a", "pump_current_a", "pump_idle_share")
+#: Of development fleets; see ``foresight``.
+_SHOWN: Final = Shown(share=2.3, spread=0.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class CoolingLossPredictor:
         "a leak of coolant as long as the pump still draws liquid",
         "the chiller: refrigerant is not measured",
     )
+    shown: Shown = _SHOWN
     history_days: int = 120
     failure_mode: FailureMode = FailureMode.COOLING_LOSS
     model_version: str = "cooling-loss-2"
@@ -132,7 +136,7 @@ class CoolingLossPredictor:
             level_k / self.least_k,
             (own + np.maximum(found.rate, 0.0) * days) / limit,
         )
-        ttt = time_to_threshold(limit - own, found.level_error, found.rate, found.rate_error)
+        ttt = time_to_limit(own, found.rate, found.rate_error, limit, self.shown)
         return Way(score, own, found.usual, found.age, ttt)
 
     def _pump(self, panel: DayPanel, as_of: IntArray) -> list[Way]:
@@ -147,10 +151,10 @@ class CoolingLossPredictor:
                 find_change(values, [daily(panel, "outside_degc")], day, course, noise=_NOISE_LOG, sign=sign)
                 for values, day in zip(excess, as_of[:, None], strict=True)
             ]
-            level, support, rate, strength, error, rate_error, usual, age = (
+            level, support, rate, strength, rate_error, usual, age = (
                 np.concatenate([getattr(f, name) for f in fields], axis=1)
                 for name in (
-                    "level", "support", "rate", "strength", "level_error", "rate_error", "usual", "age",
+                    "level", "support", "rate", "strength", "rate_error", "usual", "age",
                 )
             )  # fmt: skip
             size = np.minimum(sign * level, 1.5 * sign * support) - doubt
@@ -163,7 +167,7 @@ class CoolingLossPredictor:
                 (size + rate * self.horizon_h / 24.0) / limit,
             )
             score = np.where(is_step, np.minimum(score, 0.5), score)
-            ttt = time_to_threshold(limit - size, error, rate, rate_error)
+            ttt = time_to_limit(size, rate, rate_error, limit, self.shown)
             out.append(Way(score, np.expm1(sign * size), np.exp(usual), age, ttt))
         return out
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
 from models.features.change import Change, Course, find_change
-from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
+from models.predictors.base import DayPanel, Explanation, Risk
+from models.predictors.foresight import ITS_LIMIT, Shown, time_to_limit
 from models.predictors.part import clears, daily, evidence, newest, past_median, until, weakest
 from models.predictors.ways import Way, strongest_way, told_of, way_risk
 
@@ -26,6 +27,8 @@ _TITLES: Final = (
     ("", "Share of time that the battery feeds the load", "由蓄电池供电的时间比例"),
     ("K", "DC/DC above its coolant", "DC/DC 相对冷却液的温升"),
 )
+#: Of development fleets; see ``foresight``.
+_SHOWN: Final = Shown(share=1.28, spread=0.06)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,10 @@ class DcdcFaultPredictor:
         "converters whose set-point the vehicle moves about by more than what is looked for",
         "a converter that fails from one second to the next: the vehicle's own alarm tells of it",
     )
+    shown: Shown = _SHOWN
     history_days: int = 90
     failure_mode: FailureMode = FailureMode.DCDC_FAULT
-    model_version: str = "dcdc-fault-1"
+    model_version: str = "dcdc-fault-2"
     feature_set: str = "lv_days"
     main: str = "on_voltage_v"
     horizon_h: float = 720.0
@@ -93,7 +97,7 @@ class DcdcFaultPredictor:
         score = weakest(
             np.abs(found.strength) / self.least_strength, own / (0.4 * limit), (own + rate * days) / limit
         )
-        ttt = time_to_threshold(limit - own, found.level_error, rate, found.rate_error)
+        ttt = time_to_limit(own, rate, found.rate_error, limit, self.shown)
         return Way(score, sign * own, found.usual, found.age, ttt)
 
     def _growth(self, panel: DayPanel, as_of: IntArray, name: str, noise: float, least: float) -> Way:
@@ -109,7 +113,7 @@ class DcdcFaultPredictor:
         rate = np.maximum(found.rate, 0.0)
         ahead = level + rate * self.horizon_h / 24.0
         score = weakest(found.strength / self.least_strength, level / least, ahead / limit)
-        ttt = time_to_threshold(limit - level, found.level_error, rate, found.rate_error)
+        ttt = time_to_limit(level, rate, found.rate_error, limit, self.shown)
         return Way(score, level, found.usual, found.age, ttt)
 
     def explain(
@@ -120,11 +124,7 @@ class DcdcFaultPredictor:
         way, value, usual, age = told_of(risk, at)
         limit = (self.limit_v, self.limit_sag_v, self.limit_drain_share, self.limit_k)[way]
         unit = _TITLES[way][0]
-        end_en, end_zh = until(
-            risk.ttt_h[:, vehicle, position, component],
-            f"{limit:g} {unit}".strip(),
-            f" {limit:g} {unit}".rstrip(),
-        )
+        end_en, end_zh = until(risk.ttt_h[:, vehicle, position, component], *ITS_LIMIT)
         reasons = (
             Reason(
                 feature=f"{_SERIES[way]}_change",

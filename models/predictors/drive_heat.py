@@ -42,7 +42,6 @@ class HeatChange:
 
     level_k: FloatArray  #: by the as-of day, without what the sensors at rest show too
     share: FloatArray  #: the same as a share of what is expected
-    error_k: FloatArray
     rate_k: FloatArray  #: a day
     rate_error_k: FloatArray
     strength: FloatArray
@@ -80,7 +79,6 @@ def heat_change(panel: DayPanel, as_of: IntArray, part: str, course: Course) -> 
     return HeatChange(
         level_k=level,
         share=share,
-        error_k=found.level_error * unit,
         rate_k=found.rate * unit * kept,
         rate_error_k=found.rate_error * unit,
         strength=found.strength * kept,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from data.records import FailureMode, IntArray, Reason, VehicleSpec
-from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
+from models.predictors.base import DayPanel, Explanation, Risk
 from models.predictors.drive_heat import coolant_change, has_lost_flow, heat_change, own_level_k, slow_course
+from models.predictors.foresight import ITS_LIMIT, Shown, time_to_limit
 from models.predictors.part import clears, daily, evidence, part_risk, until, weakest
+
+#: Of development fleets; see ``foresight``.
+_SHOWN: Final = Shown(share=0.91, spread=0.07)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class InverterThermalPredictor:
         "a temperature sensor at the heat sink sees the module's own resistance only in part",
         "bond-wire lift-off without heat (V_ce is not sent)",
     )
+    shown: Shown = _SHOWN
     history_days: int = 120
     failure_mode: FailureMode = FailureMode.INVERTER_THERMAL
     model_version: str = "inverter-thermal-2"
@@ -57,9 +63,7 @@ class InverterThermalPredictor:
             own_k / self.least_k,
             (own + np.maximum(rate, 0.0) * days) / self.limit_share,
         )
-        ttt = time_to_threshold(
-            self.limit_share - own, found.error_k * per_k, rate, found.rate_error_k * per_k
-        )
+        ttt = time_to_limit(own, rate, found.rate_error_k * per_k, self.limit_share, self.shown)
         severity = np.where(own >= 2.0 * self.limit_share, 2, 3).astype(np.int64)
         detail = {"own": own, "rate": rate, "expected": found.usual_k, "age": found.age}
         return part_risk(panel, as_of, score=score, severity=severity, ttt_h=ttt, detail=detail)
@@ -72,10 +76,7 @@ class InverterThermalPredictor:
         own, rate, expected, age = (
             float(np.nan_to_num(risk.detail[n][at])) for n in ("own", "rate", "expected", "age")
         )
-        limit = 100.0 * self.limit_share
-        end_en, end_zh = until(
-            risk.ttt_h[:, vehicle, position, component], f"+{limit:.0f} %", f" +{limit:.0f}%"
-        )
+        end_en, end_zh = until(risk.ttt_h[:, vehicle, position, component], *ITS_LIMIT)
         reasons = (
             Reason(
                 feature="thermal_resistance_growth_percent",

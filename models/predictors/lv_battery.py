@@ -9,7 +9,8 @@ import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
 from models.features.change import Course, find_change
-from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
+from models.predictors.base import DayPanel, Explanation, Risk
+from models.predictors.foresight import ITS_LIMIT, Shown, time_to_limit
 from models.predictors.part import clears, daily, evidence, heard, newest, until, weakest
 from models.predictors.ways import Way, strongest_way, told_of, way_risk
 
@@ -27,6 +28,8 @@ _TITLES: Final = (
     ("V", "Lowest voltage at waking up", "唤醒时最低电压"),
     ("A", "Current of the 12 V battery at rest", "静置时 12 V 蓄电池电流"),
 )
+#: Of development fleets; see ``foresight``.
+_SHOWN: Final = Shown(share=4.2, spread=0.25)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,10 @@ class LvBatteryPredictor:
         "a cell that shorts from one night to the next",
         "resistance, where no sample falls into the second of waking up",
     )
+    shown: Shown = _SHOWN
     history_days: int = 120
     failure_mode: FailureMode = FailureMode.LV_BATTERY
-    model_version: str = "lv-battery-1"
+    model_version: str = "lv-battery-2"
     feature_set: str = "lv_days"
     main: str = "rest_voltage_v"
     horizon_h: float = 720.0
@@ -99,7 +103,7 @@ class LvBatteryPredictor:
         limit, least = np.log1p(self.limit_ohm_share), np.log1p(self.least_ohm_share)
         ahead = level + np.maximum(found.rate, 0.0) * self.horizon_h / 24.0
         score = weakest(found.strength / self.least_strength, level / least, ahead / limit)
-        ttt = time_to_threshold(limit - level, found.level_error, found.rate, found.rate_error)
+        ttt = time_to_limit(level, found.rate, found.rate_error, limit, self.shown)
         return Way(score, np.expm1(level), np.exp(found.usual), found.age, ttt)
 
     def _rest(self, panel: DayPanel, as_of: IntArray, offset: FloatArray) -> Way:
@@ -139,7 +143,7 @@ class LvBatteryPredictor:
         # three nights below the limit need no past; a converter that charges less is not the battery's fault
         is_low = np.where(lately.max(0) < limit, 1.25, -np.inf)
         score = np.where(is_sensor, np.minimum(grows, 0.5), np.fmax(grows, is_low))
-        ttt = time_to_threshold(left, found.level_error, rate, found.rate_error)
+        ttt = time_to_limit(fall, rate, found.rate_error, np.maximum(found.usual - limit, 0.1), self.shown)
         return Way(score, np.median(lately, axis=0), found.usual, found.age, ttt)
 
     def _drain(self, panel: DayPanel, as_of: IntArray) -> Way:
@@ -181,8 +185,7 @@ class LvBatteryPredictor:
 
     def _reason(self, way: int, value: float, usual: float, age: float, ttt: FloatArray) -> Reason:
         if way == _OHM:
-            limit = 100 * self.limit_ohm_share
-            end_en, end_zh = until(ttt, f"+{limit:.0f} %", f" +{limit:.0f}%")
+            end_en, end_zh = until(ttt, *ITS_LIMIT)
             return Reason(
                 feature="resistance_growth_percent",
                 value=round(100 * value),
@@ -205,8 +208,7 @@ class LvBatteryPredictor:
                 text_zh=f"静置时比平时多耗电 {1000 * value:.0f} mA，"
                 f"已 {age:.0f} 天（每天 {24 * value:.1f} Ah）",
             )
-        limit = self.limit_rest_v if way == _REST else self.limit_wake_v
-        end_en, end_zh = until(ttt, f"{limit:.1f} V", f" {limit:.1f} V")
+        end_en, end_zh = until(ttt, *ITS_LIMIT)
         what_en = "at rest after driving" if way == _REST else "at waking up"
         what_zh = "行驶充电后静置电压" if way == _REST else "唤醒时最低电压"
         return Reason(

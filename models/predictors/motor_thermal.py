@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from data.records import FailureMode, IntArray, Reason, VehicleSpec
-from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
+from models.predictors.base import DayPanel, Explanation, Risk
 from models.predictors.drive_heat import coolant_change, has_lost_flow, heat_change, own_level_k, slow_course
+from models.predictors.foresight import ITS_LIMIT, Shown, time_to_limit
 from models.predictors.part import clears, daily, evidence, part_risk, until, weakest
+
+#: Of development fleets; see ``foresight``.
+_SHOWN: Final = Shown(share=0.82, spread=0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class MotorThermalPredictor:
         "bearing noise and vibration without heat; demagnetisation",
         "a winding that shorts within minutes: the vehicle's own alarm tells of it",
     )
+    shown: Shown = _SHOWN
     history_days: int = 120
     failure_mode: FailureMode = FailureMode.MOTOR_THERMAL
     model_version: str = "motor-thermal-2"
@@ -58,7 +64,7 @@ class MotorThermalPredictor:
         # +10 K of a machine that is driven gently is a share of its conductance first
         limit = np.minimum(self.limit_k, self.limit_share * np.maximum(found.usual_k, self.least_usual_k))
         score = weakest(found.strength / self.least_strength, own / (self.least_part * limit), ahead / limit)
-        ttt = time_to_threshold(limit - own, found.error_k, found.rate_k, found.rate_error_k)
+        ttt = time_to_limit(own, found.rate_k, found.rate_error_k, limit, self.shown)
         severity = np.where(own >= 2.0 * self.limit_k, 2, 3).astype(np.int64)
         detail = {
             "own": own,
@@ -76,11 +82,7 @@ class MotorThermalPredictor:
         at = (vehicle, position, component)
         own, rate, expected, age = (float(risk.detail[n][at]) for n in ("own", "rate", "expected", "age"))
         limit = float(np.nan_to_num(risk.detail["limit"][at], nan=self.limit_k))
-        end_en, end_zh = until(
-            risk.ttt_h[:, vehicle, position, component],
-            f"{limit:.1f} K",
-            f" {limit:.1f} K",
-        )
+        end_en, end_zh = until(risk.ttt_h[:, vehicle, position, component], *ITS_LIMIT)
         own, expected = np.nan_to_num(own), np.nan_to_num(expected)
         reasons = (
             Reason(
