@@ -23,6 +23,7 @@ from data.settings import Settings
 from tests.installed import environment
 from tests.integration import alerts_seed as seed
 
+pytestmark = pytest.mark.installation
 ROOT = Path(__file__).resolve().parents[2]
 
 

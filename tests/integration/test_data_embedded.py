@@ -129,6 +129,7 @@ def test_a_wrong_password_and_no_password_are_refused(any_broker: EmbeddedBroker
         ("notify", "anxin/v1/demo/LSVAA000000000001/down/warning", True),
         ("ingest", "anxin/v1/demo/LSVAA000000000001/down/warning", False),
         ("ingest", "anxin/v1/demo/LSVAA000000000001/down/resend", True),
+        ("ingest", "anxin/v1/demo/LSVAA000000000001/down/read", True),
         ("simulator", "anxin/v1/demo/LSVAA000000000001/down/resend", False),
     ],
 )
