@@ -67,6 +67,7 @@ def work_on_order(
     correction: Said = "",
     part_removed: Said = "",
     checked_by: Said = "",
+    is_owners_wish: Said = "",
 ) -> Response:
     """Do one action of the station from the page; lists of names and codes have commas between."""
     find_order(ctx, principal, order_id)
@@ -97,6 +98,7 @@ def work_on_order(
         correction=correction.strip(),
         part_removed=part_removed.strip(),
         checked_by=_names(checked_by),
+        is_owners_wish=is_owners_wish,
     )
     ctx.commands.act(
         order_id=order_id,

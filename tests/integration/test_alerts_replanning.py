@@ -341,3 +341,32 @@ def test_a_check_in_at_the_same_moment_wins_or_is_told_to_look_again(pool: Pool,
     assert [state == "checked_in" for state in states] == [one == "checked_in" for one in told]
     assert moved == len(orders) - told.count("checked_in")
     assert_nothing_is_taken_twice(pool)
+
+
+def test_two_routers_and_a_bay_that_becomes_free_move_what_comes_next_at_most_once(
+    pool: Pool, database_url: str
+) -> None:
+    vehicles = seed.seed_vehicles(pool, 2)
+    first = book(pool, NOW, vehicle=vehicles[0])
+    following = _next_there(pool, first, vehicles[1])
+    first.do_all(*TO_WORK)
+    (ends,) = of(pool, first, "upper(slot)")
+
+    def finish(own: Pool) -> int:
+        worker = Steps(own, first.order_id, first.version, ends)
+        worker.do(_A.FINISH)
+        worker.do(_A.PASS, checked_by=(worker.technicians("T1")[0],))
+        return 0
+
+    moved = _at_once(database_url, *[lambda own: make_room(own, TERMS, now=ends)] * 2, finish)
+
+    assert sum(moved) <= 1
+    assert of(pool, first, "state") == ("ready",)
+    assert of(pool, following, "state")[0] in ("booked", "offered")
+    given_up = seed.rows(
+        pool,
+        "SELECT count(*) FROM order_events WHERE order_id = %s AND reason LIKE '%%takes longer%%'",
+        following.order_id,
+    )
+    assert given_up == [(sum(moved),)]
+    assert_nothing_is_taken_twice(pool)

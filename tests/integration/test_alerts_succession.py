@@ -14,6 +14,7 @@ from alerts.succession import follow_owners
 from data.audit import Deed
 from data.db import Pool, transaction
 from data.fleet import NewOwner, transfer
+from data.health import check_database
 from tests.integration import alerts_seed as seed
 from tests.integration.work_steps import TERMS, Steps, book
 
@@ -123,6 +124,8 @@ def test_what_needs_a_person_is_raised_once_and_settled_when_it_is_over(pool: Po
     again = watch_orders(pool, TERMS.policy, now=LATER)
     raised = seed.rows(pool, CONCERNS)
     told = seed.rows(pool, "SELECT reason FROM order_events ORDER BY event_id DESC LIMIT 1")
+    with transaction(pool) as connection:
+        checks = {check.name: check for check in check_database(connection, score_every_s=60.0)}
     seed.rows(pool, "UPDATE stations SET is_active = true RETURNING 1")
     seed.rows(pool, "UPDATE repair_orders SET state = 'cancelled' RETURNING 1")
     over = watch_orders(pool, TERMS.policy, now=LATER)
@@ -130,6 +133,7 @@ def test_what_needs_a_person_is_raised_once_and_settled_when_it_is_over(pool: Po
     assert (first.raised, again.raised, again.settled, over.settled) == (1, 0, 0, 1)
     assert raised == [(1, "no_station", "operations", NOW, None)]
     assert told == [("no_station: no station is registered",)]
+    assert (checks["operations list"].is_ok, checks["operations list"].detail) == (False, "1 no station")
     assert seed.rows(pool, CONCERNS) == [(1, "no_station", "operations", NOW, LATER)]
 
 
