@@ -19,7 +19,7 @@ from models.features.registry import feature_sets
 from models.features.sets import DayFeatures, FeatureSet
 from models.panels import NEVER, feature_panel, repaired_days, since_repair, with_main
 from models.predictors import day_predictors
-from models.predictors.base import DayPanel, Predictor
+from models.predictors.base import DayPanel
 
 #: Longer than any history: all stored days.
 _ALL_DAYS = 100_000
@@ -82,40 +82,18 @@ class BacktestResult:
         )
 
 
-@dataclass(slots=True)
-class RepairMindingDetector:
+@dataclass(frozen=True, slots=True)
+class RepairMindingDetector(PredictorDetector):
     """A predictor to which a repaired part has no past from the day after its last repair on, as live."""
 
-    predictor: Predictor
     repairs: Mapping[int, Mapping[str, int]]
     specs: Mapping[int, VehicleSpec]
     seen: list[tuple[DayPanel, Detected]] = field(default_factory=list)  #: everything it was asked
 
-    @property
-    def name(self) -> str:
-        """As the predictor's version."""
-        return self.predictor.model_version
-
-    @property
-    def failure_mode(self) -> FailureMode:
-        """As the predictor's."""
-        return self.predictor.failure_mode
-
-    @property
-    def feature_set(self) -> str:
-        """As the predictor's."""
-        return self.predictor.feature_set
-
-    @property
-    def horizon_h(self) -> float:
-        """As the predictor's."""
-        return self.predictor.horizon_h
-
     def detect(self, panel: DayPanel) -> Detected:
         """Return what the predictor would have said as of every day."""
-        plain = PredictorDetector(self.predictor)
         own = with_main(panel, self.predictor.main)
-        said = plain.detect(own)
+        said = PredictorDetector.detect(self, own)
         repaired = repaired_days(own, self.predictor, self.repairs, self.specs)
         if (repaired != NEVER).any():
             cut = since_repair(own, repaired)

@@ -56,15 +56,10 @@ class Detector(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class PredictorDetector:
-    """A predictor of the running system."""
+class OfPredictor:
+    """What a detector has of the predictor that it stands on."""
 
     predictor: Predictor
-
-    @property
-    def name(self) -> str:
-        """Its model version: two predictors may share a failure mode."""
-        return self.predictor.model_version
 
     @property
     def failure_mode(self) -> FailureMode:
@@ -80,6 +75,16 @@ class PredictorDetector:
     def horizon_h(self) -> float:
         """As the predictor's."""
         return self.predictor.horizon_h
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorDetector(OfPredictor):
+    """A predictor of the running system."""
+
+    @property
+    def name(self) -> str:
+        """Its model version: two predictors may share a failure mode."""
+        return self.predictor.model_version
 
     def detect(self, panel: DayPanel) -> Detected:
         """Return its risk as of every day."""

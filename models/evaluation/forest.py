@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from data.records import BoolArray, FailureMode, FloatArray, IntArray
-from models.evaluation.detectors import Detected, panel_of
+from data.records import BoolArray, FloatArray, IntArray
+from models.evaluation.detectors import Detected, OfPredictor, panel_of
 from models.evaluation.part import EvaluationPart
 from models.panels import with_main
 from models.predictors.base import DayPanel, Predictor
@@ -21,28 +21,12 @@ _LOOKS_BACK = (3, 14)
 
 
 @dataclass(frozen=True, slots=True)
-class ForestDetector:
-    """Says yes where the score of a forest is beyond what healthy development vehicles reached."""
+class ForestDetector(OfPredictor):
+    """Says yes where a forest is beyond what healthy development vehicles reached."""
 
-    predictor: Predictor  #: whose feature, components and failure mode it takes
     forest: Any  #: sklearn.ensemble.IsolationForest
     level: float
     name: str = NAME
-
-    @property
-    def failure_mode(self) -> FailureMode:
-        """As the predictor's."""
-        return self.predictor.failure_mode
-
-    @property
-    def feature_set(self) -> str:
-        """As the predictor's."""
-        return self.predictor.feature_set
-
-    @property
-    def horizon_h(self) -> float:
-        """As the predictor's."""
-        return self.predictor.horizon_h
 
     def detect(self, panel: DayPanel) -> Detected:
         """Return 1 on the day's most unusual component where the score is beyond the level."""

@@ -7,54 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from data.records import FailureMode, FloatArray, IntArray, VehicleSpec
+from data.records import FloatArray, IntArray
 from models.learning.examples import arranged, feature_rows
 from models.learning.learner import score
-from models.predictors.base import DayPanel, Explanation, Predictor, Risk, history_days
+from models.learning.wrapped import WrappedPredictor
+from models.predictors.base import DayPanel, Risk
 
 #: Log-odds of the level at which most alerts are raised, 0.7.
 _RAISE_LOG_ODDS = float(np.log(0.7 / 0.3))
 
 
 @dataclass(frozen=True)
-class LearnedPredictor:
+class LearnedPredictor(WrappedPredictor):
     """A physical predictor with a learner on top; it explains by the physics below."""
 
-    base: Predictor
     number: int  #: of the artefact
     learner: Any  #: a classifier of scikit-learn
     names: tuple[str, ...]  #: of its features, in order
     threshold: float  #: log-odds of the learner at which the budget of false alerts was held
 
     @property
-    def failure_mode(self) -> FailureMode:
-        """As the predictor's."""
-        return self.base.failure_mode
-
-    @property
     def model_version(self) -> str:
         """The predictor's with the number of the learner: what is said by both never mixes."""
         return learned_version(self.base.model_version, self.number)
-
-    @property
-    def feature_set(self) -> str:
-        """As the predictor's."""
-        return self.base.feature_set
-
-    @property
-    def main(self) -> str:
-        """As the predictor's."""
-        return self.base.main
-
-    @property
-    def horizon_h(self) -> float:
-        """As the predictor's."""
-        return self.base.horizon_h
-
-    @property
-    def history_days(self) -> int:
-        """As the predictor's."""
-        return history_days(self.base)
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the predictor's risk with the learner's index: its threshold lies at the raise level."""
@@ -66,16 +41,6 @@ class LearnedPredictor:
             found = score(self.learner, arranged(x[known], names, self.names))
             out[known] = _index(found - self.threshold + _RAISE_LOG_ODDS)
         return replace(risk, probability=out)
-
-    def explain(
-        self, panel: DayPanel, risk: Risk, vehicle: int, position: int, component: int
-    ) -> Explanation:
-        """Return the predictor's reasons."""
-        return self.base.explain(panel, risk, vehicle, position, component)
-
-    def component_name(self, spec: VehicleSpec, component: int) -> str:
-        """As the predictor's."""
-        return self.base.component_name(spec, component)
 
 
 def learned_version(model_version: str, number: int) -> str:
