@@ -16,7 +16,8 @@ from alerts.desk import Desk, Terms, open_desk
 from alerts.errors import BookingConflict
 from alerts.facts import Order, VehicleFacts
 from alerts.network import Network
-from alerts.placing import offer, ways_of
+from alerts.placing import offer
+from alerts.reach import ways_of
 from alerts.replanning import decide_each, place_waiting
 from alerts.rules import Mode
 from alerts.stations import Occupancy, Plan

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from alerts.errors import BookingConflict, UnknownOrder
 from alerts.facts import NewOrder, Order, VehicleFacts
-from alerts.orders import BATCHED, OrderState
+from alerts.orders import OrderState
 from alerts.pricing import Quote
 from alerts.rows import order_from
 from alerts.stations import PassedOver, Place, Plan
@@ -81,24 +81,6 @@ class OrderStore:
         """Return (order, vehicle) of those not touched since ``before``, not ``held``, or ``at_once``."""
         rows = self._rows("fetch_waiting_orders", before=before, limit=limit, **reasons)
         return [(row["order_id"], row["vehicle_id"]) for row in rows]
-
-    def fetch_batched(
-        self, tenant_id: int, *, limit: int, order_ids: Sequence[int] | None = None
-    ) -> list[Order]:
-        """Return orders of a tenant that wait for a batch, of the given ones if any, locked."""
-        rows = self._rows(
-            "fetch_batched",
-            batched=BATCHED,
-            tenant_id=tenant_id,
-            limit=limit,
-            order_ids=None if order_ids is None else list(order_ids),
-        )
-        return [order_from(row) for row in rows]
-
-    def fetch_batched_tenants(self, before: datetime, *, most: int) -> list[int]:
-        """Return tenants with an order that has waited for a batch since then, or with so many."""
-        rows = self._rows("fetch_batched_tenants", batched=BATCHED, before=before, most=most)
-        return [row["tenant_id"] for row in rows]
 
     def insert_order(self, order: NewOrder, now: datetime) -> int:
         """Open an order in state triaged and return its id."""

@@ -9,12 +9,12 @@ from datetime import datetime
 from alerts.desk import Desk, Terms
 from alerts.facts import Order, VehicleFacts
 from alerts.jobs import Job
-from alerts.modes import Way, tire_reach_km, ways_for
 from alerts.network import Network
 from alerts.orders import BATCHED, OrderState
 from alerts.policy import HELD_SEVERITIES
 from alerts.pricing import Quote, price
-from alerts.rules import Mode, OrderRule, Policy
+from alerts.reach import ways_of
+from alerts.rules import Mode
 from alerts.search import Aims, plan_any
 from alerts.stations import Avoid, NoPlan, Occupancy, PassedOver, Place, Plan, Station
 from alerts.texts import Appointment, WarningText, warning_text
@@ -185,25 +185,6 @@ def _find(
         desk.network.lock_station(found.station.station_id)
         locked.add(found.station.station_id)
         seen.update(desk.network.fetch_occupancy([found.station], now))
-
-
-def ways_of(
-    order: Order, vehicle: VehicleFacts, job: Job, place: Place, *, policy: Policy, now: datetime
-) -> tuple[Job, list[Way]]:
-    """Return the job with what the urgency asks of its bay, and how vehicle and work may come together."""
-    urgency = policy.severities[order.severity]
-    modes = (Mode.TOW,) if policy.modes[order.failure_mode].is_towed else urgency.modes
-    if urgency.bay_kind is not None and job.needs_hv:
-        job = replace(job, extra_bay_kind=urgency.bay_kind)
-    reach = replace(place.reach, tire_km=_tire_km(order, policy.order, now))
-    return job, list(ways_for(job, modes, policy.order, reach, wish=vehicle.preferred_mode))
-
-
-def _tire_km(order: Order, rule: OrderRule, now: datetime) -> float | None:
-    """Return how far the order's tyre lasts; None: it is about something else, or nobody knows."""
-    if order.threshold_at is None or not order.component.startswith("tire "):
-        return None
-    return tire_reach_km(rule, hours_left=(order.threshold_at - now).total_seconds() / 3600)
 
 
 def _hold(

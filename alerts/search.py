@@ -10,23 +10,21 @@ from typing import Final
 
 import numpy as np
 
+from alerts.appointments import Found, appointment, round_trip
 from alerts.costs import Merits, costs_of
 from alerts.jobs import STEP_MINUTES, Job
 from alerts.modes import Way
 from alerts.obstacles import (
     NO_SLOT,
     Obstacle,
-    fit_bays,
-    fit_technicians,
     missing_part,
     static_obstacle,
     summary_of,
 )
 from alerts.rules import CostRule, Mode, OrderRule
-from alerts.slots import TimeGrid, earliest_slot, stack
+from alerts.slots import TimeGrid
 from alerts.stations import (
     Avoid,
-    Bay,
     Look,
     NoPlan,
     Occupancy,
@@ -34,16 +32,13 @@ from alerts.stations import (
     Plan,
     Station,
     Taken,
-    Technician,
     Worked,
 )
-from data.records import BoolArray, FloatArray
+from data.records import FloatArray
 
 #: Stations whose bookings are read together; the nearest few nearly always do.
 _LOOKED_AT_ONCE: Final = 4
 _STEP: Final = timedelta(minutes=STEP_MINUTES)
-#: Bay, technician, start and end of the work, and how long both are busy.
-_Found = tuple[Bay | None, Technician, datetime, datetime, tuple[datetime, datetime]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +227,7 @@ def _plan_at(
     if aims.avoid is not None and aims.avoid.station_id == station.station_id:
         first = max(first, aims.avoid.until)
     if way.mode is Mode.MOBILE:
-        found: _Found | None = _round_trip(station, job, taken, grid, first=first, lead=lead, worked=worked)
+        found: Found | None = round_trip(station, job, taken, grid, first=first, lead=lead, worked=worked)
     else:
         there = appointment(station, job, taken, grid, first=first + lead, worked=worked)
         found = None if there is None else (*there, (there[2], there[3]))
@@ -251,61 +246,3 @@ def _plan_at(
         mode=way.mode,
         passed_over=(),
     )
-
-
-def _round_trip(
-    station: Station,
-    job: Job,
-    taken: Sequence[Taken],
-    grid: TimeGrid,
-    *,
-    first: datetime,
-    lead: timedelta,
-    worked: Worked,
-) -> _Found | None:
-    """Return the earliest time a van can go, work and come back within one shift."""
-    people = fit_technicians(station, job, is_mobile=True)
-    way_steps = -int(-lead // _STEP)
-    slot = earliest_slot(
-        np.ones((1, grid.count), dtype=np.bool_),
-        stack(_free(people, station, taken, grid, worked), grid.count),
-        step_count=job.step_count + 2 * way_steps,
-        first=grid.index_at_or_after(first),
-    )
-    if slot is None:
-        return None
-    leaves = grid.time_of(slot.start_index)
-    start = leaves + way_steps * _STEP
-    end = start + job.step_count * _STEP
-    return None, people[slot.technician], start, end, (leaves, end + way_steps * _STEP)
-
-
-def appointment(
-    station: Station, job: Job, taken: Sequence[Taken], grid: TimeGrid, *, first: datetime, worked: Worked
-) -> tuple[Bay, Technician, datetime, datetime] | None:
-    """Return the earliest bay, technician, start and end within a grid that do for a job, or None."""
-    bays, technicians = fit_bays(station, job), fit_technicians(station, job)
-    is_open = worked(station.time_zone, station.hours, grid)
-    bay_free = [
-        is_open & grid.free_mask((t.start, t.end) for t in taken if t.bay_id == bay.bay_id) for bay in bays
-    ]
-    found = earliest_slot(
-        stack(bay_free, grid.count),
-        stack(_free(technicians, station, taken, grid, worked), grid.count),
-        step_count=job.step_count,
-        first=grid.index_at_or_after(first),
-    )
-    if found is None:
-        return None
-    start = grid.time_of(found.start_index)
-    return bays[found.bay], technicians[found.technician], start, start + job.step_count * _STEP
-
-
-def _free(
-    people: Sequence[Technician], station: Station, taken: Sequence[Taken], grid: TimeGrid, worked: Worked
-) -> list[BoolArray]:
-    return [
-        worked(station.time_zone, who.shift, grid)
-        & grid.free_mask((t.start, t.end) for t in taken if t.technician_id == who.technician_id)
-        for who in people
-    ]

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
+from alerts.appointments import appointment
 from alerts.jobs import STEP_MINUTES, Job
 from alerts.network import Network
 from alerts.orders import OrderState
-from alerts.search import appointment
 from alerts.slots import Period, TimeGrid
 from alerts.standing_rules import StandingRule
 from alerts.stations import Bay, Station, Taken, Technician

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from alerts.alarms import AlarmEvent
-from alerts.facts import VehicleFacts
+from alerts.facts import Order, VehicleFacts
 from alerts.order_store import ACTOR, OrderStore
+from alerts.orders import BATCHED
 from alerts.policy import Alert, AlertState
 from alerts.replan_store import ReplanStore
-from alerts.rows import alert_from, prediction_from, vehicle_from
+from alerts.rows import alert_from, order_from, prediction_from, vehicle_from
 from alerts.warning_store import WarningStore
 from alerts.work_store import WorkStore
 from data.locks import LOCK_BATCH, LOCK_PLANNING, LOCK_VEHICLE
@@ -62,6 +63,26 @@ class AlertStore(OrderStore):
     def unlock_batch(self, tenant_id: int) -> None:
         """Give a tenant's batch back."""
         self._rows("unlock_batch", lock=LOCK_BATCH, tenant_id=tenant_id)
+
+    # ------------------------------------------------------------ batches
+
+    def fetch_batched(
+        self, tenant_id: int, *, limit: int, order_ids: Sequence[int] | None = None
+    ) -> list[Order]:
+        """Return orders of a tenant that wait for a batch, of the given ones if any, locked."""
+        rows = self._rows(
+            "fetch_batched",
+            batched=BATCHED,
+            tenant_id=tenant_id,
+            limit=limit,
+            order_ids=None if order_ids is None else list(order_ids),
+        )
+        return [order_from(row) for row in rows]
+
+    def fetch_batched_tenants(self, before: datetime, *, most: int) -> list[int]:
+        """Return tenants with an order that has waited for a batch since then, or with so many."""
+        rows = self._rows("fetch_batched_tenants", batched=BATCHED, before=before, most=most)
+        return [row["tenant_id"] for row in rows]
 
     # ------------------------------------------------------------ predictions
 

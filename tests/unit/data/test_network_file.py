@@ -38,6 +38,28 @@ def test_what_is_written_reads_back_equal(*, is_json: bool, name: str) -> None:
     assert again.network == network
 
 
+def test_vans_fees_and_work_on_the_road_survive_being_written_and_read() -> None:
+    texts = shipped()
+    for old, new in (
+        (
+            'skills = ["T1", "T2"], shift = "late"',
+            'skills = ["T1"], shift = "late", carries = ["TIRE-SENSOR"]',
+        ),
+        ('labour_rate = "180.00"', 'labour_rate = "180.00"\nfees = { mobile = "60.00", pickup = "40.50" }'),
+    ):
+        texts["stations.toml"] = texts["stations.toml"].replace(old, new, 1)
+
+    network = read_network(texts).network
+    again = read_network({"all.toml": write_network(network, is_json=False)}).network
+
+    station = again.entries["stations"]["SH-ZHANGJIANG"]
+    assert again == network
+    assert station["fees"] == {"mobile": "60", "pickup": "40.5"}
+    assert [who["carries"] for who in station["technicians"] if who["carries"]] == [["TIRE-SENSOR"]]
+    assert again.entries["repair_jobs"]["lv_battery"]["mobile_fix"] == 0.95
+    assert again.entries["repair_jobs"]["brake_drag"]["mobile_fix"] is None
+
+
 ZHANGJIANG = "stations SH-ZHANGJIANG"
 
 
@@ -52,6 +74,18 @@ ZHANGJIANG = "stations SH-ZHANGJIANG"
         ("stations.toml", ('["lift"]', '["roof"]'), ZHANGJIANG, ("bays[1].kinds[0]", "roof", "invalid")),
         ("stations.toml", ("SENSOR = 6", "SENSOR = -6"), ZHANGJIANG, ("stock[...]", "", ">= 0")),
         ("stations.toml", ("TIRE-SENSOR", "TYRE"), ZHANGJIANG, ("stock", "TYRE", "part of")),
+        (
+            "stations.toml",
+            ('"late" }', '"late", carries = ["X"] }'),
+            ZHANGJIANG,
+            ("technicians", "X", "part of"),
+        ),
+        (
+            "stations.toml",
+            ('hours = "long"', 'hours = "long"\nfees = { tow = "-1" }'),
+            ZHANGJIANG,
+            ("fees.tow", "-1", "from 0"),
+        ),
         ("stations.toml", ("20:00:00", "07:00:00"), ZHANGJIANG, ("hours", "08:00-07:00", "first before")),
         ("parts.toml", ('"38.00"', '"-1"'), "parts TIRE-REPAIR-KIT", ("unit_price", "-1", "from 0")),
         ("labour.toml", ('"0.5"', '"0"'), "labour_operations tire-repair", ("hours", "0", "from 0.01")),
