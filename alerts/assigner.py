@@ -45,7 +45,8 @@ class Assigned:
 def assign_batches(pool: Pool, terms: Terms, *, now: datetime, is_due: bool = False) -> Assigned:
     """Place the batches that are due: the oldest order has waited long enough, or very many wait.
 
-    One router places a tenant's batch at a time; others go on. With ``is_due`` none has to wait.
+    One router places a tenant's batch at a time; others go on. With ``is_due`` none has to wait: nothing more
+    is coming that could be placed with them.
     """
     rule = terms.policy.batch
     before = now if is_due else now - timedelta(seconds=rule.every_s)

@@ -64,8 +64,9 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
         nonlocal replanned_at, listened_at
         looked_at = time.monotonic()
         done = follow_events(pool, terms, now=_now())
-        done += route_waiting(pool, terms, now=_now(), setbacks=setbacks)
-        assign_batches(pool, terms, now=_now())
+        routed = route_waiting(pool, terms, now=_now(), setbacks=setbacks)
+        assign_batches(pool, terms, now=_now(), is_due=not routed.predictions)
+        done += routed
         if (_now() - replanned_at).total_seconds() >= _REPLAN_EVERY_S:
             replanned_at = _now()
             end_repaired(pool, now=replanned_at)
