@@ -5,26 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import dict_row
-
 from alerts.facts import Combination
+from alerts.sql_store import SqlStore
 from data.audit import Deed
-from data.db import Connection, load_queries
 from data.locks import LOCK_BREAKER
 
 _ACTOR = "anxin"
 
 
-class BreakerStore:
+class BreakerStore(SqlStore):
     """Reads and writes trips of the breaker on one connection; the caller owns the transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._queries = load_queries("alerts", "breaker.sql")
-
-    def _rows(self, name: str, **values: Any) -> list[dict[str, Any]]:
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(self._queries[name], values).fetchall()
+    FILE = "breaker.sql"
 
     def _number(self, name: str, **values: Any) -> int:
         row = self._connection.execute(self._queries[name], values).fetchone()

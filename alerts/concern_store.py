@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
-
-from psycopg.rows import dict_row
 
 from alerts.breaker import HELD_BACK, LET_GO
 from alerts.orders import AT_WORK, BATCHED, OrderState
 from alerts.placing import PLANNING_FAILED
+from alerts.sql_store import SqlStore
 from alerts.standing_rules import StandingRule
-from data.db import Connection, load_queries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +26,10 @@ class OrderConcern:
     detail: str
 
 
-class ConcernStore:
+class ConcernStore(SqlStore):
     """Reads and writes concerns on one connection; the caller owns the transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._queries = load_queries("alerts", "concerns.sql")
-
-    def _rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(self._queries[query], values).fetchall()
+    FILE = "concerns.sql"
 
     def fetch_current(self, rule: StandingRule, now: datetime) -> list[OrderConcern]:
         """Return what needs a person now."""

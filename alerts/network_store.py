@@ -6,31 +6,22 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
-
-from psycopg.rows import dict_row
 
 from alerts.jobs import Job, JobPart, Operation
 from alerts.network import Network
 from alerts.rules import Mode
 from alerts.slots import Period
+from alerts.sql_store import SqlStore
 from alerts.stations import Bay, Occupancy, Station, Taken, Technician
-from data.db import Connection, load_queries
 from data.locks import LOCK_STATION
 from data.records import FailureMode
 
 
-class NetworkStore:
+class NetworkStore(SqlStore):
     """Reads stations, capacity and jobs of a tenant on one connection."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._queries = load_queries("alerts", "network.sql")
-
-    def _rows(self, name: str, **values: Any) -> list[dict[str, Any]]:
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(self._queries[name], values).fetchall()
+    FILE = "network.sql"
 
     def fetch_version(self) -> UUID:
         """Return what is another as soon as stations, people, hours, parts or labour have changed."""

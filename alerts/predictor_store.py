@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
-
-from psycopg.rows import dict_row
 
 from alerts.facts import VehicleFacts
 from alerts.policy import Alert
 from alerts.rows import alert_from
-from data.db import Connection, load_queries
+from alerts.sql_store import SqlStore
 from data.records import FailureMode
 
 
-class PredictorStore:
+class PredictorStore(SqlStore):
     """Reads and writes modes and shadow alerts on one connection; the caller owns the transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._queries = load_queries("alerts", "predictors.sql")
-
-    def _rows(self, name: str, **values: Any) -> list[dict[str, Any]]:
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(self._queries[name], values).fetchall()
+    FILE = "predictors.sql"
 
     def fetch_modes(self, tenant_id: int) -> list[tuple[str, str, str]]:
         """Return failure mode, model version and mode of all that were ever set."""

@@ -6,24 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import dict_row
-
 from alerts.orders import AT_WORK, OrderState
+from alerts.sql_store import SqlStore
 from alerts.standing import Occupied, Standing
-from data.db import Connection, load_queries
 from data.records import FailureMode, Severity
 
 
-class ReplanStore:
+class ReplanStore(SqlStore):
     """Reads and changes appointments on one connection; the caller owns the transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._queries = load_queries("alerts", "replan.sql")
-
-    def _rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(self._queries[query], values).fetchall()
+    FILE = "replan.sql"
 
     def fetch_standing(self, now: datetime, *, order_id: int | None = None) -> list[Standing]:
         """Return the appointments whose vehicle has not come, the most urgent first; of one order, or all."""

@@ -6,27 +6,21 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import dict_row
-
 from alerts.order_store import ACTOR
 from alerts.silence import COMPONENT, FAILURE_MODE, Hours, LastWords, Silence
+from alerts.sql_store import SqlStore
 from data.audit import Deed
-from data.db import Connection, load_queries
 from data.locks import LOCK_SILENCE
 from data.records import Severity
 
 
-class SilenceStore:
+class SilenceStore(SqlStore):
     """Reads last words and writes alerts of silence on one connection; the caller owns the transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._queries = load_queries("alerts", "silence.sql")
+    FILE = "silence.sql"
 
-    def _rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
-        named = {"component": COMPONENT, "failure_mode": FAILURE_MODE, "actor": ACTOR, **values}
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(self._queries[query], named).fetchall()
+    def _about(self, query: str, /, **values: Any) -> list[dict[str, Any]]:
+        return self._rows(query, component=COMPONENT, failure_mode=FAILURE_MODE, actor=ACTOR, **values)
 
     def try_lock(self) -> bool:
         """Be the one that looks for silence, to the end of the transaction."""
@@ -35,7 +29,7 @@ class SilenceStore:
     def fetch_silent(self, now: datetime) -> list[tuple[LastWords, Severity | None]]:
         """Return vehicles that may be silent, with the urgency of the alert that is open about it."""
         found = []
-        for row in self._rows("fetch_silent", now=now):
+        for row in self._about("fetch_silent", now=now):
             known, worst, readings = row.pop("severity"), row.pop("worst"), row.pop("readings")
             last = LastWords(
                 **row,
@@ -47,7 +41,7 @@ class SilenceStore:
 
     def raise_silence(self, last: LastWords, silence: Silence, now: datetime) -> list[int]:
         """Open the alert of a silence, or make it more urgent; return it if that changed anything."""
-        rows = self._rows(
+        rows = self._about(
             "raise_silence",
             vehicle_id=last.vehicle_id,
             tenant_id=last.tenant_id,
@@ -72,4 +66,4 @@ class SilenceStore:
 
     def end_silence(self, now: datetime) -> list[int]:
         """Clear the alerts of vehicles that are heard again; return them."""
-        return [row["alert_id"] for row in self._rows("end_silence", now=now)]
+        return [row["alert_id"] for row in self._about("end_silence", now=now)]

@@ -9,27 +9,20 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from psycopg.rows import dict_row
-
 from alerts.facts import VehicleFacts
 from alerts.receivers import Target, Told, Way, columns_of, failed_places
 from alerts.rules import load_policy
+from alerts.sql_store import SqlStore
 from alerts.telling import QuietHours, Standing, Step, TellingRules, release_of, step_of
 from alerts.texts import WarningText
-from data.db import CHANNEL_LIVE, CHANNEL_OUTBOX, Connection, load_queries, notify
+from data.db import CHANNEL_LIVE, CHANNEL_OUTBOX, notify
 from data.records import Severity
 
 
-class WarningStore:
+class WarningStore(SqlStore):
     """Reads and writes warnings on one connection; the caller owns the transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._queries = load_queries("alerts", "warnings.sql")
-
-    def _rows(self, name: str, **values: Any) -> list[dict[str, Any]]:
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(self._queries[name], values).fetchall()
+    FILE = "warnings.sql"
 
     # ------------------------------------------------------------ the first telling
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from alerts.actions import Details
@@ -17,8 +16,8 @@ from alerts.jobs import JobPart, Operation
 from alerts.orders import OrderState
 from alerts.pricing import PriceLine
 from alerts.rules import Mode
+from alerts.sql_store import SqlStore
 from data.audit import Deed
-from data.db import Connection, load_queries
 from data.records import FailureMode, Severity
 
 _EMPTY: Mapping[str, None] = dict.fromkeys(
@@ -63,19 +62,10 @@ class Needs:
     is_hv: bool  #: it touches high voltage
 
 
-class WorkStore:
+class WorkStore(SqlStore):
     """Reads and writes the work on orders on one connection; the caller owns the transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._queries = load_queries("alerts", "work.sql")
-
-    def _rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(self._queries[query], values).fetchall()
-
-    def _run(self, query: str, **values: Any) -> int:
-        return self._connection.execute(self._queries[query], values).rowcount
+    FILE = "work.sql"
 
     def fetch_order(self, order_id: int) -> WorkOrder:
         """Return one order, locked.
