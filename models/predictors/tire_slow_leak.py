@@ -19,7 +19,7 @@ from models.predictors.base import (
     rounded,
     time_to_threshold,
 )
-from models.predictors.two_days import TwoDays, within_days
+from models.predictors.two_days import TwoDays
 from models.predictors.wheels import carried, leak_severity, median_of_others, wheel_zh
 
 _CLEAR_KPA_PER_DAY = 0.35
@@ -48,7 +48,6 @@ class TireSlowLeakPredictor:
     least_concordance: float = 0.6
     least_line: float = 0.85
     fast: TwoDays = field(default_factory=TwoDays)
-    within_share: float = 0.2
     refill_kpa: float = 8.0
     top_up_kpa: float = 12.0
     noise_kpa: float = 0.6
@@ -96,9 +95,7 @@ class TireSlowLeakPredictor:
                 noise=noise,
             )
             score = self._score(trend, own, window, floor)
-            if window == min(self.windows):
-                score = np.minimum(score, within_days(panel, as_of, window, self.within_share * -trend.slope))
-            else:
+            if window > min(self.windows):
                 line = step_over_line(panel.value, segment, window=window, as_of=as_of, noise=noise)
                 score = np.minimum(score, line / self.least_line)
             own_scores.append(score)

@@ -20,11 +20,14 @@ class TwoDays:
     half_day_kpa: float = 1.0
     noises: float = 8.0
     even: float = 0.25
+    certain_kpa: float = 45.0
 
     def score(self, panel: DayPanel, as_of: IntArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the score of a loss of two days in a row, NaN where it is not known, and its rate.
 
-        Sun and brakes warm a wheel by day and let it cool by night; a leak takes its part of both.
+        Sun and brakes warm a wheel by day and let it cool by night; a leak takes its part of both. A sensor
+        that reads low for a day loses nothing within it; from ``certain_kpa`` on the tire is to be looked at
+        anyway. Wheels that change places gain what another loses.
         """
         shape = (len(panel.vehicle_id), len(as_of), panel.value.shape[2])
         begin, end = panel.extra.get("begin_contrast_kpa"), panel.extra.get("end_contrast_kpa")
@@ -40,7 +43,8 @@ class TwoDays:
         lost = held - gas[:, as_of]
         # wheels that change places gain what this one loses; a sensor that reads low all day stands still
         gained = -np.fmin.reduce(np.where(np.isfinite(lost), lost, 0.0), axis=2, keepdims=True)
-        least_today = np.maximum(np.maximum(self.half_day_kpa, noise), self.even * by_night)
+        even = np.where(by_day + by_night + today < self.certain_kpa, self.even * by_night, 0.0)
+        least_today = np.maximum(np.maximum(self.half_day_kpa, noise), even)
         parts = (
             (by_day + by_night + today) / np.maximum(self.drop_kpa, self.noises * noise),
             by_night / np.maximum(self.night_kpa, 2.0 * noise),
@@ -52,24 +56,3 @@ class TwoDays:
         score = np.minimum.reduce(parts)
         score = np.where(np.isfinite(score), score, -1.0)
         return score, (by_day + by_night + today) / 1.4
-
-
-def within_days(panel: DayPanel, as_of: IntArray, window: int, least_per_day: FloatArray) -> FloatArray:
-    """Return 1 where the falls within the days of a window are large enough, inf: not known.
-
-    What a wheel is warmed by differs from day to day and stays through each of them.
-
-    Args:
-        panel: With the contrasts of the first and the last third of each day.
-        as_of: Shape (n_as_of,), indices into the day axis.
-        window: Days looked back.
-        least_per_day: Shape (n_vehicles, n_as_of, n_wheels), kPa.
-    """
-    begin, end = panel.extra.get("begin_contrast_kpa"), panel.extra.get("end_contrast_kpa")
-    if begin is None or end is None:
-        return np.full(least_per_day.shape, np.inf)
-    days = np.clip(as_of[:, None] - np.arange(window), 0, None)
-    fall = (begin - end)[:, days]
-    count = np.isfinite(fall).sum(2)
-    mean = np.where(np.isfinite(fall), fall, 0.0).sum(2) / np.maximum(count, 1)
-    return np.where(count > 0, mean / np.maximum(least_per_day, 0.1), np.inf)
