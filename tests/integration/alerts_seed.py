@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -123,6 +124,14 @@ def add_batch(connection: Any, vehicle_id: int, first: datetime, last: datetime)
         " VALUES ('0', 1, 0, 0, 1, %s, %s, %s, %s, %s, %s)",
         (["event"], [vehicle_id], ["event"], [first], [last], [False]),
     )
+
+
+def wait_until(condition: Any, timeout_s: float = 60.0) -> None:
+    """Return when it holds, however long a busy machine takes."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "timed out"
+        time.sleep(0.05)
 
 
 def rows(pool: Pool, statement: str, *values: Any) -> list[tuple[Any, ...]]:

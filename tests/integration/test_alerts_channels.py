@@ -3,16 +3,12 @@
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from aiosmtpd.controller import Controller
 
 from alerts.errors import AddressRefused, DeliveryError, PolicyError
 from alerts.gateways import AppriseSender, gateway_url, load_gateways
@@ -20,6 +16,7 @@ from alerts.mail import MailSender
 from alerts.outbox_store import Delivery
 from alerts.signing import HEADER, verify
 from alerts.webhook import WebhookSender
+from tests.integration.mail_server import Mailbox, running_mail
 from tests.integration.webhook_server import running
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
@@ -121,47 +118,20 @@ def test_an_address_within_the_operators_network_is_not_called_for_an_owner(
 # ------------------------------------------------------------ mail
 
 
-@dataclass
-class Mailbox:
-    """Takes mail as a server does."""
-
-    refusal: str = ""
-    letters: list[EmailMessage] = field(default_factory=list)
-
-    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name and arguments
-        self, _server: object, _session: object, envelope: Any, address: str, _options: object
-    ) -> str:
-        if self.refusal:
-            return self.refusal
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:  # noqa: N802
-        letter = message_from_bytes(envelope.content, policy=policy.default)
-        self.letters.append(letter)
-        return "250 OK"
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with running_mail() as running_mailbox:
+        yield running_mailbox
 
 
 @pytest.fixture
-def mailbox() -> Mailbox:
-    return Mailbox()
-
-
-@pytest.fixture
-def mail(mailbox: Mailbox) -> Iterator[MailSender]:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
-    server = Controller(mailbox, hostname="127.0.0.1", port=port)
-    server.start()
-    try:
-        yield MailSender(
-            url=f"smtp://127.0.0.1:{port}",
-            sender="Anxin <anxin@anxin.example>",
-            base_url="https://anxin.example",
-            timeout_s=5.0,
-        )
-    finally:
-        server.stop()
+def mail(mailbox: Mailbox) -> MailSender:
+    return MailSender(
+        url=mailbox.url,
+        sender="Anxin <anxin@anxin.example>",
+        base_url="https://anxin.example",
+        timeout_s=5.0,
+    )
 
 
 def test_a_letter_says_what_the_push_says_with_a_way_to_answer(mail: MailSender, mailbox: Mailbox) -> None:

@@ -27,13 +27,6 @@ NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
 TERMS = seed.make_terms()
 
 
-def wait_until(condition: Any, timeout_s: float = 20.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.05)
-
-
 def subscribe(pool: Pool, subscription: Subscription) -> None:
     seed.rows(
         pool,
@@ -136,7 +129,7 @@ def test_a_service_goes_on_after_an_unforeseen_failure(
     thread = threading.Thread(target=run_notify, args=(settings,), kwargs={"stop": stop})
     thread.start()
     try:
-        wait_until(lambda: len(looks) > 1)
+        seed.wait_until(lambda: len(looks) > 1)
     finally:
         stop.set()
         thread.join(20)
@@ -245,8 +238,10 @@ def test_both_services_carry_a_prediction_to_browser_and_vehicle(  # noqa: PLR09
         thread.start()
     try:
         seed.add_prediction(pool, vehicle, datetime.now(UTC))
-        wait_until(lambda: inbox and heard)
-        wait_until(lambda: seed.rows(pool, "SELECT count(*) FROM deliveries WHERE state = 'sent'") == [(2,)])
+        seed.wait_until(lambda: inbox and heard)
+        seed.wait_until(
+            lambda: seed.rows(pool, "SELECT count(*) FROM deliveries WHERE state = 'sent'") == [(2,)]
+        )
     finally:
         stop.set()
         stopping = time.monotonic()

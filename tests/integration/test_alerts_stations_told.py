@@ -2,16 +2,20 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from alerts.commands import Commands
 from alerts.notify import deliver_next
 from alerts.outbox_store import Delivery
 from alerts.router import route_waiting
+from alerts.service import run_notify
 from alerts.signing import HEADER, verify
 from alerts.webhook import WebhookSender
 from data.db import Pool
+from data.settings import Settings
 from tests.integration import alerts_seed as seed
+from tests.integration.mail_server import running_mail
 from tests.integration.webhook_server import running
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
@@ -151,3 +155,37 @@ def test_a_slow_system_holds_one_sender_and_no_other_address(pool: Pool) -> None
 
     assert outcomes == ["sent", None], "the quick one is served, the slow one is left to who waits for it"
     assert first == ["sent"]
+
+
+def test_the_service_reaches_owner_and_station_by_every_channel_that_is_set_up(
+    pool: Pool, database_url: str, tmp_path: Path
+) -> None:
+    with running() as dms, running_mail() as mailbox:
+        settings = Settings(
+            database_url=database_url,
+            mqtt_url="mqtt://127.0.0.1:1",
+            home=str(tmp_path),
+            smtp_url=mailbox.url,
+            push_allow_loopback=True,
+        )
+        (vehicle,) = seed.seed_vehicles(pool)
+        register(pool, dms.url)
+        seed.rows(
+            pool,
+            "INSERT INTO contact_ways (owner_id, channel, address, rank, created_at, verified_at)"
+            " SELECT min(owner_id), 'email', 'li@example.com', 1, now(), now() FROM owners RETURNING 1",
+        )
+        stop = threading.Event()
+        thread = threading.Thread(target=run_notify, args=(settings,), kwargs={"stop": stop})
+        thread.start()
+        try:
+            seed.add_prediction(pool, vehicle, NOW)
+            route_waiting(pool, TERMS, now=NOW)
+            seed.wait_until(lambda: mailbox.letters and dms.heard)
+        finally:
+            stop.set()
+            thread.join(30)
+
+    assert mailbox.letters[0]["to"] == "li@example.com"
+    assert dms.bodies()[0]["event"]["name"] == "offered"
+    assert not thread.is_alive(), "a broker that is away delays only its own channel"
