@@ -17,7 +17,7 @@ from alerts.network import Network
 from alerts.network_store import NetworkStore
 from data.db import Connection, connect, load_queries
 from data.migrate import migrate
-from data.reference import VehicleRegistration, load_reference, register_vehicles
+from data.reference import NEVER_QUIET, VehicleRegistration, load_reference, register_vehicles
 
 TENANT = "bench"
 _Q = load_queries("alerts.bench", "bench.sql")
@@ -57,7 +57,12 @@ def prepare(connection: Connection, scenario: Scenario, now: datetime) -> tuple[
     connection.execute(_Q["insert_stock"], key | {"on_hand": scenario.stock})
     vehicles = [
         VehicleRegistration(
-            vin=f"LBX{n:014d}", model_id="anxin-sedan-96-ncm", owner_name="bench", home_lat=lat, home_lon=lon
+            vin=f"LBX{n:014d}",
+            model_id="anxin-sedan-96-ncm",
+            owner_name="bench",
+            home_lat=lat,
+            home_lon=lon,
+            quiet=NEVER_QUIET,  # the same work at any hour
         )
         for n, (lat, lon) in enumerate(
             zip(scenario.vehicle_lats.tolist(), scenario.vehicle_lons.tolist(), strict=True)
