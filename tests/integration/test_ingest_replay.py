@@ -41,7 +41,8 @@ def replay(database_url: str, broker: BrokerUnderTest, tmp_path: Path) -> Iterat
         database_url=database_url,
         mqtt_url=broker.url("ingest"),
         ingest_slot="replay",
-        ingest_share=f"replay-{uuid.uuid4().hex[:8]}",  # others at this broker left sessions in the usual group
+        # Others at this broker left sessions in the usual group.
+        ingest_share=f"replay-{uuid.uuid4().hex[:8]}",
         ingest_flush_after_s=0.05,
     )
     stop = threading.Event()
