@@ -57,6 +57,10 @@ def evaluate(
     labels: Annotated[
         Path | None, typer.Option(help="Episodes as CSV: vehicle_id, tire_id, label, start.")
     ] = None,
+    abuse_tests: Annotated[
+        Path | None,
+        typer.Option(help="Recorded abuse tests of cells, timed in the report; labels.csv beside is read."),
+    ] = None,
     maps: Maps = None,
     report: Annotated[
         Path | None, typer.Option(help="Write a page and model cards into this folder.")
@@ -118,6 +122,8 @@ def evaluate(
         "seconds": round(time.monotonic() - started, 1),
     }
     result["held_against"] = held_against(result)
+    if abuse_tests:
+        result["thermal_timing"] = _time_abuse_tests(abuse_tests)
     for line in (*table(result), *missed(result["held_against"])):
         console.print(line)
     write_evaluation(report, result, as_json=as_json)
@@ -182,6 +188,27 @@ def _evaluate_recording(path: Path, labels: Path) -> dict[str, Any]:
             f" {row['false_alerts']} false alerts in {row['vehicle_days']:,} vehicle-days"
         )
     return {"recording": path.name, "failure_mode": mode.value, "systems": found}
+
+
+def _time_abuse_tests(path: Path) -> list[dict[str, Any]]:
+    """Return when the thermal-event rule told of each recorded abuse test, and how severe it turned out."""
+    import csv
+
+    from data.records import Family
+    from ingest.recordings import open_recordings
+    from models.evaluation.thermal_timing import thermal_timing, timing_row
+    from models.features.rows import joined
+
+    labels, severity = path.with_name("labels.csv"), {}
+    if labels.exists():
+        with labels.open(encoding="utf-8") as file:
+            severity = {row["test"]: row["observed_score"] for row in csv.DictReader(file)}
+    tests = ((one, joined(one.batches, Family.CELL)) for one in open_recordings(path))
+    return [
+        timing_row(one.unit, severity.get(one.unit, ""), thermal_timing(cell, one.spec))
+        for one, cell in tests
+        if cell is not None
+    ]
 
 
 def write_evaluation(folder: Path | None, result: dict[str, Any], *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from models.errors import EvaluationError
 from models.evaluation import plots
 from models.evaluation.cards import Card
 from models.evaluation.text import lasting
+from models.evaluation.thermal_timing import timing_table
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1d2733;margin:2rem auto;max-width:72rem;padding:0 1rem}
@@ -64,6 +65,8 @@ def report_page(result: Mapping[str, Any], cards: Sequence[Card]) -> str:
         _overview(result),
     ]
     parts += [_mode_section(mode, found, result) for mode, found in result["modes"].items()]
+    if "thermal_timing" in result:
+        parts += ["<h2>Abuse tests of cells, recorded</h2>", _table(*timing_table(result["thermal_timing"]))]
     links = (
         f'<li><a href="{_file_of(c)}">{escape(c.name)}</a>: {escape(_words(c.failure_mode))}</li>'
         for c in cards

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,6 +15,18 @@ from models.watch.thermal_event import BatteryThermalEventRule
 
 #: Probability from which an alert is raised.
 _RAISE_LEVEL = 0.7
+#: Key of a row, heading of its column.
+_COLUMNS: Final = {
+    "test": "Test",
+    "severity": "Severity observed",
+    "raised_s": "Told of after, s",
+    "raised_degc": "at, °C",
+    "raised_rate": "rising, °C/s",
+    "peak_s": "Hottest after, s",
+    "peak_degc": "at, °C",
+    "lead_s": "Ahead of it, s",
+    "cell_down": "A quarter of the voltage gone",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,3 +79,25 @@ def thermal_timing(
         raised_rate=float(risk.detail["rate"][sure[0], 0]) if len(sure) else float("nan"),
         is_cell_down=bool(state["dropped_us"][0] > 0),
     )
+
+
+def timing_row(test: str, severity: str, timing: ThermalTiming) -> dict[str, Any]:
+    """Return one row of the timing table, ready for JSON; None for what there was not."""
+    numbers = {
+        name: round(value, 1) if math.isfinite(value) else None
+        for name in ("raised_s", "raised_degc", "raised_rate", "peak_s", "peak_degc", "lead_s")
+        for value in (float(getattr(timing, name)),)
+    }
+    return {"test": test, "severity": severity, **numbers, "cell_down": timing.is_cell_down}
+
+
+def timing_table(rows: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return headings and cells of the timing table, those that were told of first."""
+
+    def text(value: object) -> str:
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return "–" if value is None or value == "" else str(value)
+
+    ordered = sorted(rows, key=lambda row: (row["raised_s"] is None, row["severity"], row["test"]))
+    return list(_COLUMNS.values()), [[text(row[key]) for key in _COLUMNS] for row in ordered]
