@@ -210,12 +210,7 @@ class Commands:
         terms = self._terms if is_yes else replace(self._terms, hold_for=LATER)
         found = place_order(desk, order, vehicle, terms, now=now, is_answered=True)
         renewed = store.fetch_order(order.order_id)
-        is_same = isinstance(found, Plan) and (order.station_id, order.slot_start, order.total) == (
-            renewed.station_id,
-            renewed.slot_start,
-            renewed.total,
-        )
-        if not is_same:
+        if not isinstance(found, Plan) or order.shown != renewed.shown:
             return Answered(order_id=order.order_id, state=renewed.state, is_changed=True)
         if is_yes:
             store.confirm_hold(order.order_id, now=now)

@@ -76,6 +76,11 @@ class Order:
     threshold_at: datetime | None = None  #: when the fault may cross its threshold, lower bound
     mode: str = "drive_in"
 
+    @property
+    def shown(self) -> tuple[int | None, datetime | None, Decimal, str]:
+        """Return what the owner was shown of the appointment: station, begin, price and mode."""
+        return self.station_id, self.slot_start, self.total, self.mode
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Combination:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from alerts.errors import BookingConflict, UnknownOrder
@@ -15,32 +14,22 @@ from alerts.facts import NewOrder, Order, VehicleFacts
 from alerts.orders import OrderState
 from alerts.pricing import Quote
 from alerts.rows import order_from
+from alerts.sql_store import SqlStore
 from alerts.stations import PassedOver, Place, Plan
 from alerts.texts import WarningText
 from alerts.warning_store import WarningStore
-from data.db import CHANNEL_LIVE, Connection, load_queries, notify
+from data.db import CHANNEL_LIVE, notify
 from data.records import Severity
 
 ACTOR = "anxin"
 
 
-class OrderStore:
+class OrderStore(SqlStore):
     """Reads and writes orders on one connection; the caller owns the transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._queries = load_queries("alerts")
-
-    def _rows(self, name: str, **values: Any) -> list[dict[str, Any]]:
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(self._queries[name], values).fetchall()
-
-    def _row(self, name: str, **values: Any) -> dict[str, Any] | None:
-        rows = self._rows(name, **values)
+    def _row(self, query: str, /, **values: Any) -> dict[str, Any] | None:
+        rows = self._rows(query, **values)
         return rows[0] if rows else None
-
-    def _run(self, name: str, **values: Any) -> int:
-        return self._connection.execute(self._queries[name], values).rowcount
 
     # ------------------------------------------------------------ orders
 

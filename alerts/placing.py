@@ -116,8 +116,8 @@ def offer(
         fee=None if chosen.mode not in station.fees else (chosen.mode, station.fees[chosen.mode]),
     )
     version = _hold(desk, order, chosen, job, quote=quote, place=place, terms=terms, now=now)
-    offered = (station.station_id, chosen.start, quote.total)
-    if not is_answered or offered != (order.station_id, order.slot_start, order.total):
+    offered = (station.station_id, chosen.start, quote.total, chosen.mode)
+    if not is_answered or offered != order.shown:
         _tell(
             desk,
             order,

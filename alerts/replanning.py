@@ -115,8 +115,7 @@ def move_appointment(
         preface=PREFACES[upset],
     )
     moved = store.fetch_order(order.order_id)
-    shown = (order.station_id, order.slot_start, order.total, order.mode)
-    if is_agreed and shown == (moved.station_id, moved.slot_start, moved.total, moved.mode):
+    if is_agreed and order.shown == moved.shown:
         store.confirm_hold(order.order_id, now=now)
         store.move_order(order.order_id, OrderState.BOOKED, owner_answer="yes", now=now)
         store.insert_order_event(
