@@ -1,8 +1,9 @@
 """Many orders at once: which goes where and when, so that all together cost least. Pure.
 
-Classes strictly first. Within a class the orders of one kind of work are matched with the free slots of the
-stations around them by minimum-cost assignment (``scipy.optimize.linear_sum_assignment``), some hundred at a
-time; what one kind takes is no longer free for the next.
+Classes strictly first, within a class short work before long, which keeps the mean delay low. The orders of
+one kind of work are matched with the free slots of the stations around them by minimum-cost assignment
+(``scipy.optimize.linear_sum_assignment``), some hundred at a time; what one kind takes is no longer free
+for the next.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from itertools import groupby
 from typing import Final
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from alerts.calendars import Calendar
 from alerts.costs import Merits, costs_of
@@ -83,7 +83,7 @@ def match(requests: Sequence[Request], batch: Batch) -> dict[int, Plan]:
         for s in batch.stations
     ]
     found: dict[int, Plan] = {}
-    ranked = sorted(requests, key=lambda r: (r.order.severity, -r.job.step_count, r.order.failure_mode))
+    ranked = sorted(requests, key=lambda r: (r.order.severity, r.job.step_count, r.order.failure_mode))
     for _, kind in groupby(ranked, key=lambda r: (r.order.severity, r.order.failure_mode)):
         found |= _match_kind(list(kind), batch, calendars, grid)
     return found
@@ -117,6 +117,8 @@ def _match_some(
     if not columns:
         return {}
     costs = _cost_matrix(requests, way_km, columns, grid, batch=batch, queue=_queues(calendars))
+    from scipy.optimize import linear_sum_assignment  # a second to import, for batches only
+
     rows, picks = linear_sum_assignment(costs)
     matched = [
         (columns[pick][1], columns[pick][0], requests[row])
