@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -77,8 +78,9 @@ def database_server(request: pytest.FixtureRequest) -> Iterator[str]:
         return
     measures = any(item.get_closest_marker("benchmark") for item in request.session.items)
     memory = None if measures or not _has_room(MEMORY) else MEMORY
+    prefix = f"anxin-test-{os.getpid()}-"
     with (
-        tempfile.TemporaryDirectory(prefix="anxin-test-", dir=memory, ignore_cleanup_errors=True) as home,
+        tempfile.TemporaryDirectory(prefix=prefix, dir=memory, ignore_cleanup_errors=True) as home,
         EmbeddedDatabase(Path(home), database="anxin_empty", is_durable=False) as server,
     ):
         yield server.url
@@ -148,6 +150,11 @@ def recordings() -> Path:
 
 
 def _has_room(directory: Path) -> bool:
+    """Tell whether a server fits, once what killed runs have left is gone."""
+    for left in directory.glob("anxin-test-*-*"):
+        pid = left.name.split("-")[2]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
     return os.access(directory, os.W_OK) and shutil.disk_usage(directory).free >= MEMORY_BYTES
 
 
