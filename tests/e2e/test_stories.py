@@ -37,6 +37,8 @@ pytestmark = [pytest.mark.installation, pytest.mark.timeout(1800)]
 M = FailureMode
 PASSWORD = "a long enough password"
 SEED = 5
+#: A tire takes ten minutes of fast driving to come apart, a pack as long to run away, both in real time.
+PATIENCE_S = 1500
 #: Found in sixty days of past; an alert of S3 or more urgent opens an order.
 BUILT_UP = (
     M.TIRE_SLOW_LEAK, M.TIRE_TOPPED_UP_LEAK, M.CELL_INTERNAL_SHORT, M.CELL_WEAK, M.CELL_RESISTANCE,
@@ -144,7 +146,7 @@ def world() -> Iterator[World]:
 
 @pytest.mark.parametrize("mode", [*NEXT_VISIT, *EVENED_OUT])
 def test_what_can_wait_is_told_and_opens_no_order(world: World, mode: FailureMode) -> None:
-    eventually(lambda: bool(world.alerts(mode)), within_s=600, what=f"an alert for {mode}")
+    eventually(lambda: bool(world.alerts(mode)), within_s=PATIENCE_S, what=f"an alert for {mode}")
 
     assert {a["severity"] for a in world.alerts(mode)} == {"S4"}
     assert {a["order_id"] for a in world.alerts(mode)} == {None}
@@ -152,7 +154,7 @@ def test_what_can_wait_is_told_and_opens_no_order(world: World, mode: FailureMod
 
 @pytest.mark.parametrize("mode", [*BUILT_UP, *HAZARDS])
 def test_a_fault_ends_in_a_closed_order_with_its_label(world: World, mode: FailureMode) -> None:
-    alert = world.until_offered(mode, within_s=1500 if mode in HAZARDS else 600)
+    alert = world.until_offered(mode, within_s=PATIENCE_S)
     order_id = alert["order_id"]
     found = Found(cause=mode.replace("_", " "))
 
