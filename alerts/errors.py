@@ -6,6 +6,7 @@ AnxinError
     ├── GuidanceError           the repair guidance breaks a rule; names the entry
     ├── UnknownOrder            no such order
     ├── UnknownTrip             no such trip of the circuit breaker
+    ├── UnknownArrival          no such parts on their way
     ├── UnknownContact          no such contact way or webhook
     ├── InvalidTransition       the order cannot move to the requested state
     ├── VersionConflict         somebody changed the order first
@@ -44,6 +45,10 @@ class UnknownTrip(AlertError):  # noqa: N818 - it reads as a fact
 
 class UnknownContact(AlertError):  # noqa: N818 - it reads as a fact
     """There is no such contact way or webhook."""
+
+
+class UnknownArrival(AlertError):  # noqa: N818 - it reads as a fact
+    """There are no such parts on their way."""
 
 
 class InvalidTransition(AlertError):  # noqa: N818 - it reads as a fact

@@ -112,8 +112,9 @@ def provide_parts(bench: Workbench) -> None:
             work.release_part(order_id, sku)
     missing = []
     for sku, qty in sorted(wanted.items()):
-        had = kept.get(sku, (0, ""))[0]
-        if had == qty or work.reserve_part(order_id, bench.order.station_id, sku, qty):
+        had, state = kept.get(sku, (0, ""))
+        is_here = had == qty and state != "expected"
+        if is_here or work.reserve_part(order_id, bench.order.station_id, sku, qty):
             continue
         missing.append(f"{qty} x {sku}")
         if had:

@@ -30,7 +30,14 @@ SELECT version FROM network_version;
 SELECT pg_advisory_xact_lock(%(lock)s, %(station_id)s);
 
 -- fetch_stock --
-SELECT station_id, sku, on_hand - reserved AS free FROM part_stock WHERE station_id = ANY(%(station_ids)s);
+-- On the shelf (arrival_id NULL), and on its way.
+SELECT station_id, sku, on_hand - reserved AS free, NULL::bigint AS arrival_id, NULL::timestamptz AS expected_at,
+       NULL::real AS spread_h
+FROM part_stock WHERE station_id = ANY(%(station_ids)s)
+UNION ALL
+SELECT station_id, sku, qty - reserved, arrival_id, expected_at, spread_h
+FROM part_arrivals
+WHERE station_id = ANY(%(station_ids)s) AND state IN ('expected', 'shipped') AND reserved < qty;
 
 -- fetch_taken --
 SELECT bay_id, technician_id, lower(slot), upper(slot) FROM bookings

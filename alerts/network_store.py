@@ -8,6 +8,7 @@ from datetime import datetime, time
 from decimal import Decimal
 from uuid import UUID
 
+from alerts.arrivals import Arrival
 from alerts.jobs import Job, JobPart, Operation
 from alerts.network import Network
 from alerts.rules import Mode
@@ -58,9 +59,14 @@ class NetworkStore(SqlStore):
                 if station_id is not None:
                     taken[station_id].append(one)
         stock: dict[int, dict[str, int]] = defaultdict(dict)
+        arrivals: dict[int, list[Arrival]] = defaultdict(list)
         for row in self._rows("fetch_stock", station_ids=ids):
-            stock[row["station_id"]][row["sku"]] = row["free"]
-        return {n: Occupancy(taken=taken[n], stock=stock[n]) for n in ids}
+            station_id = row.pop("station_id")
+            if row["arrival_id"] is None:
+                stock[station_id][row["sku"]] = row["free"]
+            else:
+                arrivals[station_id].append(Arrival(**row))
+        return {n: Occupancy(taken=taken[n], stock=stock[n], arrivals=arrivals[n]) for n in ids}
 
     def _fetch_stations(self, tenant_id: int, least_ratings: int) -> list[Station]:
         hours: dict[int, list[Period]] = defaultdict(list)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
 
-from alerts.jobs import Job
+from alerts.jobs import Job, JobPart
 from alerts.modes import Way
 from alerts.rules import Mode
 from alerts.stations import Bay, Occupancy, PassedOver, Station, Technician
@@ -22,6 +22,7 @@ SUMMARY: Final = MappingProxyType(
         "no_van": "without a fit van",
         "no_pickup": "without pick-up service",
         "no_part": "without the part",
+        "part_coming": "with the part only on its way",
         "no_slot": "without free time",
         "gave_back": "gave the work back",
         "low_rating": "rated low",
@@ -64,8 +65,13 @@ def missing_part(job: Job, occupancy: Occupancy) -> Obstacle | None:
     """Return which part of a job a station has too few of, or None."""
     for part in job.parts:
         if occupancy.stock.get(part.sku, 0) < part.qty:
-            return ("no_part", f"{part.name_en} not in stock", f"{part.name_zh}缺货")
+            return missing(part)
     return None
+
+
+def missing(part: JobPart) -> Obstacle:
+    """Return what a part that is not there says of a station."""
+    return ("no_part", f"{part.name_en} not in stock", f"{part.name_zh}缺货")
 
 
 def fit_bays(station: Station, job: Job) -> list[Bay]:

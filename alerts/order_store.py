@@ -217,9 +217,20 @@ class OrderStore(SqlStore):
         )
         for sku, qty in sorted(parts):
             wanted = {"station_id": plan.station.station_id, "sku": sku, "qty": qty}
-            if self._row("reserve_part", **wanted) is None:
+            arrival = None if plan.supply is None else plan.supply.arrival(sku)
+            if arrival is None:
+                taken = self._row("reserve_part", **wanted)
+            else:
+                taken = self._row("reserve_arrival", arrival_id=arrival.arrival_id, qty=qty)
+            if taken is None:
                 raise BookingConflict(f"part {sku} at {plan.station.code}: taken meanwhile")
-            self._run("insert_reservation", order_id=order_id, **wanted)
+            self._run(
+                "insert_reservation",
+                order_id=order_id,
+                **wanted,
+                arrival_id=None if arrival is None else arrival.arrival_id,
+                promised_at=None if arrival is None else arrival.due(now),
+            )
 
     def extend_hold(self, order_id: int, until: datetime, *, now: datetime) -> bool:
         """Keep a hold until then, at most until its slot begins; False where it is gone or has begun."""

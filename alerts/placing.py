@@ -155,6 +155,7 @@ def _find(
     aims = Aims(
         rule=policy.order,
         cost=policy.cost,
+        parts=policy.parts,
         notice_h=policy.severities[order.severity].notice_h,
         deadline=order.deadline,
         now=now,
@@ -204,6 +205,8 @@ def _hold(
     version = store.offer_order(order.order_id, chosen, quote, place, mode=chosen.mode, now=now)
     remark = ", after the deadline: nothing was free before it" if chosen.is_late else ""
     remark += "" if chosen.mode is Mode.DRIVE_IN else f", {chosen.mode}"
+    for arrival in () if chosen.supply is None else chosen.supply.arrivals:
+        remark += f", {arrival.sku} expected {arrival.due(now):%Y-%m-%dT%H:%MZ}"
     where = "on the road" if chosen.bay is None else f"bay {chosen.bay.name}"
     store.insert_order_event(
         order.order_id,

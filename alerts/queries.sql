@@ -233,7 +233,8 @@ WITH expired AS (
     RETURNING order_id
 ), parts_back AS (
     UPDATE part_reservations SET state = 'released'
-    WHERE state = 'reserved' AND order_id IN (SELECT order_id FROM expired) RETURNING station_id, sku, qty
+    WHERE state IN ('expected', 'reserved') AND order_id IN (SELECT order_id FROM expired)
+    RETURNING station_id, sku, CASE WHEN arrival_id IS NULL THEN qty ELSE 0 END AS qty
 ), stock_back AS (
     UPDATE part_stock s SET reserved = s.reserved - b.qty
     FROM (SELECT station_id, sku, sum(qty)::int AS qty FROM parts_back GROUP BY 1, 2) b
@@ -248,7 +249,8 @@ WITH freed AS (
     UPDATE bookings SET state = 'released' WHERE order_id = %(order_id)s AND state IN ('held', 'booked')
 ), parts_back AS (
     UPDATE part_reservations SET state = 'released'
-    WHERE state = 'reserved' AND order_id = %(order_id)s RETURNING station_id, sku, qty
+    WHERE state IN ('expected', 'reserved') AND order_id = %(order_id)s
+    RETURNING station_id, sku, CASE WHEN arrival_id IS NULL THEN qty ELSE 0 END AS qty
 )
 UPDATE part_stock s SET reserved = s.reserved - b.qty
 FROM (SELECT station_id, sku, sum(qty)::int AS qty FROM parts_back GROUP BY 1, 2) b
@@ -275,11 +277,17 @@ UPDATE part_stock SET reserved = reserved + %(qty)s
 WHERE station_id = %(station_id)s AND sku = %(sku)s AND on_hand - reserved >= %(qty)s
 RETURNING sku;
 
+-- reserve_arrival --
+UPDATE part_arrivals SET reserved = reserved + %(qty)s
+WHERE arrival_id = %(arrival_id)s AND state IN ('expected', 'shipped') AND qty - reserved >= %(qty)s
+RETURNING arrival_id;
+
 -- insert_reservation --
-INSERT INTO part_reservations (order_id, station_id, sku, qty, state)
-VALUES (%(order_id)s, %(station_id)s, %(sku)s, %(qty)s, 'reserved')
-ON CONFLICT (order_id, sku) DO UPDATE SET
-    station_id = excluded.station_id, qty = excluded.qty, state = 'reserved';
+INSERT INTO part_reservations (order_id, station_id, sku, qty, state, arrival_id, promised_at)
+VALUES (%(order_id)s, %(station_id)s, %(sku)s, %(qty)s,
+        CASE WHEN %(arrival_id)s::bigint IS NULL THEN 'reserved' ELSE 'expected' END, %(arrival_id)s, %(promised_at)s)
+ON CONFLICT (order_id, sku) DO UPDATE SET station_id = excluded.station_id, qty = excluded.qty,
+    state = excluded.state, arrival_id = excluded.arrival_id, promised_at = excluded.promised_at;
 
 -- fetch_alarms --
 -- Of too many the newest: among them are the live ones.

@@ -3,8 +3,15 @@
 -- fetch_standing --
 -- Held or booked, and the vehicle has not come; the most urgent first.
 SELECT o.order_id, o.vehicle_id, o.tenant_id, o.failure_mode, o.severity, o.state, o.mode, b.booking_id, o.station_id,
-       b.bay_id, b.technician_id, lower(b.slot) AS starts, upper(b.slot) AS ends
+       b.bay_id, b.technician_id, lower(b.slot) AS starts, upper(b.slot) AS ends, e.arrival_id, e.sku, e.expected_at,
+       e.spread_h, e.promised_at, e.is_cancelled
 FROM bookings b JOIN repair_orders o USING (order_id)
+LEFT JOIN (
+    SELECT DISTINCT ON (r.order_id) r.order_id, a.arrival_id, a.sku, a.expected_at, a.spread_h, r.promised_at,
+           a.state = 'cancelled' AS is_cancelled
+    FROM part_reservations r JOIN part_arrivals a USING (arrival_id) WHERE r.state = 'expected'
+    ORDER BY r.order_id, is_cancelled DESC, a.expected_at DESC
+) e USING (order_id)
 WHERE o.state IN ('offered', 'booked') AND (b.state = 'booked' OR (b.state = 'held' AND b.expires_at > %(now)s))
   AND (%(order_id)s::bigint IS NULL OR o.order_id = %(order_id)s)
 ORDER BY o.severity, lower(b.slot), o.order_id;

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from alerts.arrivals import Arrival, Awaited
 from alerts.orders import AT_WORK, OrderState
 from alerts.sql_store import SqlStore
 from alerts.standing import Occupied, Standing
@@ -104,9 +105,19 @@ def _with_times(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _standing(row: Mapping[str, Any]) -> Standing:
+    arrival = ("arrival_id", "sku", "expected_at", "spread_h")
+    awaited = None
+    if row["arrival_id"] is not None:
+        awaited = Awaited(
+            arrival=Arrival(**{name: row[name] for name in arrival}, free=0),
+            promised_at=row["promised_at"],
+            is_cancelled=row["is_cancelled"],
+        )
+    appointment = {n: v for n, v in row.items() if n not in (*arrival, "promised_at", "is_cancelled")}
     return Standing(
         **{
-            **_with_times(row),
+            **_with_times(appointment),
+            "awaited": awaited,
             "failure_mode": FailureMode(row["failure_mode"]),
             "severity": Severity(row["severity"]),
             "state": OrderState(row["state"]),

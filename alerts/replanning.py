@@ -156,7 +156,7 @@ def place_waiting(desk: Desk, order_id: int, terms: Terms, *, now: datetime) -> 
 
 def _upset(desk: Desk, standing: Standing, terms: Terms, now: datetime) -> Upset | None:
     network = terms.networks.fetch(desk.network, standing.tenant_id)
-    return upset_of(standing, network, terms.policy.standing, now)
+    return upset_of(standing, network, terms.policy.standing, terms.policy.parts, now)
 
 
 def _renew(

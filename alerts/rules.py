@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from alerts.errors import PolicyError
+from alerts.part_rules import PartRule, parse_parts
 from alerts.standing_rules import StandingRule, parse_standing
 from alerts.telling import TellingRules, parse_telling
 from data.records import FailureMode, Severity
@@ -123,6 +124,7 @@ class Policy:
     """All rules between a prediction and an order."""
 
     standing: StandingRule
+    parts: PartRule
     modes: Mapping[FailureMode, ModeRule]
     severities: Mapping[Severity, SeverityRule]
     order: OrderRule
@@ -194,6 +196,7 @@ def parse_policy(text: str) -> Policy:
             raise PolicyError(f"policy breaker: {breaker}: at least one order an hour, a share of 0-1")
         return Policy(
             standing=parse_standing(document["standing"]),
+            parts=parse_parts(document["parts"]),
             modes=MappingProxyType(modes),
             severities=MappingProxyType({s: _severity_rule(document["severity"][s]) for s in Severity}),
             order=OrderRule(

@@ -11,16 +11,17 @@ from typing import Final
 import numpy as np
 
 from alerts.appointments import Found, appointment, round_trip
+from alerts.arrivals import Supply
 from alerts.costs import Merits, costs_of
 from alerts.jobs import STEP_MINUTES, Job
 from alerts.modes import Way
 from alerts.obstacles import (
     NO_SLOT,
     Obstacle,
-    missing_part,
     static_obstacle,
     summary_of,
 )
+from alerts.part_rules import PartRule
 from alerts.rules import CostRule, Mode, OrderRule
 from alerts.slots import TimeGrid
 from alerts.stations import (
@@ -31,9 +32,9 @@ from alerts.stations import (
     PassedOver,
     Plan,
     Station,
-    Taken,
     Worked,
 )
+from alerts.supply import supply_of
 from data.records import FloatArray
 
 #: Stations whose bookings are read together; the nearest few nearly always do.
@@ -47,6 +48,7 @@ class Aims:
 
     rule: OrderRule
     cost: CostRule
+    parts: PartRule
     notice_h: float  #: before anything can begin
     deadline: datetime
     now: datetime
@@ -103,7 +105,8 @@ def plan(
 
     The owner's own station is asked first, stations with poor ratings last. Where none has time before the
     deadline, the later appointment that costs least within ``overdue_days`` is taken and marked late: a late
-    repair is better than none.
+    repair is better than none. An appointment that waits for a part on its way is weighed by its cost against
+    the first one for which all is on the shelf.
 
     Args:
         job: What the station must have.
@@ -121,6 +124,7 @@ def plan(
     known: dict[int, Occupancy] = {}
     obstacles: dict[int, Obstacle] = {}
     late: list[Plan] = []
+    in_time: list[Plan] = []
     for rank, index in enumerate(sequence):
         station, way_km = stations[index], float(road_km[index])
         obstacle = static_obstacle(station, job, way, way_km)
@@ -129,21 +133,34 @@ def plan(
                 near = (stations[i] for i in sequence[rank:] if road_km[i] <= way.limit_km)
                 fit = (s for s in near if static_obstacle(s, job, way, 0.0) is None)
                 known |= look(list(islice(fit, _LOOKED_AT_ONCE)))
-            obstacle = missing_part(job, known.get(station.station_id, Occupancy()))
-        if obstacle is None:
-            taken = known.get(station.station_id, Occupancy()).taken
-            chosen = _plan_at(station, job, taken, grid, way=way, way_km=way_km, aims=aims, worked=worked)
-            is_avoided = aims.avoid is not None and aims.avoid.station_id == station.station_id
-            if chosen is not None and not chosen.is_late and not is_avoided:
-                return _tell_nearer(chosen, job, stations, road_km, obstacles, way=way, aims=aims)
-            late += [] if chosen is None else [chosen]
-            obstacle = ("gave_back", "gave this work back", "已退回此单") if is_avoided else NO_SLOT
+            occupancy = known.get(station.station_id, Occupancy())
+            supply = supply_of(job, occupancy, aims.parts, aims.now)
+            if isinstance(supply, Supply):
+                found = _plan_at(
+                    station, supply, occupancy, grid, way=way, way_km=way_km, aims=aims, worked=worked
+                )
+                is_avoided = aims.avoid is not None and aims.avoid.station_id == station.station_id
+                obstacle = _why_not(found, is_avoided=is_avoided)
+                if found is not None:
+                    (late if found.is_late or is_avoided else in_time).append(found)
+                if in_time and in_time[-1].supply is None:
+                    break
+            else:
+                obstacle = supply
         obstacles[index] = obstacle
-    if not late:
+    if not in_time and not late:
         passed = [_passed(stations[i], float(road_km[i]), obstacles[i]) for i in sequence]
         return NoPlan(reason=summary_of(passed), passed_over=tuple(passed))
-    chosen = min(late, key=lambda p: (cost_of(p, stations, aims), p.start))
+    chosen = min(in_time or late, key=lambda p: (cost_of(p, stations, aims), p.start))
     return _tell_nearer(chosen, job, stations, road_km, obstacles, way=way, aims=aims)
+
+
+def _why_not(chosen: Plan | None, *, is_avoided: bool) -> Obstacle:
+    if is_avoided:
+        return ("gave_back", "gave this work back", "已退回此单")
+    if chosen is not None and chosen.supply is not None:
+        return ("part_coming", "the part is only on its way there", "备件尚在运往该站途中")
+    return NO_SLOT
 
 
 def cost_of(chosen: Plan, stations: Sequence[Station], aims: Aims) -> float:
@@ -153,7 +170,7 @@ def cost_of(chosen: Plan, stations: Sequence[Station], aims: Aims) -> float:
     merits = Merits(
         delay=(chosen.start - aims.now) / hours_left,
         way_km=chosen.distance_km,
-        late=float(chosen.is_late),
+        late=max(float(chosen.is_late), chosen.p_late),
         dearness=float(chosen.station.labour_rate) / cheapest - 1,
     )
     return float(costs_of(aims.cost, merits))
@@ -213,8 +230,8 @@ def _passed(station: Station, way_km: float, obstacle: Obstacle) -> PassedOver:
 
 def _plan_at(
     station: Station,
-    job: Job,
-    taken: Sequence[Taken],
+    supply: Supply,
+    occupancy: Occupancy,
     grid: TimeGrid,
     *,
     way: Way,
@@ -223,13 +240,16 @@ def _plan_at(
     worked: Worked,
 ) -> Plan | None:
     lead = timedelta(hours=way.lead_h(way_km, aims.rule.road_speed_km_per_h))
+    job, taken = supply.job, occupancy.taken
     first = aims.now + timedelta(hours=aims.notice_h)
     if aims.avoid is not None and aims.avoid.station_id == station.station_id:
         first = max(first, aims.avoid.until)
+    sure_at = supply.sure_at(aims.parts, aims.now)
     if way.mode is Mode.MOBILE:
+        first = max(first, sure_at)
         found: Found | None = round_trip(station, job, taken, grid, first=first, lead=lead, worked=worked)
     else:
-        there = appointment(station, job, taken, grid, first=first + lead, worked=worked)
+        there = appointment(station, job, taken, grid, first=max(first + lead, sure_at), worked=worked)
         found = None if there is None else (*there, (there[2], there[3]))
     if found is None:
         return None
@@ -245,4 +265,6 @@ def _plan_at(
         is_late=start > aims.deadline,
         mode=way.mode,
         passed_over=(),
+        supply=supply if supply.arrivals else None,
+        p_late=supply.p_late(start, aims.now),
     )

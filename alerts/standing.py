@@ -9,9 +9,11 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from alerts.appointments import appointment
+from alerts.arrivals import Awaited
 from alerts.jobs import STEP_MINUTES, Job
 from alerts.network import Network
 from alerts.orders import OrderState
+from alerts.part_rules import PartRule
 from alerts.slots import Period, TimeGrid
 from alerts.standing_rules import StandingRule
 from alerts.stations import Bay, Station, Taken, Technician
@@ -30,6 +32,7 @@ class Upset(StrEnum):
     NO_SHOW = "nobody came"
     NOT_SENT = "nobody was sent"
     OVERRUN = "the work before it takes longer"
+    PART_LATE = "a part comes too late"
     URGENT = "the fault may come before it"
 
 
@@ -45,6 +48,10 @@ PREFACES: Mapping[Upset, tuple[str, str]] = MappingProxyType(
         Upset.NO_SHOW: ("We missed you at your appointment.", "您未按预约时间到站。"),
         Upset.NOT_SENT: ("Nobody could be sent to you in time.", "未能按时派人上门。"),
         Upset.OVERRUN: _LATE,
+        Upset.PART_LATE: (
+            "A part for your car arrives at the workshop later than planned.",
+            "您车辆所需的备件将晚于预期到达维修站。",
+        ),
         Upset.URGENT: (
             "The fault is getting worse faster, so we moved your appointment.",
             "故障发展加快，我们已为您调整预约。",
@@ -70,6 +77,7 @@ class Standing:
     technician_id: int | None
     start: datetime
     end: datetime
+    awaited: Awaited | None = None  #: the part that is not here yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +103,9 @@ class Occupied:
         return Taken(bay_id=self.bay_id, technician_id=self.technician_id, start=self.start, end=until)
 
 
-def upset_of(standing: Standing, network: Network, rule: StandingRule, now: datetime) -> Upset | None:
+def upset_of(
+    standing: Standing, network: Network, rule: StandingRule, parts: PartRule, now: datetime
+) -> Upset | None:
     """Return what upsets an appointment, None where it stands.
 
     Hours and people are those that planning looks at. An appointment whose time has begun is upset only when
@@ -118,6 +128,8 @@ def upset_of(standing: Standing, network: Network, rule: StandingRule, now: date
         who = next((t for t in station.technicians if t.technician_id == standing.technician_id), None)
         if who is None or not _is_at_work(network, station, who.shift, standing, now):
             return Upset.TECHNICIAN_AWAY
+    if standing.awaited is not None and standing.awaited.is_late_for(standing.start, parts, now):
+        return Upset.PART_LATE
     return None
 
 

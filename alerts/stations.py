@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from alerts.arrivals import Arrival, Supply
 from alerts.modes import Reach
 from alerts.rules import Mode
 from alerts.slots import Period, TimeGrid
@@ -74,6 +75,7 @@ class Occupancy:
 
     taken: Sequence[Taken] = ()
     stock: Mapping[str, int] = field(default_factory=dict)  #: sku -> on hand and not reserved
+    arrivals: Sequence[Arrival] = ()  #: on their way, with pieces that no order waits for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,8 @@ class Plan:
     is_late: bool  #: nothing was free before the deadline
     mode: Mode
     passed_over: tuple[PassedOver, ...]  #: the nearer ones
+    supply: Supply | None = None  #: None: all parts of the job are on the shelf
+    p_late: float = 0.0  #: probability that a part is missing when it begins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

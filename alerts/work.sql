@@ -161,7 +161,7 @@ WITH taken AS (
 INSERT INTO part_reservations (order_id, station_id, sku, qty, state)
 SELECT %(order_id)s, station_id, sku, %(qty)s, 'reserved' FROM taken
 ON CONFLICT (order_id, sku) DO UPDATE SET
-    station_id = excluded.station_id, qty = excluded.qty, state = 'reserved';
+    station_id = excluded.station_id, qty = excluded.qty, state = 'reserved', arrival_id = NULL;
 
 -- fetch_operations --
 SELECT operation, name_en, name_zh, skill, bay_kind FROM labour_operations

@@ -149,7 +149,9 @@ def check_orders(url: str, faults: set[tuple[int, str]], certain: set[tuple[int,
     misjudged = query(
         url,
         "SELECT * FROM (SELECT station_id, sku, reserved,"
-        "   coalesce(sum(r.qty) FILTER (WHERE r.state = 'reserved'), 0) AS promised"
+        "   coalesce(sum(r.qty) FILTER (WHERE r.state = 'reserved'), 0)"
+        "   + (SELECT coalesce(sum(a.qty), 0) FROM part_arrivals a WHERE a.from_station_id = s.station_id"
+        "      AND a.sku = s.sku AND a.state = 'expected') AS promised"
         "  FROM part_stock s LEFT JOIN part_reservations r USING (station_id, sku)"
         "  GROUP BY station_id, sku) stock WHERE reserved <> promised",
     )

@@ -21,6 +21,7 @@ PATHS = {
     "trip_id": "1",
     "contact_id": "99",
     "webhook_id": "99",
+    "arrival_id": "99",
     "failure_mode": "tire_slow_leak",
 }
 BODIES = {
@@ -44,6 +45,14 @@ BODIES = {
     "/api/v1/contact/ways": {"channel": "webhook", "address": "https://hook.example.com/1"},
     "/api/v1/contact/ways/{contact_id}/verification": {"code": "123456"},
     "/api/v1/webhooks": {"url": "https://dms.example.com/1"},
+    "/api/v1/parts/arrivals": {
+        "station": "SH1",
+        "sku": "TIRE-PLUG",
+        "qty": 1,
+        "expected_at": "2026-02-01T00:00:00Z",
+        "spread_h": 3,
+    },
+    "/api/v1/parts/arrivals/{arrival_id}": {"action": "receive"},
     "/api/v1/predictors/mode": {"failure_mode": "cell_weak", "mode": "shadow", "reason": "new version"},
     "/api/v1/silence": {"lost_after_h": 6, "parked_after_h": 336},
     "/api/v1/breaker/{trip_id}/release": {"decision": "place", "reason": "looked at"},

@@ -88,6 +88,7 @@ def find(
 
     urgency = POLICY.severities[severity]
     aims = Aims(
+        parts=POLICY.parts,
         rule=POLICY.order,
         cost=POLICY.cost,
         notice_h=urgency.notice_h,

@@ -1,0 +1,69 @@
+-- Parts on their way, as stations and operations tell of them. Stock is locked in the order of stations and parts.
+
+-- find_part --
+SELECT sku FROM parts WHERE tenant_id = %(tenant_id)s AND sku = %(sku)s;
+
+-- find_station --
+SELECT station_id FROM stations WHERE tenant_id = %(tenant_id)s AND code = %(code)s;
+
+-- fetch_arrivals --
+SELECT a.arrival_id, s.code AS station, a.sku, p.name_en, p.name_zh, a.qty, a.reserved, a.expected_at, a.spread_h,
+       a.source, g.code AS from_station, a.supplier, a.reference, a.state, a.announced_at, a.received_at
+FROM part_arrivals a
+JOIN stations s USING (station_id)
+JOIN parts p ON p.tenant_id = s.tenant_id AND p.sku = a.sku
+LEFT JOIN stations g ON g.station_id = a.from_station_id
+WHERE s.tenant_id = %(tenant_id)s
+    AND (%(station_id)s::int IS NULL OR %(station_id)s IN (a.station_id, a.from_station_id))
+    AND (%(arrival_id)s::bigint IS NULL OR a.arrival_id = %(arrival_id)s)
+    AND (%(arrival_id)s::bigint IS NOT NULL OR a.state IN ('expected', 'shipped'))
+ORDER BY a.expected_at, a.arrival_id LIMIT 500;
+
+-- lock_arrival --
+SELECT a.arrival_id, a.station_id, a.from_station_id, a.sku, a.qty, a.reserved, a.state, a.expected_at, a.spread_h
+FROM part_arrivals a JOIN stations s USING (station_id)
+WHERE s.tenant_id = %(tenant_id)s AND a.arrival_id = %(arrival_id)s
+    AND (%(station_id)s::int IS NULL OR %(station_id)s IN (a.station_id, a.from_station_id))
+FOR UPDATE OF a;
+
+-- stock_part --
+INSERT INTO part_stock (station_id, sku, on_hand) VALUES (%(to_id)s, %(sku)s, 0) ON CONFLICT DO NOTHING;
+
+-- set_aside --
+-- At the station that gives it away.
+UPDATE part_stock SET reserved = reserved + %(qty)s
+WHERE station_id = %(from_id)s AND sku = %(sku)s AND on_hand - reserved >= %(qty)s RETURNING sku;
+
+-- insert_arrival --
+INSERT INTO part_arrivals (station_id, sku, qty, expected_at, spread_h, source, from_station_id, supplier, reference,
+                           announced_at)
+VALUES (%(to_id)s, %(sku)s, %(qty)s, %(expected_at)s, %(spread_h)s,
+        CASE WHEN %(from_id)s::int IS NULL THEN 'purchase' ELSE 'transfer' END, %(from_id)s, %(supplier)s,
+        %(reference)s, %(now)s)
+ON CONFLICT (station_id, reference) DO NOTHING RETURNING arrival_id;
+
+-- slip_arrival --
+UPDATE part_arrivals SET expected_at = %(expected_at)s, spread_h = coalesce(%(spread_h)s, spread_h)
+WHERE arrival_id = %(arrival_id)s;
+
+-- end_arrival --
+UPDATE part_arrivals SET state = %(state)s, received_at = CASE WHEN %(state)s = 'received' THEN %(now)s::timestamptz END
+WHERE arrival_id = %(arrival_id)s;
+
+-- send_off --
+-- Off the giver's shelf.
+UPDATE part_stock SET on_hand = on_hand - %(qty)s, reserved = reserved - %(qty)s
+WHERE station_id = %(from_id)s AND sku = %(sku)s;
+
+-- keep_back --
+-- Free again on the giver's shelf.
+UPDATE part_stock SET reserved = reserved - %(qty)s WHERE station_id = %(from_id)s AND sku = %(sku)s;
+
+-- put_on_shelf --
+WITH here AS (
+    UPDATE part_reservations SET state = 'reserved', arrival_id = NULL
+    WHERE arrival_id = %(arrival_id)s AND state = 'expected' RETURNING qty
+)
+UPDATE part_stock SET on_hand = on_hand + %(qty)s,
+    reserved = reserved + (SELECT coalesce(sum(qty), 0)::int FROM here)
+WHERE station_id = %(to_id)s AND sku = %(sku)s;

@@ -1,0 +1,218 @@
+"""Parts on their way: promised once, awaited by appointments, received once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from alerts.actions import Action
+from alerts.commands import Commands
+from alerts.errors import InvalidDetails, InvalidTransition, UnknownArrival
+from alerts.orders import OrderState
+from alerts.replanning import replan_upset
+from alerts.router import route_waiting
+from data.db import Pool, open_pool
+from tests.integration import alerts_seed as seed
+from tests.integration import parts_seed as parts
+from tests.integration.work_steps import TERMS, Steps, book
+
+NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)  # Tuesday 10:00 in Shanghai
+ORDERS = "SELECT state, lower(slot), deadline FROM repair_orders ORDER BY order_id"
+
+
+def route_one(pool: Pool) -> None:
+    seed.add_prediction(pool, seed.seed_vehicles(pool)[0], NOW)
+    parts.empty_shelves(pool)
+
+
+def reservations(pool: Pool) -> list[tuple[str, int | None]]:
+    return seed.rows(pool, "SELECT state, arrival_id FROM part_reservations ORDER BY order_id")
+
+
+def test_an_appointment_waits_until_its_part_is_there_with_the_probability_asked_for(pool: Pool) -> None:
+    route_one(pool)
+    arrival_id = parts.announce(pool, NOW, hours=24, spread_h=3)
+
+    route_waiting(pool, TERMS, now=NOW)
+
+    ((state, start, deadline),) = seed.rows(pool, ORDERS)
+    assert state == "offered"
+    assert NOW + timedelta(hours=24 + 1.28 * 3) <= start <= deadline
+    assert reservations(pool) == [("expected", arrival_id)]
+    assert parts.arrivals(pool) == [("expected", 1, 1)]
+    assert parts.stock(pool) == (0, 0)
+    ((told,),) = seed.rows(pool, "SELECT reason FROM order_events WHERE to_state = 'offered'")
+    assert f"{parts.KIT} expected 2026-03-11T02:00Z" in told
+
+
+def test_what_is_received_is_the_orders_that_waited_for_it(pool: Pool) -> None:
+    route_one(pool)
+    arrival_id = parts.announce(pool, NOW, qty=3)
+    route_waiting(pool, TERMS, now=NOW)
+
+    parts.with_book(pool, NOW, lambda b, deed: b.receive(arrival_id, deed=deed))
+
+    assert parts.stock(pool) == (3, 1)
+    assert reservations(pool) == [("reserved", None)]
+    assert seed.rows(
+        pool, "SELECT action FROM audit_events WHERE action LIKE 'arrival%%' ORDER BY at, 1"
+    ) == [
+        ("arrival.announce",),
+        ("arrival.received",),
+    ]
+
+
+def test_an_arrival_is_received_once_however_many_say_so(pool: Pool, database_url: str) -> None:
+    route_one(pool)
+    arrival_id = parts.announce(pool, NOW, qty=2)
+    route_waiting(pool, TERMS, now=NOW)
+
+    def receive(_: int) -> str:
+        try:
+            parts.with_book(wide, NOW, lambda b, deed: b.receive(arrival_id, deed=deed))
+        except InvalidTransition:
+            return "refused"
+        return "received"
+
+    wide = open_pool(database_url, size=6, name="anxin-test-wide")
+    with wide, ThreadPoolExecutor(6) as people:
+        done = sorted(people.map(receive, range(6)))
+
+    assert done == ["received", *["refused"] * 5]
+    assert parts.stock(pool) == (2, 1)
+
+
+def test_two_orders_never_get_the_same_piece_that_is_on_its_way(pool: Pool, database_url: str) -> None:
+    for vehicle in seed.seed_vehicles(pool, 6):
+        seed.add_prediction(pool, vehicle, NOW)
+    parts.empty_shelves(pool)
+    parts.announce(pool, NOW, qty=2)
+
+    wide = open_pool(database_url, size=6, name="anxin-test-wide")
+    with wide, ThreadPoolExecutor(3) as routers:
+        for done in [routers.submit(route_waiting, wide, TERMS, now=NOW) for _ in range(3)]:
+            done.result()
+
+    states = [row[0] for row in seed.rows(pool, ORDERS)]
+    assert sorted(states) == ["offered"] * 2 + ["triaged"] * 4
+    assert parts.arrivals(pool) == [("expected", 2, 2)]
+
+
+@pytest.mark.parametrize("way", ["owner says no", "hold expires"])
+def test_what_an_order_gives_back_others_may_wait_for(pool: Pool, way: str) -> None:
+    route_one(pool)
+    parts.announce(pool, NOW)
+    route_waiting(pool, TERMS, now=NOW)
+    ((order_id, version),) = seed.rows(pool, "SELECT order_id, version FROM repair_orders")
+
+    if way == "owner says no":
+        Commands(pool, TERMS).answer(order_id=order_id, answer="no", actor="o", version=version, now=NOW)
+    else:
+        other = seed.seed_vehicles(pool, 2)[1]
+        seed.add_prediction(pool, other, NOW + timedelta(hours=1))
+        route_waiting(pool, TERMS, now=NOW + timedelta(hours=1))
+
+    expected = 0 if way == "owner says no" else 1
+    assert parts.arrivals(pool) == [("expected", 1, expected)]
+    assert reservations(pool)[0][0] == "released"
+
+
+def offered_start(pool: Pool) -> datetime:
+    ((_, start, _),) = seed.rows(pool, ORDERS)
+    return start
+
+
+def test_a_part_that_comes_too_late_moves_the_appointment_and_the_owner_reads_why(pool: Pool) -> None:
+    route_one(pool)
+    arrival_id = parts.announce(pool, NOW)
+    route_waiting(pool, TERMS, now=NOW)
+    late = offered_start(pool) + timedelta(hours=1)
+
+    parts.with_book(pool, NOW, lambda b, deed: b.slip(arrival_id, late, None, deed=deed))
+
+    assert replan_upset(pool, TERMS, now=NOW) == 1
+    assert offered_start(pool) >= late + timedelta(hours=1.28 * 3)
+    assert parts.arrivals(pool) == [("expected", 1, 1)]
+    assert seed.rows(
+        pool, "SELECT count(*) FROM warnings WHERE body_en LIKE 'A part for your car arrives%%'"
+    ) == [(1,)]
+    assert replan_upset(pool, TERMS, now=NOW) == 0
+
+
+def test_a_slip_that_leaves_the_part_in_time_moves_nobody(pool: Pool) -> None:
+    route_one(pool)
+    arrival_id = parts.announce(pool, NOW, hours=1, spread_h=0.5)
+    route_waiting(pool, TERMS, now=NOW)
+    start = offered_start(pool)
+    sure = start - timedelta(hours=1)
+
+    parts.with_book(pool, NOW, lambda b, deed: b.slip(arrival_id, sure, 0.1, deed=deed))
+
+    assert replan_upset(pool, TERMS, now=NOW) == 0
+    assert offered_start(pool) == start
+
+
+def test_a_part_that_does_not_come_lets_its_order_wait(pool: Pool) -> None:
+    route_one(pool)
+    arrival_id = parts.announce(pool, NOW)
+    route_waiting(pool, TERMS, now=NOW)
+
+    parts.with_book(pool, NOW, lambda b, deed: b.cancel(arrival_id, deed=deed))
+
+    assert replan_upset(pool, TERMS, now=NOW) == 1
+    assert [row[0] for row in seed.rows(pool, ORDERS)] == ["triaged"]
+    assert parts.arrivals(pool) == [("cancelled", 1, 0)]
+
+
+def test_work_waits_for_a_part_that_is_not_here_yet_and_goes_on_when_it_is(pool: Pool) -> None:
+    steps: Steps = book(pool, NOW)
+    ((code,),) = seed.rows(pool, "SELECT code FROM stations JOIN repair_orders USING (station_id)")
+    arrival_id = parts.announce(pool, NOW, station=code)
+    seed.rows(pool, "UPDATE part_stock SET reserved = 0, on_hand = 0 WHERE sku = %s RETURNING 1", parts.KIT)
+    seed.rows(
+        pool, "UPDATE part_reservations SET state = 'expected', arrival_id = %s RETURNING 1", arrival_id
+    )
+    seed.rows(pool, "UPDATE part_arrivals SET reserved = 1 RETURNING 1")
+
+    for action in (Action.CHECK_IN, Action.DIAGNOSE, Action.FIND):
+        steps.do(action)
+    assert steps.do(Action.ESTIMATE).state is OrderState.WAITING_PARTS
+    with pytest.raises(InvalidTransition, match="still not in stock"):
+        steps.do(Action.RESERVE)
+
+    parts.with_book(pool, NOW, lambda b, deed: b.receive(arrival_id, deed=deed))
+
+    assert steps.do(Action.RESERVE).state is OrderState.PARTS_RESERVED
+    assert parts.stock(pool, code) == (1, 1)
+
+
+def test_a_transfer_is_set_aside_leaves_and_arrives(pool: Pool) -> None:
+    seed.seed_vehicles(pool)
+    ((giver,),) = seed.rows(
+        pool, "SELECT code FROM stations WHERE is_active AND code <> %s ORDER BY 1 LIMIT 1", parts.STATION
+    )
+    ((had, kept), (own, _)) = parts.stock(pool, giver), parts.stock(pool)
+    arrival_id = parts.announce(pool, NOW, qty=2, from_station=giver)
+    assert parts.stock(pool, giver) == (had, kept + 2)
+
+    parts.with_book(pool, NOW, lambda b, deed: b.ship(arrival_id, deed=deed))
+    assert parts.stock(pool, giver) == (had - 2, kept)
+    with pytest.raises(InvalidTransition, match="left already"):
+        parts.with_book(pool, NOW, lambda b, deed: b.cancel(arrival_id, deed=deed))
+    parts.with_book(pool, NOW, lambda b, deed: b.receive(arrival_id, deed=deed))
+
+    assert parts.stock(pool) == (own + 2, 0)
+
+
+def test_nobody_gives_away_what_is_not_there(pool: Pool) -> None:
+    seed.seed_vehicles(pool)
+    parts.empty_shelves(pool)
+    ((giver,),) = seed.rows(pool, "SELECT code FROM stations WHERE code <> %s LIMIT 1", parts.STATION)
+
+    with pytest.raises(InvalidDetails, match="has fewer"):
+        parts.announce(pool, NOW, from_station=giver)
+    with pytest.raises(UnknownArrival):
+        parts.with_book(pool, NOW, lambda b, deed: b.receive(99, deed=deed))
+    assert parts.arrivals(pool) == []
