@@ -15,11 +15,12 @@ from alerts.part_rules import PartRule
 class Arrival:
     """Pieces of one part that come to a station at a time that is normally distributed."""
 
-    arrival_id: int
+    arrival_id: int | None  #: None: a transfer that is made when the appointment is held
     sku: str
     free: int  #: pieces that no order waits for
     expected_at: datetime  #: mean
     spread_h: float  #: standard deviation
+    from_station_id: int | None = None  #: of a transfer that is not made yet
 
     def due(self, now: datetime) -> datetime:
         """Return the mean as it is now: what is overdue comes at any moment, not in the past."""

@@ -115,7 +115,7 @@ def _assign(
     for mine in by_station.values():
         for begin in range(0, len(mine), _WRITTEN_TOGETHER):
             some = mine[begin : begin + _WRITTEN_TOGETHER]
-            done |= _write(connection, some, vehicles, plans, network, terms=terms, now=now)
+            done |= _write(connection, some, vehicles, plans, terms=terms, now=now)
     left += [(order.order_id, order.vehicle_id) for order in orders if order.order_id not in done]
     _log.info("placed a batch", action="batch", orders=len(orders), placed=len(done))
     return len(done)
@@ -148,7 +148,6 @@ def _write(
     orders: Sequence[Order],
     vehicles: dict[int, VehicleFacts],
     plans: dict[int, Plan],
-    network: Network,
     *,
     terms: Terms,
     now: datetime,
@@ -173,7 +172,7 @@ def _write(
             for order in current:
                 chosen = plans[order.order_id]
                 if order.vehicle_id in free and _is_free(chosen, occupancy):
-                    _offer(desk, order, vehicles[order.vehicle_id], chosen, network, terms=terms, now=now)
+                    _offer(desk, order, vehicles[order.vehicle_id], chosen, terms=terms, now=now)
                     done.add(order.order_id)
         connection.commit()
     except (BookingConflict, psycopg.errors.IntegrityError, psycopg.errors.DeadlockDetected) as error:
@@ -188,16 +187,14 @@ def _offer(
     order: Order,
     vehicle: VehicleFacts,
     chosen: Plan,
-    network: Network,
     *,
     terms: Terms,
     now: datetime,
 ) -> None:
     place = vehicle.place(terms.policy.order)
     if place is not None:
-        job = network.jobs[order.failure_mode]
         order = replace(order, waiting_reason=None)
-        offer(desk, order, vehicle, chosen, job=job, place=place, terms=terms, now=now)
+        offer(desk, order, vehicle, chosen, place=place, terms=terms, now=now)
 
 
 def _is_free(chosen: Plan, occupancy: Occupancy) -> bool:

@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from alerts.arrivals import Supply
 from alerts.calendars import Calendar
 from alerts.costs import Merits, costs_of
 from alerts.facts import Order
@@ -233,6 +234,7 @@ def _plan_of(request: Request, batch: Batch, grid: TimeGrid, index: int, taken: 
         is_late=False,
         mode=request.way.mode,
         passed_over=tuple(_nearer(request, batch, index)),
+        supply=Supply(job=request.job),
     )
 
 

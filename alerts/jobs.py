@@ -32,6 +32,7 @@ class JobPart:
     name_zh: str
     qty: int
     unit_price: Decimal
+    substitutes: tuple[JobPart, ...] = ()  #: that do as well and say what they stand for, the best first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

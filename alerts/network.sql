@@ -51,4 +51,4 @@ SELECT failure_mode, operations, parts, needs_hv, mobile_fix FROM repair_jobs WH
 SELECT operation, name_en, name_zh, hours, skill, bay_kind FROM labour_operations WHERE tenant_id = %(tenant_id)s;
 
 -- fetch_parts --
-SELECT sku, name_en, name_zh, unit_price FROM parts WHERE tenant_id = %(tenant_id)s;
+SELECT sku, name_en, name_zh, unit_price, substitutes FROM parts WHERE tenant_id = %(tenant_id)s;

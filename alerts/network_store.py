@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, time
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from alerts.arrivals import Arrival
@@ -116,11 +118,31 @@ class NetworkStore(SqlStore):
                 continue
             jobs[mode] = Job(
                 operations=tuple(operations[name] for name in row["operations"]),
-                parts=tuple(JobPart(**parts[sku], qty=wanted[sku]) for sku in sorted(wanted)),
+                parts=tuple(_part(parts, sku, wanted[sku]) for sku in sorted(wanted)),
                 needs_hv=row["needs_hv"],
                 mobile_fix=row["mobile_fix"],
             )
         return jobs
+
+
+def _part(parts: Mapping[str, Mapping[str, Any]], sku: str, qty: int) -> JobPart:
+    """Return a part with those of the catalogue that may take its place."""
+    row = parts[sku]
+    part = JobPart(**{**row, "substitutes": ()}, qty=qty)
+    others = (parts[other] for other in row["substitutes"] if other in parts)
+    return replace(
+        part,
+        substitutes=tuple(
+            JobPart(
+                sku=other["sku"],
+                name_en=f"{other['name_en']} (instead of {part.name_en})",
+                name_zh=f"{other['name_zh']}（替代{part.name_zh}）",
+                qty=qty,
+                unit_price=other["unit_price"],
+            )
+            for other in others
+        ),
+    )
 
 
 def _period(weekday: int, start: time, end: time) -> Period:

@@ -195,7 +195,6 @@ class OrderStore(SqlStore):
         self,
         order_id: int,
         plan: Plan,
-        parts: Sequence[tuple[str, int]],
         *,
         hold_for: timedelta,
         now: datetime,
@@ -215,20 +214,25 @@ class OrderStore(SqlStore):
             end=plan.busy[1],
             expires_at=now + hold_for,
         )
-        for sku, qty in sorted(parts):
-            wanted = {"station_id": plan.station.station_id, "sku": sku, "qty": qty}
-            arrival = None if plan.supply is None else plan.supply.arrival(sku)
+        for part in sorted(plan.supply.job.parts, key=lambda p: p.sku):
+            wanted = {"station_id": plan.station.station_id, "sku": part.sku, "qty": part.qty}
+            arrival = plan.supply.arrival(part.sku)
             if arrival is None:
                 taken = self._row("reserve_part", **wanted)
+            elif arrival.arrival_id is None:
+                told = {
+                    name: getattr(arrival, name) for name in ("from_station_id", "expected_at", "spread_h")
+                }
+                taken = self._row("insert_transfer", order_id=order_id, now=now, **wanted, **told)
             else:
-                taken = self._row("reserve_arrival", arrival_id=arrival.arrival_id, qty=qty)
+                taken = self._row("reserve_arrival", arrival_id=arrival.arrival_id, qty=part.qty)
             if taken is None:
-                raise BookingConflict(f"part {sku} at {plan.station.code}: taken meanwhile")
+                raise BookingConflict(f"part {part.sku} at {plan.station.code}: taken meanwhile")
             self._run(
                 "insert_reservation",
                 order_id=order_id,
                 **wanted,
-                arrival_id=None if arrival is None else arrival.arrival_id,
+                arrival_id=taken.get("arrival_id"),
                 promised_at=None if arrival is None else arrival.due(now),
             )
 

@@ -45,9 +45,13 @@ class PartBook(SqlStore):
         scope = {"tenant_id": self._tenant_id, "station_id": self._station_id}
         return self._rows(query, **{**scope, **values})
 
-    def list(self) -> list[dict[str, Any]]:
+    def coming(self) -> list[dict[str, Any]]:
         """Return what is expected, the next first, at most 500."""
         return self._ask("fetch_arrivals", arrival_id=None)
+
+    def to_order(self) -> list[dict[str, Any]]:
+        """Return what stations should buy: no more than the reorder point is left or on its way."""
+        return self._ask("fetch_to_order")
 
     def get(self, arrival_id: int) -> dict[str, Any]:
         """Return one arrival, whatever became of it.

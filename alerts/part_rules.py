@@ -17,6 +17,9 @@ class PartRule:
 
     certainty: float  #: an appointment starts no earlier than a part is there with this probability
     slip_h: float  #: later than promised by more than this: the appointment is looked at again
+    handling_h: float  #: of a transfer between stations, beside the way
+    transfer_spread_h: float  #: standard deviation of its arrival
+    transfer_km_per_h: float  #: of the way, as the crow flies
 
     def margin(self, spread_h: float) -> timedelta:
         """Return how long after the mean of an arrival it is there with ``certainty``."""
@@ -32,6 +35,7 @@ def parse_parts(entry: Mapping[str, Any]) -> PartRule:
     rule = PartRule(**{name: float(value) for name, value in entry.items()})
     if not 0.5 <= rule.certainty < 1:
         raise PolicyError(f"policy parts.certainty: {rule.certainty}: must be from 0.5 to below 1")
-    if rule.slip_h < 0:
-        raise PolicyError(f"policy parts.slip_h: {rule.slip_h}: must not be negative")
+    for name, value in entry.items():
+        if value < 0:
+            raise PolicyError(f"policy parts.{name}: {value}: must not be negative")
     return rule

@@ -19,6 +19,14 @@ WHERE s.tenant_id = %(tenant_id)s
     AND (%(arrival_id)s::bigint IS NOT NULL OR a.state IN ('expected', 'shipped'))
 ORDER BY a.expected_at, a.arrival_id LIMIT 500;
 
+-- fetch_to_order --
+SELECT s.code AS station, o.sku, p.name_en, p.name_zh, o.free, o.coming, o.reorder_point, o.reorder_to, o.qty
+FROM parts_to_order o
+JOIN stations s USING (station_id)
+JOIN parts p ON p.tenant_id = s.tenant_id AND p.sku = o.sku
+WHERE s.tenant_id = %(tenant_id)s AND (%(station_id)s::int IS NULL OR o.station_id = %(station_id)s) AND s.is_active
+ORDER BY s.code, o.sku LIMIT 5000;
+
 -- lock_arrival --
 SELECT a.arrival_id, a.station_id, a.from_station_id, a.sku, a.qty, a.reserved, a.state, a.expected_at, a.spread_h
 FROM part_arrivals a JOIN stations s USING (station_id)

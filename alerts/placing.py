@@ -76,7 +76,6 @@ def place_order(
         order,
         vehicle,
         found,
-        job=job,
         place=place,
         terms=terms,
         now=now,
@@ -93,7 +92,6 @@ def offer(
     vehicle: VehicleFacts,
     chosen: Plan,
     *,
-    job: Job,
     place: Place,
     terms: Terms,
     now: datetime,
@@ -109,13 +107,13 @@ def offer(
     """
     station = chosen.station
     quote = price(
-        job,
+        chosen.supply.job,
         labour_rate=station.labour_rate,
         tax_rate=station.tax_rate,
         currency=station.currency,
         fee=None if chosen.mode not in station.fees else (chosen.mode, station.fees[chosen.mode]),
     )
-    version = _hold(desk, order, chosen, job, quote=quote, place=place, terms=terms, now=now)
+    version = _hold(desk, order, chosen, quote=quote, place=place, terms=terms, now=now)
     offered = (station.station_id, chosen.start, quote.total, chosen.mode)
     if not is_answered or offered != order.shown:
         _tell(
@@ -192,7 +190,6 @@ def _hold(
     desk: Desk,
     order: Order,
     chosen: Plan,
-    job: Job,
     *,
     quote: Quote,
     place: Place,
@@ -201,11 +198,11 @@ def _hold(
 ) -> int:
     """Hold what the appointment needs and write the offer; return the order's new version."""
     store = desk.store
-    store.hold(order.order_id, chosen, [(p.sku, p.qty) for p in job.parts], hold_for=terms.hold_for, now=now)
+    store.hold(order.order_id, chosen, hold_for=terms.hold_for, now=now)
     version = store.offer_order(order.order_id, chosen, quote, place, mode=chosen.mode, now=now)
     remark = ", after the deadline: nothing was free before it" if chosen.is_late else ""
     remark += "" if chosen.mode is Mode.DRIVE_IN else f", {chosen.mode}"
-    for arrival in () if chosen.supply is None else chosen.supply.arrivals:
+    for arrival in chosen.supply.arrivals:
         remark += f", {arrival.sku} expected {arrival.due(now):%Y-%m-%dT%H:%MZ}"
     where = "on the road" if chosen.bay is None else f"bay {chosen.bay.name}"
     store.insert_order_event(

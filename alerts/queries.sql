@@ -282,6 +282,19 @@ UPDATE part_arrivals SET reserved = reserved + %(qty)s
 WHERE arrival_id = %(arrival_id)s AND state IN ('expected', 'shipped') AND qty - reserved >= %(qty)s
 RETURNING arrival_id;
 
+-- insert_transfer --
+-- What an order lacks, set aside where another station has it.
+WITH aside AS (
+    UPDATE part_stock SET reserved = reserved + %(qty)s
+    WHERE station_id = %(from_station_id)s AND sku = %(sku)s AND on_hand - reserved >= %(qty)s RETURNING sku
+), shelf AS (
+    INSERT INTO part_stock (station_id, sku, on_hand) SELECT %(station_id)s, sku, 0 FROM aside ON CONFLICT DO NOTHING
+)
+INSERT INTO part_arrivals (station_id, sku, qty, reserved, expected_at, spread_h, source, from_station_id, for_order_id,
+                           announced_at)
+SELECT %(station_id)s, sku, %(qty)s, %(qty)s, %(expected_at)s, %(spread_h)s, 'transfer', %(from_station_id)s, %(order_id)s, %(now)s
+FROM aside RETURNING arrival_id;
+
 -- insert_reservation --
 INSERT INTO part_reservations (order_id, station_id, sku, qty, state, arrival_id, promised_at)
 VALUES (%(order_id)s, %(station_id)s, %(sku)s, %(qty)s,

@@ -13,7 +13,7 @@ import numpy as np
 from alerts.appointments import Found, appointment, round_trip
 from alerts.arrivals import Supply
 from alerts.costs import Merits, costs_of
-from alerts.jobs import STEP_MINUTES, Job
+from alerts.jobs import Job
 from alerts.modes import Way
 from alerts.obstacles import (
     NO_SLOT,
@@ -34,12 +34,13 @@ from alerts.stations import (
     Station,
     Worked,
 )
-from alerts.supply import supply_of
+from alerts.supply import supply_of, with_transfers
 from data.records import FloatArray
 
 #: Stations whose bookings are read together; the nearest few nearly always do.
 _LOOKED_AT_ONCE: Final = 4
-_STEP: Final = timedelta(minutes=STEP_MINUTES)
+#: The nearest stations, which are asked for a part that none has that could do the work in time.
+_ASKED_FOR_PARTS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +106,7 @@ def plan(
 
     The owner's own station is asked first, stations with poor ratings last. Where none has time before the
     deadline, the later appointment that costs least within ``overdue_days`` is taken and marked late: a late
-    repair is better than none. An appointment that waits for a part on its way is weighed by its cost against
+    repair is better than none. Where none has a part, others send it to the nearest that can do the work. An appointment that waits for a part on its way is weighed by its cost against
     the first one for which all is on the shelf.
 
     Args:
@@ -125,29 +126,38 @@ def plan(
     obstacles: dict[int, Obstacle] = {}
     late: list[Plan] = []
     in_time: list[Plan] = []
-    for rank, index in enumerate(sequence):
+    is_mobile = way.mode is Mode.MOBILE
+
+    def try_at(index: int, occupancy: Occupancy) -> Obstacle:
+        """Note the appointment that a station has; return why it is not yet the one that is taken."""
         station, way_km = stations[index], float(road_km[index])
-        obstacle = static_obstacle(station, job, way, way_km)
+        supply = supply_of(job, occupancy, aims.parts, aims.now, may_substitute=not is_mobile)
+        if not isinstance(supply, Supply):
+            return supply
+        found = _plan_at(station, supply, occupancy, grid, way=way, way_km=way_km, aims=aims, worked=worked)
+        is_avoided = aims.avoid is not None and aims.avoid.station_id == station.station_id
+        if found is not None:
+            (late if found.is_late or is_avoided else in_time).append(found)
+        return _why_not(found, is_avoided=is_avoided)
+
+    for rank, index in enumerate(sequence):
+        station = stations[index]
+        obstacle = static_obstacle(station, job, way, float(road_km[index]))
         if obstacle is None:
             if station.station_id not in known:
                 near = (stations[i] for i in sequence[rank:] if road_km[i] <= way.limit_km)
                 fit = (s for s in near if static_obstacle(s, job, way, 0.0) is None)
                 known |= look(list(islice(fit, _LOOKED_AT_ONCE)))
-            occupancy = known.get(station.station_id, Occupancy())
-            supply = supply_of(job, occupancy, aims.parts, aims.now)
-            if isinstance(supply, Supply):
-                found = _plan_at(
-                    station, supply, occupancy, grid, way=way, way_km=way_km, aims=aims, worked=worked
-                )
-                is_avoided = aims.avoid is not None and aims.avoid.station_id == station.station_id
-                obstacle = _why_not(found, is_avoided=is_avoided)
-                if found is not None:
-                    (late if found.is_late or is_avoided else in_time).append(found)
-                if in_time and in_time[-1].supply is None:
-                    break
-            else:
-                obstacle = supply
+            obstacle = try_at(index, known.get(station.station_id, Occupancy()))
+            if in_time and not in_time[-1].supply.arrivals:
+                break
         obstacles[index] = obstacle
+    lacking = next((i for i in sequence if obstacles.get(i, NO_SLOT)[0] == "no_part"), None)
+    if lacking is not None and not in_time and not is_mobile:
+        givers = [stations[i] for i in sequence[:_ASKED_FOR_PARTS]]
+        if unknown := [s for s in givers if s.station_id not in known]:
+            known |= look(unknown)
+        try_at(lacking, with_transfers(job, stations[lacking], known, givers, aims.parts, now=aims.now))
     if not in_time and not late:
         passed = [_passed(stations[i], float(road_km[i]), obstacles[i]) for i in sequence]
         return NoPlan(reason=summary_of(passed), passed_over=tuple(passed))
@@ -158,7 +168,7 @@ def plan(
 def _why_not(chosen: Plan | None, *, is_avoided: bool) -> Obstacle:
     if is_avoided:
         return ("gave_back", "gave this work back", "已退回此单")
-    if chosen is not None and chosen.supply is not None:
+    if chosen is not None and chosen.supply.arrivals:
         return ("part_coming", "the part is only on its way there", "备件尚在运往该站途中")
     return NO_SLOT
 
@@ -265,6 +275,6 @@ def _plan_at(
         is_late=start > aims.deadline,
         mode=way.mode,
         passed_over=(),
-        supply=supply if supply.arrivals else None,
+        supply=supply,
         p_late=supply.p_late(start, aims.now),
     )

@@ -127,7 +127,7 @@ class Plan:
     is_late: bool  #: nothing was free before the deadline
     mode: Mode
     passed_over: tuple[PassedOver, ...]  #: the nearer ones
-    supply: Supply | None = None  #: None: all parts of the job are on the shelf
+    supply: Supply  #: where the parts come from; names the work as it is priced
     p_late: float = 0.0  #: probability that a part is missing when it begins
 
 

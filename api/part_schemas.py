@@ -51,6 +51,26 @@ class Arrivals(Shape):
     items: list[Arrival]
 
 
+class PartToOrder(Shape):
+    """A part of which a station has no more than its reorder point."""
+
+    station: str
+    sku: str
+    name_en: str
+    name_zh: str
+    free: int = Field(description="on the shelf, and nobody waits for them")
+    coming: int = Field(description="on their way, likewise")
+    reorder_point: int
+    reorder_to: int
+    qty: int = Field(description="to buy")
+
+
+class PartsToOrder(Shape):
+    """What to buy, by station."""
+
+    items: list[PartToOrder]
+
+
 class ArrivalChange(Shape):
     """What became of it."""
 

@@ -87,6 +87,8 @@ def check_database(connection: Connection, *, score_every_s: float) -> list[Chec
             figures=waiting,
         )
     )
+    (buy,) = ask("parts_to_order")
+    checks.append(_ok("parts", f"{buy['parts']} to order at {buy['stations']} stations", buy))
     checks.append(_concerns(ask("concerns")))
     return checks
 

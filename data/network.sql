@@ -1,7 +1,7 @@
 -- The service network as 'anxin stations' reads and writes it.
 
 -- fetch_parts --
-SELECT sku, name_en, name_zh, unit_price FROM parts WHERE tenant_id = %(tenant_id)s;
+SELECT sku, name_en, name_zh, unit_price, substitutes FROM parts WHERE tenant_id = %(tenant_id)s;
 
 -- fetch_operations --
 SELECT operation, name_en, name_zh, hours, skill, bay_kind, is_mobile FROM labour_operations
@@ -26,6 +26,8 @@ SELECT s.code, s.name_en, s.name_zh, s.city, s.address, s.lat, s.lon, s.has_hv_c
                  FROM technicians t WHERE t.station_id = s.station_id), '[]') AS technicians,
        coalesce((SELECT jsonb_object_agg(p.sku, p.on_hand) FROM part_stock p
                  WHERE p.station_id = s.station_id), '{}') AS stock,
+       coalesce((SELECT jsonb_object_agg(p.sku, jsonb_build_object('point', p.reorder_point, 'to', p.reorder_to))
+                 FROM part_stock p WHERE p.station_id = s.station_id AND p.reorder_point IS NOT NULL), '{}') AS reorder,
        s.time_zone, s.currency, s.tax_rate, s.is_active, s.fees
 FROM stations s WHERE s.tenant_id = %(tenant_id)s;
 
@@ -45,6 +47,18 @@ UPDATE bays SET is_open = name = ANY(%(open)s) WHERE station_id = %(station_id)s
 -- rest_technicians --
 UPDATE technicians SET is_active = name = ANY(%(active)s) WHERE station_id = %(station_id)s
   AND is_active <> (name = ANY(%(active)s));
+
+-- set_reorder --
+-- As given; by hand where nothing is given.
+WITH by_hand AS (
+    UPDATE part_stock SET reorder_point = NULL, reorder_to = NULL
+    WHERE station_id = %(station_id)s AND reorder_point IS NOT NULL AND sku <> ALL(%(skus)s)
+)
+INSERT INTO part_stock (station_id, sku, on_hand, reorder_point, reorder_to)
+SELECT %(station_id)s, sku, 0, point, upto
+FROM unnest(%(skus)s::text[], %(points)s::int[], %(upto)s::int[]) AS g (sku, point, upto)
+ON CONFLICT (station_id, sku) DO UPDATE SET
+    reorder_point = excluded.reorder_point, reorder_to = excluded.reorder_to;
 
 -- count_stock --
 INSERT INTO part_stock (station_id, sku, on_hand)

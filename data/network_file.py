@@ -23,7 +23,7 @@ from data.network_rows import (
     wrong_station,
     wrong_texts,
 )
-from data.reference_rows import HoursRow, JobRow, OperationRow, ShiftRow
+from data.reference_rows import HoursRow, JobRow, OperationRow, PartRow, ShiftRow
 
 _ENTRY_LINE = re.compile(r"^\s*\[\[\s*(\w+)\s*\]\]")
 _PLACE = re.compile(r"^(?P<rule>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
@@ -211,6 +211,9 @@ def _check_entry(
             problems += [entry.wrong(name, amount, r) for r in wrong_amount(amount, least, digits)]
     if isinstance(row, OperationRow):
         problems += [entry.wrong("hours", row.hours, rule) for rule in wrong_amount(row.hours, 0.01, 3)]
+    if isinstance(row, PartRow):
+        wrong = [*twice([row.sku, *row.substitutes])]
+        problems += [entry.wrong("substitutes", s, "must be another part, given once") for s in wrong]
     if isinstance(row, JobRow):
         skus = [part.sku for part in row.parts]
         problems += [entry.wrong("parts", sku, "must be given once") for sku in twice(skus)]
@@ -230,7 +233,9 @@ def _check_references(found: NetworkFiles, seen: Mapping[tuple[str, str], _Entry
         ("repair_jobs", "parts", lambda row: [part["sku"] for part in row["parts"]], skus),
         ("repair_jobs", "operations", lambda row: row["operations"], operations),
         ("stations", "stock", lambda row: row["stock"], skus),
+        ("stations", "reorder", lambda row: row["reorder"], skus),
         ("stations", "technicians", _carried, skus),
+        ("parts", "substitutes", lambda row: row["substitutes"], skus),
     ):
         for key, row in list(given[kind].items()):
             if unknown := [name for name in of(row) if name not in allowed]:

@@ -174,3 +174,9 @@ def _write_station(connection: Connection, row: dict[str, Any]) -> None:
     connection.execute(_Q["rest_technicians"], station | {"active": active})
     stock = {"skus": list(row["stock"]), "counts": list(row["stock"].values())}
     connection.execute(_Q["count_stock"], station | stock)
+    reorder = {
+        "skus": list(row["reorder"]),
+        "points": [rule["point"] for rule in row["reorder"].values()],
+        "upto": [rule["to"] for rule in row["reorder"].values()],
+    }
+    connection.execute(_Q["set_reorder"], station | reorder)

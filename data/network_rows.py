@@ -45,6 +45,13 @@ class NetworkTechnician(Struct, forbid_unknown_fields=True):
     carries: list[Text] | None = None
 
 
+class ReorderRow(Struct, forbid_unknown_fields=True):
+    """More of a part is bought, up to ``to``, when no more than ``point`` are left."""
+
+    point: Annotated[int, Meta(ge=0, le=1_000_000)]
+    to: Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
 class NetworkStation(Struct, forbid_unknown_fields=True):
     """A station; ``hours`` names an entry of ``hours`` or holds the stretches themselves."""
 
@@ -66,6 +73,7 @@ class NetworkStation(Struct, forbid_unknown_fields=True):
     tax_rate: Decimal = Decimal("0.13")
     is_active: bool = True
     fees: Fees = {}
+    reorder: dict[str, ReorderRow] = {}
 
 
 KINDS: Mapping[str, type[Struct]] = {
@@ -94,6 +102,7 @@ def plain(row: Struct) -> dict[str, Any]:
             who["carries"] = None if who["carries"] is None else sorted(set(who["carries"]))
         value["fees"] = {mode: f"{fee.normalize():f}" for mode, fee in sorted(row.fees.items())}
         value["stock"] = dict(sorted(value["stock"].items()))
+        value["reorder"] = dict(sorted(value["reorder"].items()))
     return value
 
 
@@ -141,6 +150,9 @@ def wrong_station(
     tax = row.tax_rate
     if not (tax.is_finite() and 0 <= tax < 1 and tax == round(tax, 4)):
         yield "tax_rate", tax, "must be from 0 to below 1 with at most four decimals"
+    for sku, reorder in row.reorder.items():
+        if reorder.to <= reorder.point:
+            yield f"reorder.{sku}.to", reorder.to, f"must be above the point, {reorder.point}"
     for what, names in (
         ("bays", [b.name for b in row.bays]),
         ("technicians", [t.name for t in row.technicians]),

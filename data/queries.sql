@@ -79,6 +79,9 @@ SELECT count(*) AS orders, (array_agg(waiting_reason))[1] AS example
 FROM repair_orders
 WHERE waiting_reason IS NOT NULL AND state NOT IN ('closed', 'cancelled', 'declined', 'no_fault_found', 'paid');
 
+-- parts_to_order --
+SELECT count(*) AS parts, count(DISTINCT station_id) AS stations FROM parts_to_order;
+
 -- concerns --
 -- What needs a person, by kind.
 SELECT kind, count(*) AS concerns, min(raised_at) AS since FROM concerns

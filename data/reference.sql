@@ -55,10 +55,10 @@ INSERT INTO shifts (technician_id, weekday, starts, ends)
 SELECT %(technician_id)s, weekday, %(starts)s::time, %(ends)s::time FROM unnest(%(weekdays)s::smallint[]) AS weekday;
 
 -- upsert_part --
-INSERT INTO parts (tenant_id, sku, name_en, name_zh, unit_price)
-VALUES (%(tenant_id)s, %(sku)s, %(name_en)s, %(name_zh)s, %(unit_price)s)
-ON CONFLICT (tenant_id, sku) DO UPDATE SET
-    name_en = excluded.name_en, name_zh = excluded.name_zh, unit_price = excluded.unit_price;
+INSERT INTO parts (tenant_id, sku, name_en, name_zh, unit_price, substitutes)
+VALUES (%(tenant_id)s, %(sku)s, %(name_en)s, %(name_zh)s, %(unit_price)s, %(substitutes)s)
+ON CONFLICT (tenant_id, sku) DO UPDATE SET name_en = excluded.name_en, name_zh = excluded.name_zh,
+    unit_price = excluded.unit_price, substitutes = excluded.substitutes;
 
 -- insert_stock --
 -- Stock on hand is set once: later it is counted, not declared.

@@ -99,6 +99,7 @@ class PartRow(Struct, forbid_unknown_fields=True):
     name_en: Text
     name_zh: Text
     unit_price: _Money
+    substitutes: list[Text] = []  #: parts that do as well, the best first
 
 
 class PartsFile(Struct, forbid_unknown_fields=True):
@@ -222,6 +223,8 @@ def _parse(texts: Mapping[str, str], file: str, kind: type[_Kind]) -> _Kind:
 def _check(data: ReferenceData) -> None:
     skus = {part.sku for part in data.parts}
     operations = {operation.operation for operation in data.operations}
+    for part in data.parts:
+        check_known("parts.toml", f"{part.sku} substitutes", part.substitutes, skus - {part.sku})
     for job in data.jobs:
         check_known("jobs.toml", f"{job.failure_mode} operations", job.operations, operations)
         check_known("jobs.toml", f"{job.failure_mode} parts", [p.sku for p in job.parts], skus)

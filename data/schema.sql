@@ -517,6 +517,7 @@ CREATE TABLE parts (
     name_en     text NOT NULL,
     name_zh     text NOT NULL,
     unit_price  numeric(12, 2) NOT NULL CHECK (unit_price >= 0),
+    substitutes text[] NOT NULL DEFAULT '{}',   -- parts that do as well, the best first
     PRIMARY KEY (tenant_id, sku)
 );
 
@@ -525,7 +526,11 @@ CREATE TABLE part_stock (
     sku         text NOT NULL,
     on_hand     int NOT NULL CHECK (on_hand >= 0),
     reserved    int NOT NULL DEFAULT 0 CHECK (reserved >= 0),
+    reorder_point int CHECK (reorder_point >= 0),   -- more are bought when no more than these are left; NULL: by hand
+    reorder_to  int,                                -- up to so many
     CONSTRAINT part_stock_never_oversold CHECK (reserved <= on_hand),
+    CONSTRAINT part_stock_reorder
+        CHECK ((reorder_point IS NULL) = (reorder_to IS NULL) AND reorder_to > reorder_point),
     PRIMARY KEY (station_id, sku)
 );
 
@@ -763,6 +768,17 @@ CREATE TABLE part_arrivals (
     CHECK ((state = 'received') = (received_at IS NOT NULL))
 );
 CREATE INDEX part_arrivals_open ON part_arrivals (station_id) WHERE state IN ('expected', 'shipped');
+
+-- What stations should buy: free on the shelf and on its way, against the reorder point.
+CREATE VIEW parts_to_order AS
+SELECT station_id, sku, free, coming, reorder_point, reorder_to, reorder_to - free - coming AS qty
+FROM (
+    SELECT k.station_id, k.sku, k.on_hand - k.reserved AS free, k.reorder_point, k.reorder_to,
+        (SELECT coalesce(sum(a.qty - a.reserved), 0)::int FROM part_arrivals a
+         WHERE a.station_id = k.station_id AND a.sku = k.sku AND a.state IN ('expected', 'shipped')) AS coming
+    FROM part_stock k WHERE k.reorder_point IS NOT NULL
+) s
+WHERE free + coming <= reorder_point;
 
 CREATE TABLE part_reservations (
     order_id    bigint NOT NULL REFERENCES repair_orders ON DELETE CASCADE,

@@ -29,7 +29,17 @@ def book_of(connection: Connection, principal: Principal) -> PartBook:
 def list_arrivals(ctx: Ctx, principal: Keeper) -> shapes.Arrivals:
     """Return at most 500; a station sees what comes to it and what it gives away."""
     with transaction(ctx.pool) as connection:
-        return shapes.Arrivals(items=[shapes.Arrival(**row) for row in book_of(connection, principal).list()])
+        return shapes.Arrivals(
+            items=[shapes.Arrival(**row) for row in book_of(connection, principal).coming()]
+        )
+
+
+@router.get("/to-order", summary="Parts to buy")
+def list_parts_to_order(ctx: Ctx, principal: Keeper) -> shapes.PartsToOrder:
+    """Return the parts of which no more than the reorder point is left or on its way."""
+    with transaction(ctx.pool) as connection:
+        rows = book_of(connection, principal).to_order()
+    return shapes.PartsToOrder(items=[shapes.PartToOrder(**row) for row in rows])
 
 
 @router.post("/arrivals", status_code=201, summary="Announce parts that were bought, or a transfer")

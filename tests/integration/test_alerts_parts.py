@@ -216,3 +216,95 @@ def test_nobody_gives_away_what_is_not_there(pool: Pool) -> None:
     with pytest.raises(UnknownArrival):
         parts.with_book(pool, NOW, lambda b, deed: b.receive(99, deed=deed))
     assert parts.arrivals(pool) == []
+
+
+def only_stock_where_nobody_can_work(pool: Pool, qty: int) -> str:
+    """Leave kits at the station next to the usual one only, whose bays are closed; return it."""
+    parts.empty_shelves(pool)
+    ((giver,),) = seed.rows(
+        pool,
+        "SELECT code FROM stations WHERE city = 'Shanghai' AND code <> %s ORDER BY 1 LIMIT 1",
+        parts.STATION,
+    )
+    at_giver = "station_id = (SELECT station_id FROM stations WHERE code = %s)"
+    seed.rows(pool, f"UPDATE bays SET is_open = false WHERE {at_giver} RETURNING 1", giver)
+    seed.rows(
+        pool,
+        f"UPDATE part_stock SET on_hand = %s WHERE sku = %s AND {at_giver} RETURNING 1",
+        qty,
+        parts.KIT,
+        giver,
+    )
+    return str(giver)
+
+
+def test_a_part_that_no_able_station_has_is_sent_by_one_that_has_it(pool: Pool) -> None:
+    seed.add_prediction(pool, seed.seed_vehicles(pool)[0], NOW)
+    giver = only_stock_where_nobody_can_work(pool, 1)
+
+    route_waiting(pool, TERMS, now=NOW)
+
+    ((state, start, deadline),) = seed.rows(pool, ORDERS)
+    assert (state, start <= deadline) == ("offered", True)
+    assert seed.rows(pool, "SELECT source, state, qty, reserved FROM part_arrivals") == [
+        ("transfer", "expected", 1, 1)
+    ]
+    assert parts.stock(pool, giver) == (1, 1)
+
+    ((order_id, version),) = seed.rows(pool, "SELECT order_id, version FROM repair_orders")
+    Commands(pool, TERMS).answer(order_id=order_id, answer="no", actor="o", version=version, now=NOW)
+
+    assert parts.arrivals(pool) == [("cancelled", 1, 0)]
+    assert parts.stock(pool, giver) == (1, 0)
+
+
+def test_the_last_piece_is_sent_to_one_order_only(pool: Pool, database_url: str) -> None:
+    for vehicle in seed.seed_vehicles(pool, 6):
+        seed.add_prediction(pool, vehicle, NOW)
+    giver = only_stock_where_nobody_can_work(pool, 1)
+
+    wide = open_pool(database_url, size=6, name="anxin-test-wide")
+    with wide, ThreadPoolExecutor(3) as routers:
+        for done in [routers.submit(route_waiting, wide, TERMS, now=NOW) for _ in range(3)]:
+            done.result()
+
+    assert sorted(row[0] for row in seed.rows(pool, ORDERS)) == ["offered"] + ["triaged"] * 5
+    assert parts.stock(pool, giver) == (1, 1)
+
+
+def test_a_substitute_is_priced_and_named_on_the_line(pool: Pool) -> None:
+    route_one(pool)
+    seed.rows(pool, "UPDATE parts SET substitutes = '{TIRE-SENSOR}' WHERE sku = %s RETURNING 1", parts.KIT)
+
+    route_waiting(pool, TERMS, now=NOW)
+
+    ((code, text, is_its_price),) = seed.rows(
+        pool,
+        "SELECT l.code, l.text_en, l.unit_price = p.unit_price FROM order_lines l JOIN parts p ON p.sku = l.code"
+        " WHERE kind = 'part'",
+    )
+    assert (code, is_its_price) == ("TIRE-SENSOR", True)
+    assert "(instead of " in text
+    assert seed.rows(pool, "SELECT sku, state FROM part_reservations") == [("TIRE-SENSOR", "reserved")]
+
+
+def test_what_is_down_to_its_reorder_point_is_to_be_bought_unless_it_is_on_its_way(pool: Pool) -> None:
+    seed.seed_vehicles(pool)
+    parts.empty_shelves(pool)
+    seed.rows(
+        pool,
+        "UPDATE part_stock SET reorder_point = 2, reorder_to = 6 WHERE sku = %s AND station_id ="
+        " (SELECT station_id FROM stations WHERE code = %s) RETURNING 1",
+        parts.KIT,
+        parts.STATION,
+    )
+
+    def to_order() -> list[tuple[str, int]]:
+        rows = parts.with_book(pool, NOW, lambda b, _: b.to_order())
+        return [(row["station"], row["qty"]) for row in rows]
+
+    assert to_order() == [(parts.STATION, 6)]
+    parts.announce(pool, NOW, qty=2)
+    assert to_order() == [(parts.STATION, 4)]
+    parts.announce(pool, NOW, qty=1)
+    assert to_order() == []

@@ -111,3 +111,42 @@ def test_stock_is_never_counted_below_what_is_reserved(pool: Pool) -> None:
         ("stations SH-ZHANGJIANG", "stock TIRE-SENSOR", "3")
     ]
     assert "4 are reserved" in found.problems[0].rule or "at least 4" in found.problems[0].rule
+
+
+def test_reorder_points_and_substitutes_come_back_as_they_were_given(pool: Pool) -> None:
+    bring(pool, shipped())
+    files = shipped()
+    files["stations.toml"] = files["stations.toml"].replace(
+        'code = "SH-ZHANGJIANG"',
+        'code = "SH-ZHANGJIANG"\nreorder = { TIRE-SENSOR = { point = 2, to = 8 } }',
+        1,
+    )
+    files["parts.toml"] = files["parts.toml"].replace(
+        'sku = "TIRE-SENSOR"', 'sku = "TIRE-SENSOR"\nsubstitutes = ["TIRE-REPAIR-KIT"]', 1
+    )
+
+    assert bring(pool, files).problems == []
+    text = exported(pool)
+
+    assert 'reorder = { "TIRE-SENSOR" = { "point" = 2, "to" = 8 } }' in text
+    assert 'substitutes = ["TIRE-REPAIR-KIT"]' in text
+    assert count(bring(pool, {"all.toml": text}).changed) == 0
+    assert bring(pool, shipped()).changed["stations"] == ["SH-ZHANGJIANG"]
+    assert "reorder = {}" in exported(pool)
+
+
+def test_a_reorder_level_below_its_point_and_a_part_that_replaces_itself_are_refused(pool: Pool) -> None:
+    files = shipped()
+    files["stations.toml"] = files["stations.toml"].replace(
+        'code = "SH-ZHANGJIANG"',
+        'code = "SH-ZHANGJIANG"\nreorder = { TIRE-SENSOR = { point = 2, to = 2 } }',
+        1,
+    )
+    files["parts.toml"] = files["parts.toml"].replace(
+        'sku = "TIRE-SENSOR"', 'sku = "TIRE-SENSOR"\nsubstitutes = ["TIRE-SENSOR"]', 1
+    )
+
+    told = {(p.entry, p.field): p.rule for p in bring(pool, files).problems}
+
+    assert told["stations SH-ZHANGJIANG", "reorder.TIRE-SENSOR.to"] == "must be above the point, 2"
+    assert told["parts TIRE-SENSOR", "substitutes"] == "must be another part, given once"

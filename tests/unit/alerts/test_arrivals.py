@@ -1,3 +1,4 @@
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,7 +10,8 @@ from alerts.jobs import Job, JobPart
 from alerts.part_rules import parse_parts
 from alerts.rules import load_policy
 from alerts.stations import Occupancy
-from alerts.supply import supply_of
+from alerts.supply import supply_of, with_transfers
+from tests.unit.alerts.test_stations import make_station
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
 RULE = load_policy().parts
@@ -83,4 +85,29 @@ def test_an_appointment_at_18_h_that_was_promised_its_part_for_12_h(
 def test_a_certainty_below_one_half_and_a_negative_slip_are_refused() -> None:
     for field, value in (("certainty", 0.4), ("certainty", 1.0), ("slip_h", -1.0)):
         with pytest.raises(PolicyError, match=f"parts.{field}"):
-            parse_parts({"certainty": 0.9, "slip_h": 4.0, field: value})
+            parse_parts({**asdict(RULE), field: value})
+
+
+def test_a_substitute_on_the_shelf_comes_before_the_part_on_its_way_and_is_named_with_its_price() -> None:
+    (kit,) = JOB.parts
+    other = replace(kit, sku="KIT-B", unit_price=Decimal(3))
+    job = replace(JOB, parts=(replace(kit, substitutes=(other,)),))
+    there = Occupancy(stock={"KIT": 1, "KIT-B": 2}, arrivals=(coming(at=4),))
+
+    assert supply_of(job, there, RULE, NOW) == Supply(job=replace(JOB, parts=(other,)))
+    by_van = supply_of(job, there, RULE, NOW, may_substitute=False)
+    assert isinstance(by_van, Supply)
+    assert [a.arrival_id for a in by_van.arrivals] == [1]
+
+
+def test_the_nearest_station_with_pieces_to_spare_sends_them() -> None:
+    here, near, far = make_station(1, 0), make_station(2, 30), make_station(3, 60)
+    known = {2: Occupancy(stock={"KIT": 2}), 3: Occupancy(stock={"KIT": 9})}
+
+    (sent,) = with_transfers(JOB, here, known, [far, here, near], RULE, now=NOW).arrivals
+
+    assert (sent.arrival_id, sent.from_station_id, sent.free) == (None, 2, 2)
+    assert sent.expected_at == pytest.approx(
+        hours(RULE.handling_h + 30 / RULE.transfer_km_per_h), abs=timedelta(minutes=5)
+    )
+    assert with_transfers(JOB, here, {2: Occupancy(stock={"KIT": 1})}, [near], RULE, now=NOW).arrivals == ()
