@@ -106,8 +106,9 @@ def plan(
 
     The owner's own station is asked first, stations with poor ratings last. Where none has time before the
     deadline, the later appointment that costs least within ``overdue_days`` is taken and marked late: a late
-    repair is better than none. Where none has a part, others send it to the nearest that can do the work. An appointment that waits for a part on its way is weighed by its cost against
-    the first one for which all is on the shelf.
+    repair is better than none. An appointment that waits for a part on its way is weighed by its cost against
+    the first one for which all is on the shelf. Where nobody has a part who could do the work in time, the
+    nearest of them gets it from a station with pieces to spare.
 
     Args:
         job: What the station must have.

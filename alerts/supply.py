@@ -1,4 +1,4 @@
-"""Which parts a station can have for a job: from the shelf, on their way, or sent by another station. Pure."""
+"""Which parts a station can have for a job: from the shelf, on their way, sent by another station. Pure."""
 
 from __future__ import annotations
 

@@ -221,21 +221,17 @@ def test_nobody_gives_away_what_is_not_there(pool: Pool) -> None:
 def only_stock_where_nobody_can_work(pool: Pool, qty: int) -> str:
     """Leave kits at the station next to the usual one only, whose bays are closed; return it."""
     parts.empty_shelves(pool)
-    ((giver,),) = seed.rows(
+    ((giver, code),) = seed.rows(
         pool,
-        "SELECT code FROM stations WHERE city = 'Shanghai' AND code <> %s ORDER BY 1 LIMIT 1",
+        "SELECT station_id, code FROM stations WHERE city = 'Shanghai' AND code <> %s ORDER BY 2 LIMIT 1",
         parts.STATION,
     )
-    at_giver = "station_id = (SELECT station_id FROM stations WHERE code = %s)"
-    seed.rows(pool, f"UPDATE bays SET is_open = false WHERE {at_giver} RETURNING 1", giver)
+    seed.rows(pool, "UPDATE bays SET is_open = false WHERE station_id = %s RETURNING 1", giver)
+    here = (qty, parts.KIT, giver)
     seed.rows(
-        pool,
-        f"UPDATE part_stock SET on_hand = %s WHERE sku = %s AND {at_giver} RETURNING 1",
-        qty,
-        parts.KIT,
-        giver,
+        pool, "UPDATE part_stock SET on_hand = %s WHERE sku = %s AND station_id = %s RETURNING 1", *here
     )
-    return str(giver)
+    return str(code)
 
 
 def test_a_part_that_no_able_station_has_is_sent_by_one_that_has_it(pool: Pool) -> None:
@@ -280,8 +276,8 @@ def test_a_substitute_is_priced_and_named_on_the_line(pool: Pool) -> None:
 
     ((code, text, is_its_price),) = seed.rows(
         pool,
-        "SELECT l.code, l.text_en, l.unit_price = p.unit_price FROM order_lines l JOIN parts p ON p.sku = l.code"
-        " WHERE kind = 'part'",
+        "SELECT l.code, l.text_en, l.unit_price = p.unit_price"
+        " FROM order_lines l JOIN parts p ON p.sku = l.code WHERE kind = 'part'",
     )
     assert (code, is_its_price) == ("TIRE-SENSOR", True)
     assert "(instead of " in text
