@@ -185,6 +185,20 @@ class ContactBook:
         self._note(deed, "contact.wishes", locale=wishes.locale, order=list(wishes.order))
         self.owner = self._rows("lock_owner", tenant_id=self._tenant_id)[0]
 
+    def preference(self) -> dict[str, Any]:
+        """Return code of the owner's ``station`` and ``mode``; None: the nearest, as the urgency asks."""
+        return self._rows("fetch_preference")[0]
+
+    def prefer(self, *, station: str | None, mode: str | None, deed: Deed) -> None:
+        """Set where and how this owner likes their vehicles repaired; counts from the next planning on.
+
+        Raises:
+            InvalidDetails: No active station has that code.
+        """
+        if not self._rows("update_preference", station=station, mode=mode):
+            raise InvalidDetails(f"station {(station or '')[:40]!r}: must be the code of an active station")
+        self._note(deed, "contact.preference", station=station, mode=mode)
+
     def _way(self, contact_id: int) -> dict[str, Any]:
         found = self._rows("lock_way", contact_id=contact_id)
         if not found:

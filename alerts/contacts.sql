@@ -4,6 +4,19 @@
 SELECT owner_id, locale, quiet_from, quiet_to, time_zone, push_rank FROM owners
 WHERE owner_id = %(owner_id)s AND tenant_id = %(tenant_id)s FOR UPDATE;
 
+-- fetch_preference --
+SELECT s.code AS station, o.preferred_mode AS mode FROM owners o
+LEFT JOIN stations s ON s.station_id = o.preferred_station_id WHERE o.owner_id = %(owner_id)s;
+
+-- update_preference --
+-- Nothing is changed where the station is not an active one.
+UPDATE owners o SET preferred_mode = %(mode)s, preferred_station_id =
+    (SELECT station_id FROM stations WHERE tenant_id = o.tenant_id AND code = %(station)s AND is_active)
+WHERE owner_id = %(owner_id)s
+    AND (%(station)s::text IS NULL
+         OR EXISTS (SELECT FROM stations WHERE tenant_id = o.tenant_id AND code = %(station)s AND is_active))
+RETURNING owner_id;
+
 -- fetch_ways --
 SELECT contact_id, channel, address, rank, is_emergency, created_at, verified_at FROM contact_ways
 WHERE owner_id = %(owner_id)s ORDER BY rank, contact_id;

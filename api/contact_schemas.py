@@ -83,6 +83,17 @@ class Contact(ContactWishes):
     gateways: list[str] = Field(description="names for channel apprise", examples=[["sms"]])
 
 
+class Preference(Shape):
+    """Where and how an owner likes their vehicles repaired."""
+
+    station: str | None = Field(
+        max_length=64, description="its code; asked first. null: the nearest", examples=["SH-ZHANGJIANG"]
+    )
+    mode: Literal["drive_in", "mobile", "pickup"] | None = Field(
+        description="taken where the urgency allows it and the station offers it; null: as planned"
+    )
+
+
 class NewWebhook(Shape):
     """A system to tell of orders, or the operations desk's of warnings that nobody has acknowledged."""
 

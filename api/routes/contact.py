@@ -84,6 +84,22 @@ def put_contact(ctx: Ctx, principal: Owner, body: shapes.ContactWishes) -> shape
         return contact_of(ctx, book)
 
 
+@router.get("/contact/preference", summary="This owner's station and way of repair")
+def get_preference(ctx: Ctx, principal: Owner) -> shapes.Preference:
+    """Return what is asked first when an appointment is planned."""
+    with transaction(ctx.pool) as connection:
+        return shapes.Preference(**book_of(connection, principal).preference())
+
+
+@router.put("/contact/preference", summary="Choose station and way of repair")
+def put_preference(ctx: Ctx, principal: Owner, body: shapes.Preference) -> shapes.Preference:
+    """Set both; appointments that are agreed stay as they are."""
+    with transaction(ctx.pool) as connection:
+        book = book_of(connection, principal)
+        book.prefer(station=body.station, mode=body.mode, deed=deed_of(ctx, principal))
+        return shapes.Preference(**book.preference())
+
+
 @router.post("/contact/ways", status_code=201, summary="Add a way; a code is sent there")
 def add_way(ctx: Ctx, principal: Owner, body: shapes.NewContactWay) -> shapes.AddedContactWay:
     """Add a way; nothing but codes is sent there until it is verified."""

@@ -42,6 +42,7 @@ BODIES = {
         "time_zone": None,
         "order": ["push"],
     },
+    "/api/v1/contact/preference": {"station": "SH1", "mode": "pickup"},
     "/api/v1/contact/ways": {"channel": "webhook", "address": "https://hook.example.com/1"},
     "/api/v1/contact/ways/{contact_id}/verification": {"code": "123456"},
     "/api/v1/webhooks": {"url": "https://dms.example.com/1"},

@@ -224,3 +224,20 @@ def test_a_webhook_that_breaks_a_rule_is_refused_by_name(world):
         answer = client.post("/api/v1/webhooks", json=body)
 
         assert (answer.status_code, named in answer.json()["detail"]) == (422, True), body
+
+
+def test_an_owner_chooses_a_station_and_a_way_of_repair(world):
+    client = world.client("owner")
+    nothing = {"station": None, "mode": None}
+    chosen = {"station": "BJ1", "mode": "pickup"}
+
+    assert client.get("/api/v1/contact/preference").json() == nothing
+    assert client.put("/api/v1/contact/preference", json=chosen).json() == chosen
+    assert client.get("/api/v1/contact/preference").json() == chosen
+    for wrong in ({**chosen, "station": "CD1"}, {**chosen, "mode": "tow"}, {"mode": "mobile"}):
+        assert client.put("/api/v1/contact/preference", json=wrong).status_code == 422
+    assert client.get("/api/v1/contact/preference").json() == chosen
+    assert client.put("/api/v1/contact/preference", json=nothing).json() == nothing
+    with transaction(world.pool) as connection:
+        told = connection.execute("SELECT actor, data FROM audit_events WHERE action = 'contact.preference'")
+        assert told.fetchall() == [("owner:owner", chosen), ("owner:owner", nothing)]
