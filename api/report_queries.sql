@@ -63,3 +63,35 @@ SELECT f.failure_mode, f.label, f.failures, f.failed_vehicles, s.vehicles,
     (SELECT sum(vehicles) FROM sizes)::bigint AS fleet_vehicles
 FROM failed f JOIN sizes s USING (label)
 ORDER BY f.failed_vehicles::float8 / s.vehicles DESC, f.failure_mode, f.label LIMIT 1000;
+
+-- report_guarantee --
+-- Vehicles near the limits of the buyer's guarantee: days in the workshop, waits for parts among them and stays that
+-- overlap counted once, and repairs of one fault. A stay ends when the vehicle is ready, or with the order.
+WITH stays AS (
+    SELECT o.vehicle_id, o.order_id, min(e.at) FILTER (WHERE e.to_state = 'checked_in') AS came,
+        min(e.at) FILTER (WHERE e.to_state IN ('ready', 'no_fault_found', 'declined', 'cancelled')) AS went
+    FROM repair_orders o JOIN order_events e USING (order_id)
+    WHERE o.tenant_id = %(tenant_id)s AND o.opened_at >= %(since)s
+    GROUP BY o.vehicle_id, o.order_id
+), merged AS (
+    SELECT vehicle_id, range_agg(tstzrange(came, greatest(came, coalesce(went, %(now)s)))) AS spans
+    FROM stays WHERE came IS NOT NULL GROUP BY vehicle_id
+), days AS (
+    SELECT vehicle_id, (SELECT extract(epoch FROM sum(upper(s) - lower(s))) / 86400 FROM unnest(spans) s)::float8
+        AS repair_days
+    FROM merged
+), repeats AS (
+    SELECT DISTINCT ON (l.vehicle_id) l.vehicle_id, l.component, l.failure_mode, count(*) AS repairs
+    FROM outcomes l JOIN repair_orders o USING (order_id)
+    WHERE l.tenant_id = %(tenant_id)s AND l.decided_at >= %(since)s AND l.outcome <> 'no_fault_found'
+        AND o.repaired_at IS NOT NULL
+    GROUP BY l.vehicle_id, l.component, l.failure_mode
+    ORDER BY l.vehicle_id, count(*) DESC, l.component, l.failure_mode
+)
+SELECT v.vin, v.model_id AS model, coalesce(d.repair_days, 0) AS repair_days, coalesce(r.repairs, 0) AS repairs,
+    r.component, r.failure_mode
+FROM vehicles v LEFT JOIN days d USING (vehicle_id) LEFT JOIN repeats r USING (vehicle_id)
+WHERE v.tenant_id = %(tenant_id)s AND v.retired_at IS NULL
+    AND (d.repair_days >= 0.8 * %(most_days)s OR r.repairs >= %(most_repairs)s)
+ORDER BY greatest(coalesce(d.repair_days, 0) / %(most_days)s, coalesce(r.repairs, 0)::float8 / %(most_repairs)s) DESC, v.vin
+LIMIT 1000;

@@ -63,6 +63,25 @@ class Failures(Shape):
     )
 
 
+class Guarantee(Shape):
+    """A vehicle near the limits of the buyer's guarantee, or beyond them."""
+
+    vin: str
+    model: str
+    repair_days: float = Field(description="in the workshop, waits for parts among them")
+    repairs: int = Field(description="of the fault that was repaired most often")
+    component: str | None
+    failure_mode: str | None
+    is_over_days: bool
+    is_over_repairs: bool
+
+
+class GuaranteeReport(Shape):
+    """Vehicles that their buyers may give back or have exchanged, or may soon."""
+
+    items: list[Guarantee]
+
+
 class FailureReport(Shape):
     """Fleet-wide failure statistics, the most affected group first."""
 
@@ -108,6 +127,16 @@ def build_service(row: Mapping[str, Any]) -> Service:
         no_fault_found=share(row["no_fault_found"], row["ended"]),
         rated=row["rated"],
         station_stars=row["station_stars"],
+    )
+
+
+def build_guarantee(row: Mapping[str, Any], *, most_days: int, most_repairs: int) -> Guarantee:
+    """Return one line of the report; the limits themselves are not yet beyond them."""
+    days = round(row["repair_days"], 2)
+    return Guarantee(
+        **{**row, "repair_days": days},
+        is_over_days=days > most_days,
+        is_over_repairs=row["repairs"] > most_repairs,
     )
 
 

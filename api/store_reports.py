@@ -10,7 +10,11 @@ _SQL = load_queries("api", "report_queries.sql")
 
 
 def fetch_report(
-    connection: Connection, name: str, *, tenant_id: int, since: datetime, **asked: str
+    connection: Connection, name: str, *, tenant_id: int, since: datetime, **asked: object
 ) -> list[Row]:
-    """Return the rows of ``report_precision``, ``report_service`` or ``report_failures`` (``by`` what)."""
+    """Return the rows of a report.
+
+    ``report_precision``, ``report_service``, ``report_failures`` (``by`` what) or ``report_guarantee``
+    (``now``, ``most_days``, ``most_repairs``).
+    """
     return fetch_rows(connection, _SQL[name], {"tenant_id": tenant_id, "since": since, **asked})

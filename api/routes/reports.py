@@ -27,7 +27,7 @@ By = Annotated[
 ]
 
 
-def _rows(ctx: Context, principal: Principal, name: str, days: int, **asked: str) -> list[Row]:
+def _rows(ctx: Context, principal: Principal, name: str, days: int, **asked: object) -> list[Row]:
     since = ctx.clock() - timedelta(days=days)
     with transaction(ctx.pool) as connection:
         return store_reports.fetch_report(
@@ -63,6 +63,20 @@ def get_service(ctx: Ctx, principal: Fleet, days: Days = 365) -> reports.Service
 def get_failures(ctx: Ctx, principal: Fleet, by: By = "model", days: Days = 365) -> reports.FailureReport:
     """Return how many vehicles of each group had a confirmed failure, the most affected group first."""
     return reports.FailureReport(items=_failures(ctx, principal, days, by))
+
+
+@router.get("/api/v1/reports/guarantee", summary="Vehicles near the limits of the buyer's guarantee")
+def get_guarantee(
+    ctx: Ctx,
+    principal: Fleet,
+    days: Days = 730,
+    most_days: Annotated[int, Query(ge=1, le=1000, description="in the workshop, all together")] = 30,
+    most_repairs: Annotated[int, Query(ge=1, le=100, description="of the same fault")] = 4,
+) -> reports.GuaranteeReport:
+    """Return vehicles with 80 % of the days or all of the repairs; defaults: China's three guarantees."""
+    limits = {"most_days": most_days, "most_repairs": most_repairs}
+    rows = _rows(ctx, principal, "report_guarantee", days, now=ctx.clock(), **limits)
+    return reports.GuaranteeReport(items=[reports.build_guarantee(row, **limits) for row in rows])
 
 
 @router.get("/reports", include_in_schema=False)

@@ -111,3 +111,40 @@ def test_a_share_of_few_cases_has_a_wide_interval():
     assert (few.value, few.low, few.high) == (1.0, 0.2065, 1.0)
     assert (many.low, many.high) == (0.7112, 0.8666)
     assert share(0, 0).value is None
+
+
+def test_days_in_the_workshop_count_once_and_up_to_now_for_the_buyers_guarantee(world):
+    """Two stays of 20 and 15 days that share five, one of them not over."""
+    with transaction(world.pool) as connection:
+        connection.execute(
+            "UPDATE repair_orders SET vehicle_id = 1, component = 'x' || order_id, cause = NULL"
+        )
+        for order_id, came, went in ((1, 30, 10), (2, 15, None)):
+            for state, ago in (("checked_in", came), ("ready", went)):
+                if ago is not None:
+                    connection.execute(
+                        "INSERT INTO order_events (order_id, at, actor, from_state, to_state, reason)"
+                        " VALUES (%s, %s, 's', 'booked', %s, 'x')",
+                        (order_id, NOW - timedelta(days=ago), state),
+                    )
+    client = world.client("operations")
+
+    (item,) = client.get("/api/v1/reports/guarantee").json()["items"]
+    (over,) = client.get("/api/v1/reports/guarantee?most_days=29").json()["items"]
+
+    assert (item["vin"], item["repair_days"], item["is_over_days"]) == ("LANXTEST000000001", 30.0, False)
+    assert (over["is_over_days"], over["is_over_repairs"], over["repairs"]) == (True, False, 0)
+    assert client.get("/api/v1/reports/guarantee?most_days=0").status_code == 422
+
+
+def test_repairs_of_one_fault_count_for_the_buyers_guarantee_where_work_was_done(labelled):
+    def items():
+        return labelled.client("engineer").get("/api/v1/reports/guarantee?most_repairs=1").json()["items"]
+
+    assert items() == []
+    with transaction(labelled.pool) as connection:
+        connection.execute("UPDATE repair_orders SET repaired_at = %s", (NOW,))
+
+    assert [(i["failure_mode"], i["repairs"], i["is_over_repairs"]) for i in items()] == [
+        ("tire_slow_leak", 1, False)
+    ]
