@@ -160,7 +160,7 @@ def _remember(barrier: Any) -> None:
 
 def _route_many(url: str, count: int) -> Routed:
     terms = _make_terms()
-    pools = [open_pool(url, size=1, name=f"anxin-bench-{n}") for n in range(count)]
+    pools = [open_pool(url, size=3, name=f"anxin-bench-{n}") for n in range(count)]
 
     def route(number: int) -> Routed:
         done = Routed()
