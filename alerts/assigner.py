@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ from data.db import Connection, Pool, transaction, wrap_errors
 _log = structlog.get_logger("alerts")
 #: Orders of one station that are written in one transaction.
 _WRITTEN_TOGETHER = 40
+#: Connections that they are written over.
+_WRITERS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +38,7 @@ class Assigned:
     """What a round of batches did."""
 
     placed: int = 0
-    alone: int = 0  #: had to be placed one by one: nothing in time, out of reach, taken meanwhile
+    alone: int = 0  #: had to be placed one by one: no station of theirs, out of reach, taken meanwhile
 
     def __add__(self, other: Assigned) -> Assigned:
         """Return the sum."""
@@ -58,7 +61,7 @@ def assign_batches(pool: Pool, terms: Terms, *, now: datetime, is_due: bool = Fa
         while is_more:
             left: list[tuple[int, int]] = []
             with wrap_errors(), pool.connection() as connection, _alone(connection, tenant_id) as is_mine:
-                placed = _assign(connection, tenant_id, terms, left, now=now) if is_mine else 0
+                placed = _assign(pool, connection, tenant_id, terms, left, now=now) if is_mine else 0
             done += Assigned(placed=placed, alone=len(left))
             decide_each(pool, left, lambda desk, order_id: place_waiting(desk, order_id, terms, now=now))
             is_more = placed + len(left) >= rule.most_orders
@@ -80,7 +83,13 @@ def _alone(connection: Connection, tenant_id: int) -> Iterator[bool]:
 
 
 def _assign(
-    connection: Connection, tenant_id: int, terms: Terms, left: list[tuple[int, int]], *, now: datetime
+    pool: Pool,
+    connection: Connection,
+    tenant_id: int,
+    terms: Terms,
+    left: list[tuple[int, int]],
+    *,
+    now: datetime,
 ) -> int:
     """Match and place one batch; add (order, vehicle) of those that were not placed to ``left``."""
     desk = open_desk(connection)
@@ -111,14 +120,42 @@ def _assign(
     for order in orders:
         if order.order_id in plans:
             by_station[plans[order.order_id].station.station_id].append(order)
-    done: set[int] = set()
-    for mine in by_station.values():
-        for begin in range(0, len(mine), _WRITTEN_TOGETHER):
-            some = mine[begin : begin + _WRITTEN_TOGETHER]
-            done |= _write(connection, some, vehicles, plans, terms=terms, now=now)
+    together = [
+        mine[begin : begin + _WRITTEN_TOGETHER]
+        for mine in by_station.values()
+        for begin in range(0, len(mine), _WRITTEN_TOGETHER)
+    ]
+    done = _write_all(
+        pool,
+        connection,
+        together,
+        lambda writer, some: _write(writer, some, vehicles, plans, terms=terms, now=now),
+    )
     left += [(order.order_id, order.vehicle_id) for order in orders if order.order_id not in done]
     _log.info("placed a batch", action="batch", orders=len(orders), placed=len(done))
     return len(done)
+
+
+def _write_all(
+    pool: Pool,
+    connection: Connection,
+    together: Sequence[Sequence[Order]],
+    write: Callable[[Connection, Sequence[Order]], set[int]],
+) -> set[int]:
+    """Write groups of orders over a few connections, so that the database works while we prepare the next.
+
+    A pool of one has no other connection than ``connection``, which is lent already.
+    """
+    spare = pool.max_size - 1
+    if spare < 1:
+        return set().union(*(write(connection, some) for some in together))
+
+    def write_one(some: Sequence[Order]) -> set[int]:
+        with wrap_errors(), pool.connection() as writer:
+            return write(writer, some)
+
+    with ThreadPoolExecutor(min(_WRITERS, spare), thread_name_prefix="batch") as writers:
+        return set().union(*writers.map(write_one, together))
 
 
 def _request(

@@ -3,7 +3,8 @@
 Classes strictly first, within a class short work before long, which keeps the mean delay low. The orders of
 one kind of work are matched with the free slots of the stations around them by minimum-cost assignment
 (``scipy.optimize.linear_sum_assignment``), some hundred at a time; what one kind takes is no longer free
-for the next.
+for the next. What finds no time before its deadline is matched with the times after it before the next
+class is looked at: a late appointment before none.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Batch:
 
 
 def match(requests: Sequence[Request], batch: Batch) -> dict[int, Plan]:
-    """Return appointments by order; orders that find none in time are left out.
+    """Return appointments by order, late ones marked; orders that find none are left out.
 
     Args:
         requests: Of one tenant, in any order; none of S0 or S1, which do not wait.
@@ -78,37 +79,51 @@ def match(requests: Sequence[Request], batch: Batch) -> dict[int, Plan]:
     if not requests or not batch.stations:
         return {}
     horizon = max(r.order.deadline for r in requests)
-    grid = TimeGrid.between(batch.now, max(horizon, batch.now) + _STEP)
+    overdue = timedelta(days=batch.rule.overdue_days)
+    grid = TimeGrid.between(batch.now, max(horizon, batch.now) + overdue + _STEP)
     calendars = [
         Calendar(s, batch.occupancy.get(s.station_id, Occupancy()), grid, batch.worked)
         for s in batch.stations
     ]
     found: dict[int, Plan] = {}
     ranked = sorted(requests, key=lambda r: (r.order.severity, r.job.step_count, r.order.failure_mode))
-    for _, kind in groupby(ranked, key=lambda r: (r.order.severity, r.order.failure_mode)):
-        found |= _match_kind(list(kind), batch, calendars, grid)
+    for _, of_class in groupby(ranked, key=lambda r: r.order.severity):
+        kinds = [list(kind) for _, kind in groupby(of_class, key=lambda r: r.order.failure_mode)]
+        for late_by in (timedelta(0), overdue):
+            for kind in kinds:
+                waiting = [r for r in kind if r.order.order_id not in found]
+                found |= _match_kind(waiting, batch, calendars, grid, late_by)
     return found
 
 
 def _match_kind(
-    requests: list[Request], batch: Batch, calendars: Sequence[Calendar], grid: TimeGrid
+    requests: list[Request],
+    batch: Batch,
+    calendars: Sequence[Calendar],
+    grid: TimeGrid,
+    late_by: timedelta,
 ) -> dict[int, Plan]:
     """Match the orders of one class and kind of work, the nearest to their deadlines first."""
     waiting = sorted(requests, key=lambda r: (r.order.deadline, r.order.order_id))
     found: dict[int, Plan] = {}
     for _ in range(_ROUNDS):
         for begin in range(0, len(waiting), _MATCHED):
-            found |= _match_some(waiting[begin : begin + _MATCHED], batch, calendars, grid)
+            found |= _match_some(waiting[begin : begin + _MATCHED], batch, calendars, grid, late_by)
         waiting = [r for r in waiting if r.order.order_id not in found]
     return found
 
 
 def _match_some(
-    requests: Sequence[Request], batch: Batch, calendars: Sequence[Calendar], grid: TimeGrid
+    requests: Sequence[Request],
+    batch: Batch,
+    calendars: Sequence[Calendar],
+    grid: TimeGrid,
+    late_by: timedelta,
 ) -> dict[int, Plan]:
     """Match some orders of one kind with slots, then let each have the earliest time it can have there.
 
-    A slot says how many come before at a station; the time itself waits for the vehicle to arrive.
+    A slot says how many come before at a station; the time itself waits for the vehicle to arrive. It begins
+    no later than ``late_by`` after the order's deadline.
     """
     fit = np.array([_can_do(calendar, requests[0]) for calendar in calendars])
     if not fit.any():
@@ -117,7 +132,8 @@ def _match_some(
     columns = _columns(requests[0].job, way_km, calendars, first=_first(requests[0], 0.0, batch, grid))
     if not columns:
         return {}
-    costs = _cost_matrix(requests, way_km, columns, grid, batch=batch, queue=_queues(calendars))
+    queue = _queues(calendars)
+    costs = _cost_matrix(requests, way_km, columns, grid, batch=batch, queue=queue, late_by=late_by)
     from scipy.optimize import linear_sum_assignment  # a second to import, for batches only
 
     rows, picks = linear_sum_assignment(costs)
@@ -131,7 +147,7 @@ def _match_some(
         taken = calendars[index].take(
             request.job,
             first=_first(request, float(request.road_km[index]), batch, grid),
-            last=grid.index_at_or_after(request.order.deadline + timedelta(seconds=1)) - 1,
+            last=grid.index_at_or_after(request.order.deadline + late_by + timedelta(seconds=1)) - 1,
         )
         if taken is not None:
             found[request.order.order_id] = _plan_of(request, batch, grid, index, taken)
@@ -180,6 +196,7 @@ def _cost_matrix(
     *,
     batch: Batch,
     queue: FloatArray,
+    late_by: timedelta,
 ) -> FloatArray:
     """Return what each order costs in each slot; shape (orders, slots)."""
     stations, starts = np.array(columns, dtype=np.int64).T
@@ -193,12 +210,13 @@ def _cost_matrix(
     merits = Merits(
         delay=(start_h - opened_h) / np.maximum(deadline_h - opened_h, 1.0),
         way_km=np.where(np.isfinite(way_km), way_km, 0.0),
-        late=0.0,
+        late=(start_h > deadline_h).astype(np.float64),
         dearness=_dearness(batch.stations)[stations],
         queue=queue[stations],
     )
     costs = costs_of(batch.cost, merits)
-    return np.where(np.isfinite(way_km) & (start_h <= deadline_h), costs, _NEVER)
+    is_possible = np.isfinite(way_km) & (start_h <= deadline_h + late_by / timedelta(hours=1))
+    return np.where(is_possible, costs, _NEVER)
 
 
 def _hours(spans: Sequence[timedelta]) -> FloatArray:
@@ -231,7 +249,7 @@ def _plan_of(request: Request, batch: Batch, grid: TimeGrid, index: int, taken: 
         start=begins,
         end=ends,
         busy=(begins, ends),
-        is_late=False,
+        is_late=begins > request.order.deadline,
         mode=request.way.mode,
         passed_over=tuple(_nearer(request, batch, index)),
         supply=Supply(job=request.job),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerts.errors import PolicyError
 from data.records import Severity
@@ -79,6 +79,14 @@ class Step:
     ways: int  #: the first so many of the owner's
     tells_desk: bool  #: emergency contacts and operations are told now
     next_at: datetime | None  #: None: nobody is left to tell
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return a time zone by name, UTC where there is none: a wrong name must not stop a warning."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
 
 
 def release_of(

@@ -7,13 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from alerts.facts import VehicleFacts
 from alerts.receivers import Target, Told, Way, columns_of, failed_places
 from alerts.rules import load_policy
 from alerts.sql_store import SqlStore
-from alerts.telling import QuietHours, Standing, Step, TellingRules, release_of, step_of
+from alerts.telling import QuietHours, Standing, Step, TellingRules, release_of, step_of, zone_of
 from alerts.texts import WarningText
 from data.db import CHANNEL_LIVE, CHANNEL_OUTBOX, notify
 from data.records import Severity
@@ -104,7 +103,7 @@ class WarningStore(SqlStore):
         quiet = QuietHours(
             start=wishes["quiet_from"] or rules.quiet_from,
             end=wishes["quiet_to"] or rules.quiet_to,
-            zone=ZoneInfo(wishes["time_zone"] or vehicle.time_zone),
+            zone=zone_of(wishes["time_zone"] or vehicle.time_zone),
         )
         return release_of(severity, quiet, [r["created_at"] for r in recent], rules, now=now)
 

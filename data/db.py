@@ -41,6 +41,9 @@ _ALIVE: dict[str, Any] = {
 }
 
 
+#: An answer so young is enough to lend a connection again without asking.
+_TRUSTED_S = 1.0
+
 _Answer = TypeVar("_Answer")
 
 
@@ -52,12 +55,13 @@ class _Connection(psycopg.Connection[TupleRow]):
     """
 
     answer_s: ClassVar[float] = 0.0  #: 0: wait for ever
+    answered_at_s = 0.0  #: clock of the server's last answer
 
     def wait(self, gen: Generator[Any, Any, _Answer], *args: Any, **kwargs: Any) -> _Answer:
         """Run one exchange with the server; psycopg asks the generator again a few times a second."""
-        if not self.answer_s:
-            return super().wait(gen, *args, **kwargs)
-        return super().wait(self._until_silent(gen), *args, **kwargs)
+        answer = super().wait(self._until_silent(gen) if self.answer_s else gen, *args, **kwargs)
+        self.answered_at_s = time.monotonic()
+        return answer
 
     def _until_silent(self, gen: Generator[Any, Any, _Answer]) -> Generator[Any, Any, _Answer]:
         last_s = time.monotonic()
@@ -74,6 +78,17 @@ class _Connection(psycopg.Connection[TupleRow]):
                 wanted = gen.send(ready)
         except StopIteration as end:
             return cast("_Answer", end.value)
+
+
+def _check(connection: psycopg.Connection[TupleRow]) -> None:
+    """Ask whether the server is there before a connection is lent, unless it has just answered.
+
+    The question is a round trip for each transaction. What breaks within the second is told by the first
+    statement, and is as good a reason to try again.
+    """
+    answered_at_s = connection.answered_at_s if isinstance(connection, _Connection) else 0.0
+    if time.monotonic() - answered_at_s > _TRUSTED_S:
+        ConnectionPool.check_connection(connection)
 
 
 def _connection_class(answer_s: float) -> type[_Connection]:
@@ -108,7 +123,7 @@ def open_pool(
         max_size=size,
         timeout=timeout_s,
         kwargs={**_ALIVE, "application_name": name, "options": options},
-        check=ConnectionPool.check_connection,
+        check=_check,
         open=False,
     )
     try:

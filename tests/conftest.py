@@ -29,16 +29,15 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 MEMORY, MEMORY_BYTES = Path("/dev/shm"), 4 * 2**30  # noqa: S108 - where Linux has it
 
 
-@pytest.hookimpl(tryfirst=True)  # before markers select and before pytest-xdist reads its groups
+@pytest.hookimpl(tryfirst=True)  # before markers select
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what meets a database or a broker; tests of one broker for all stay in one worker."""
-    has_one_broker = bool(os.environ.get("ANXIN_TEST_MQTT_URL"))
+    """Mark what meets a database or a broker, and what shares the broker of all."""
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         if names & {"database_server", "broker"}:
             item.add_marker("servers")
-        if has_one_broker and "broker" in names:
-            item.add_marker(pytest.mark.xdist_group("broker"))
+        if "broker" in names:
+            item.add_marker("one_broker")
 
 
 class BrokerUnderTest(Protocol):

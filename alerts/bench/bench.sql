@@ -48,7 +48,8 @@ FROM unnest(%(vehicle_ids)s::int[], %(components)s::text[], %(modes)s::text[], %
             %(versions)s::text[]) AS p (vehicle_id, component, failure_mode, severity, model_version);
 
 -- count_unrouted --
-SELECT count(*) FROM predictions WHERE routed_at IS NULL;
+SELECT (SELECT count(*) FROM predictions WHERE routed_at IS NULL)
+    + (SELECT count(*) FROM repair_orders WHERE waiting_reason = %(batched)s) AS count;
 
 -- analyze --
 ANALYZE;

@@ -33,6 +33,8 @@ from data.settings import Settings
 #: Tuesday 10:00 in Shanghai.
 _NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
 _LONGEST_S = 3600.0
+#: Between two looks of a router that has nothing to decide while others place a batch.
+_PAUSE_S = 0.05
 _UNITS = {
     "orders": "orders with an appointment",
     "unserved": "orders that wait, by reason",
@@ -160,7 +162,7 @@ def _remember(barrier: Any) -> None:
 
 def _route_many(url: str, count: int) -> Routed:
     terms = _make_terms()
-    pools = [open_pool(url, size=1, name=f"anxin-bench-{n}") for n in range(count)]
+    pools = [open_pool(url, size=3, name=f"anxin-bench-{n}") for n in range(count)]
 
     def route(number: int) -> Routed:
         done = Routed()
@@ -172,6 +174,7 @@ def _route_many(url: str, count: int) -> Routed:
                 with pools[number].connection() as connection:
                     if not store.count_unrouted(connection):
                         return done
+                time.sleep(_PAUSE_S)
 
     try:
         _barrier.wait(_LONGEST_S)

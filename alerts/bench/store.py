@@ -10,12 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from psycopg import sql
-from psycopg.rows import dict_row
 
 from alerts.bench.scenario import Scenario
 from alerts.network import Network
 from alerts.network_store import NetworkStore
-from data.db import Connection, connect, load_queries
+from alerts.orders import BATCHED
+from data.db import Connection, connect, fetch_rows, load_queries
 from data.migrate import migrate
 from data.reference import NEVER_QUIET, VehicleRegistration, load_reference, register_vehicles
 
@@ -97,25 +97,20 @@ def fetch_network(connection: Connection, tenant_id: int) -> Network:
 
 
 def count_unrouted(connection: Connection) -> int:
-    """Return how many predictions wait."""
-    return int(_rows(connection, "count_unrouted")[0]["count"])
+    """Return how many predictions wait for a decision and how many orders for a batch."""
+    return int(fetch_rows(connection, _Q["count_unrouted"], {"batched": BATCHED})[0]["count"])
 
 
 def fetch_placed(connection: Connection) -> list[dict[str, Any]]:
     """Return vehicle, start, opening, deadline and way of each order with an appointment."""
-    return _rows(connection, "fetch_placed")
+    return fetch_rows(connection, _Q["fetch_placed"])
 
 
 def fetch_unserved(connection: Connection) -> list[str]:
     """Return why each order without an appointment waits."""
-    return [row["waiting_reason"] or "" for row in _rows(connection, "fetch_unserved")]
+    return [row["waiting_reason"] or "" for row in fetch_rows(connection, _Q["fetch_unserved"])]
 
 
 def count_wrong(connection: Connection) -> dict[str, int]:
     """Return how often a guarantee is broken, by guarantee."""
-    return dict(_rows(connection, "count_wrong")[0])
-
-
-def _rows(connection: Connection, name: str) -> list[dict[str, Any]]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(_Q[name]).fetchall()
+    return dict(fetch_rows(connection, _Q["count_wrong"])[0])

@@ -134,11 +134,32 @@ def test_parts_are_given_out_once() -> None:
     assert len(placed) == 3
 
 
-def test_what_finds_no_time_before_its_deadline_or_no_way_is_left_to_be_decided_alone() -> None:
-    full = [Taken(bay_id=10, technician_id=10, start=NOW, end=NOW + timedelta(days=9))]
+def test_a_late_time_comes_before_none_and_says_so() -> None:
+    week, fortnight = timedelta(days=7, hours=1), timedelta(days=14)
+    busy = [Taken(bay_id=10, technician_id=10, start=NOW, end=NOW + week)]
+    full = [Taken(bay_id=10, technician_id=10, start=NOW, end=NOW + fortnight + timedelta(days=1))]
+
+    late = place([make_request(1, [5.0])], [make_station(1)], taken=busy)[1]
+
+    assert late.is_late
+    assert NOW + week <= late.start <= NOW + fortnight
+    assert place([make_request(1, [5.0])], [make_station(1)], taken=full) == {}
+
+
+def test_an_urgent_order_that_comes_late_is_still_before_those_less_urgent() -> None:
+    busy = [Taken(bay_id=10, technician_id=10, start=NOW, end=NOW + timedelta(days=2))]
+    requests = [make_request(n, [5.0]) for n in range(1, 9)]
+    urgent = make_request(9, [5.0], severity=Severity.S2)
+
+    placed = place([*requests, urgent], [make_station(1)], taken=busy)
+
+    assert placed[9].is_late
+    assert placed[9].start == min(plan.start for plan in placed.values())
+
+
+def test_what_has_no_way_is_left_to_be_decided_alone() -> None:
     short = replace(DRIVE, limit_km=3.0)
 
-    assert place([make_request(1, [5.0])], [make_station(1)], taken=full) == {}
     assert place([make_request(1, [5.0], way=short)], [make_station(1)]) == {}
     assert place([make_request(1, [5.0])], [make_station(1, technicians=())]) == {}
     assert place([], [make_station(1)]) == {}
