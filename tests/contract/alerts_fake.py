@@ -180,16 +180,16 @@ class FakeStore:
         self,
         order_id: int,
         plan: Any,
-        parts: Sequence[tuple[str, int]],
         *,
         hold_for: timedelta,
         now: datetime,
     ) -> None:
         station = plan.station.station_id
-        if any(self.stock.get((station, sku), 0) < qty for sku, qty in parts):
+        parts = plan.supply.job.parts
+        if any(self.stock.get((station, part.sku), 0) < part.qty for part in parts):
             raise BookingConflict
-        for sku, qty in parts:
-            self.stock[station, sku] -= qty
+        for part in parts:
+            self.stock[station, part.sku] -= part.qty
         taken = Taken(
             bay_id=None if plan.bay is None else plan.bay.bay_id,
             technician_id=plan.technician.technician_id,
