@@ -185,11 +185,11 @@ class FakeStore:
         now: datetime,
     ) -> None:
         station = plan.station.station_id
-        parts = plan.supply.job.parts
-        if any(self.stock.get((station, part.sku), 0) < part.qty for part in parts):
+        parts = [(part.sku, part.qty) for part in plan.supply.job.parts]
+        if any(self.stock.get((station, sku), 0) < qty for sku, qty in parts):
             raise BookingConflict
-        for part in parts:
-            self.stock[station, part.sku] -= part.qty
+        for sku, qty in parts:
+            self.stock[station, sku] -= qty
         taken = Taken(
             bay_id=None if plan.bay is None else plan.bay.bay_id,
             technician_id=plan.technician.technician_id,
