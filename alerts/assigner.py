@@ -23,7 +23,6 @@ from alerts.replanning import decide_each, place_waiting
 from alerts.rules import Mode
 from alerts.stations import Occupancy, Plan
 from alerts.store import AlertStore
-from alerts.ways import distance_km
 from data.db import Connection, Pool, transaction, wrap_errors
 
 _log = structlog.get_logger("alerts")
@@ -176,7 +175,7 @@ def _request(
     way = next((w for w in ways if w.mode is Mode.DRIVE_IN), None)
     if way is None:
         return None
-    road_km = distance_km(place.lat, place.lon, network.lats, network.lons) * terms.road_factor
+    road_km = terms.roads.estimate(place.lat, place.lon, network.lats, network.lons)
     return Request(order=order, job=job, way=way, road_km=road_km)
 
 

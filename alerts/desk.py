@@ -15,6 +15,7 @@ from alerts.errors import BookingConflict
 from alerts.network import NetworkCache
 from alerts.network_store import NetworkStore
 from alerts.predictor_store import PredictorStore
+from alerts.roads import Roads
 from alerts.rules import Policy, load_policy
 from alerts.store import AlertStore
 from data.db import Connection, Pool, transaction
@@ -33,7 +34,7 @@ class Terms:
     """What holds for every decision: policy and the operator's settings."""
 
     policy: Policy
-    road_factor: float
+    roads: Roads
     hold_for: timedelta
     fresh_s: float
     is_batching: bool = False  #: so many wait that those who can are placed together
@@ -57,7 +58,7 @@ def terms_of(settings: Settings) -> Terms:
     policy = load_policy()
     return Terms(
         policy=policy,
-        road_factor=settings.road_factor,
+        roads=Roads(settings.road_factor, settings.routing_url),
         hold_for=timedelta(minutes=settings.hold_minutes),
         fresh_s=settings.fresh_s,
         networks=NetworkCache(policy.order.least_ratings),

@@ -18,7 +18,6 @@ from alerts.rules import Mode
 from alerts.search import Aims, plan_any
 from alerts.stations import Avoid, NoPlan, Occupancy, PassedOver, Place, Plan, Station
 from alerts.texts import Appointment, WarningText, warning_text
-from alerts.ways import distance_km
 
 #: Why an order waits whose planning broke; tried again with the next round.
 PLANNING_FAILED = "planning failed; it is tried again"
@@ -160,7 +159,7 @@ def _find(
         avoid=avoid,
         preferred_id=vehicle.preferred_station_id,
     )
-    road_km = distance_km(place.lat, place.lon, network.lats, network.lons) * terms.road_factor
+    road_km = terms.roads.measure(place.lat, place.lon, network.lats, network.lons)
     seen: dict[int, Occupancy] = {}
     locked: set[int] = set()
 

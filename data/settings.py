@@ -172,6 +172,7 @@ class Settings:
         15.0, "Soft hold of bay, technician and parts while the owner decides", low=1.0, high=10_080.0
     )
     road_factor: float = _setting(1.3, "Road distance over great-circle distance", low=1.0, high=3.0)
+    routing_url: str = _setting("", "Address of an OSRM server for distances on the road; empty: the factor")
     push_subject: str = _setting(
         "mailto:operations@example.com", "VAPID subject: how push services reach the operator"
     )

@@ -98,7 +98,12 @@ def bench_dispatch(
     )
     mean_cost = float(costs.mean()) if placed else 0.0
     bounds = bounds_of(
-        scenario, network, policy=terms.policy, road_factor=terms.road_factor, now=_NOW, reached=mean_cost
+        scenario,
+        network,
+        policy=terms.policy,
+        road_factor=terms.roads.road_factor,
+        now=_NOW,
+        reached=mean_cost,
     )
     return {
         "alerts": alerts,

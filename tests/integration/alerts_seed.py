@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerts.desk import Terms
+from alerts.roads import Roads
 from alerts.rules import BreakerRule, load_policy
 from data.db import Pool, transaction
 from data.reference import NEVER_QUIET, VehicleRegistration, load_reference, register_vehicles
@@ -32,7 +33,7 @@ INSERT_ALARM = (
 def make_terms(**overrides: Any) -> Terms:
     facts: dict[str, Any] = {
         "policy": replace(load_policy(), breaker=BreakerRule(orders_per_hour=1, fleet_share=1.0)),
-        "road_factor": 1.3,
+        "roads": Roads(1.3),
         "hold_for": timedelta(minutes=15),
         "fresh_s": 900.0,
     }
