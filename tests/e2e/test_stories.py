@@ -37,20 +37,24 @@ pytestmark = [pytest.mark.installation, pytest.mark.timeout(1800)]
 M = FailureMode
 PASSWORD = "a long enough password"
 SEED = 5
-#: A tire takes ten minutes of fast driving to come apart, a pack as long to run away, both in real time.
-PATIENCE_S = 1500
+#: A past of sixty days goes in and is scored within minutes. A tire takes ten minutes of fast driving to
+#: come apart, a pack as long to run away, both in real time.
+PAST_S, LIVE_S = 600, 1500
 #: Found in sixty days of past; an alert of S3 or more urgent opens an order.
 BUILT_UP = (
-    M.TIRE_SLOW_LEAK, M.TIRE_TOPPED_UP_LEAK, M.CELL_INTERNAL_SHORT, M.CELL_WEAK, M.CELL_RESISTANCE,
-    M.INSULATION_LOSS, M.COOLING_LOSS, M.MOTOR_THERMAL, M.INVERTER_THERMAL, M.DCDC_FAULT, M.LV_BATTERY,
-    M.BRAKE_DRAG,
+    M.TIRE_SLOW_LEAK, M.TIRE_TOPPED_UP_LEAK, M.CELL_INTERNAL_SHORT, M.INSULATION_LOSS, M.COOLING_LOSS,
+    M.INVERTER_THERMAL, M.DCDC_FAULT,
 )  # fmt: skip
+#: Likewise, but found in the fewer of those that have it: there are more of them.
+SELDOM = (M.CELL_WEAK, M.MOTOR_THERMAL, M.LV_BATTERY, M.BRAKE_DRAG)
 #: Begin when the vehicle is live.
 HAZARDS = (M.TIRE_PUNCTURE, M.TIRE_BLOWOUT_RISK, M.BATTERY_THERMAL_EVENT)
 #: Wait for the next visit: the alert is the end of the story, no order is opened.
 NEXT_VISIT = (M.BATTERY_CAPACITY_FADE, M.SENSOR_FAULT)
 #: Likewise, in the first weeks: after two months the balancer has brought the cells together again.
 EVENED_OUT = (M.CELL_IMBALANCE,)
+#: Waits for the next visit until it is far gone.
+EITHER = (M.CELL_RESISTANCE,)
 
 
 def make_fleet(modes: Sequence[FailureMode], *, each: int, days: int, timing: Timing, first: int) -> Fleet:
@@ -123,7 +127,8 @@ def world() -> Iterator[World]:
     with installation() as running, tempfile.TemporaryDirectory(prefix="anxin-stories-") as stores:
         fleets = (
             make_fleet(HAZARDS, each=6, days=3, timing="ahead", first=500),
-            make_fleet((*BUILT_UP, *NEXT_VISIT), each=3, days=60, timing="within", first=0),
+            make_fleet((*BUILT_UP, *NEXT_VISIT, *EITHER), each=3, days=60, timing="within", first=0),
+            make_fleet(SELDOM, each=8, days=60, timing="within", first=600),
             make_fleet(EVENED_OUT, each=3, days=25, timing="within", first=800),
         )
         settings = Settings(database_url=running.database_url, mqtt_url=running.run["mqtt_urls"]["simulator"])
@@ -144,17 +149,18 @@ def world() -> Iterator[World]:
                 thread.join(30)
 
 
-@pytest.mark.parametrize("mode", [*NEXT_VISIT, *EVENED_OUT])
+@pytest.mark.parametrize("mode", [*NEXT_VISIT, *EVENED_OUT, *EITHER])
 def test_what_can_wait_is_told_and_opens_no_order(world: World, mode: FailureMode) -> None:
-    eventually(lambda: bool(world.alerts(mode)), within_s=PATIENCE_S, what=f"an alert for {mode}")
+    eventually(lambda: bool(world.alerts(mode)), within_s=PAST_S, what=f"an alert for {mode}")
 
-    assert {a["severity"] for a in world.alerts(mode)} == {"S4"}
-    assert {a["order_id"] for a in world.alerts(mode)} == {None}
+    alerts = world.alerts(mode)
+    assert {a["severity"] for a in alerts} <= ({"S4", "S3"} if mode in EITHER else {"S4"})
+    assert {a["order_id"] for a in alerts if a["severity"] == "S4"} <= {None}
 
 
-@pytest.mark.parametrize("mode", [*BUILT_UP, *HAZARDS])
+@pytest.mark.parametrize("mode", [*BUILT_UP, *SELDOM, *HAZARDS])
 def test_a_fault_ends_in_a_closed_order_with_its_label(world: World, mode: FailureMode) -> None:
-    alert = world.until_offered(mode, within_s=PATIENCE_S)
+    alert = world.until_offered(mode, within_s=LIVE_S if mode in HAZARDS else PAST_S)
     order_id = alert["order_id"]
     found = Found(cause=mode.replace("_", " "))
 
