@@ -45,8 +45,8 @@ BUILT_UP = (
     M.TIRE_SLOW_LEAK, M.TIRE_TOPPED_UP_LEAK, M.CELL_INTERNAL_SHORT, M.INSULATION_LOSS, M.COOLING_LOSS,
     M.INVERTER_THERMAL, M.DCDC_FAULT,
 )  # fmt: skip
-#: Likewise, but found in fewer of those that have it: there are more of them. A dragging brake is found in too
-#: few within sixty days for a story that has to end.
+#: Likewise, but found in fewer of those that have it: there are more of them. A dragging brake is found in
+#: too few within sixty days for a story that has to end.
 SELDOM = (M.MOTOR_THERMAL, M.LV_BATTERY)
 #: Begin when the vehicle is live.
 HAZARDS = (M.TIRE_PUNCTURE, M.TIRE_BLOWOUT_RISK, M.BATTERY_THERMAL_EVENT)
