@@ -32,7 +32,7 @@ from simulators.people import Person
 from simulators.service import FleetRun
 from tests.installed import Installation, eventually, installation
 
-pytestmark = [pytest.mark.installation, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.story, pytest.mark.timeout(1800)]
 
 M = FailureMode
 PASSWORD = "a long enough password"
