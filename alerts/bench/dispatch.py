@@ -34,7 +34,7 @@ from data.settings import Settings
 _NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
 _LONGEST_S = 3600.0
 #: Between two looks of a router that has nothing to decide while others place a batch.
-_PAUSE_S = 0.05
+_PAUSE_S = 0.5
 _UNITS = {
     "orders": "orders with an appointment",
     "unserved": "orders that wait, by reason",
