@@ -88,10 +88,10 @@ def test_a_million_fuzzed_payloads_crash_nothing_and_leak_nothing(corpus: list[P
     slowest_s, warm_mb, took_s = 0.0, 0.0, 0.0
     for number in range(MILLION // BATCH):
         batch = list(itertools.islice(fuzzed, BATCH))
-        began = time.perf_counter()
+        began = time.process_time()  # of this process: others share the machine
         reader.read(batch)
-        took_s += time.perf_counter() - began
-        slowest_s = max(slowest_s, time.perf_counter() - began)
+        took_s += time.process_time() - began
+        slowest_s = max(slowest_s, time.process_time() - began)
         if number == 100:
             warm_mb = _rss_mb(process)
     reader.account.check()
