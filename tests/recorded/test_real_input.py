@@ -278,14 +278,16 @@ def test_what_cannot_be_replayed_ends_with_one_line(
 ) -> None:
     car1, nonsense = recordings / "ev_cells" / "car1.zip", tmp_path / "nonsense.csv"
     nonsense.write_text("what, is, this\n1, 2, 3\n")
-    free = "LANXREC0000000099"
+    fleet, known, free = tmp_path / "fleet.csv", "LANXREC0000000098", "LANXREC0000000099"
+    fleet.write_text(f"vin,model\n{known},anxin-sedan-88-ncm\n")
+    assert running.anxin("vehicles", "import", fleet).code == 0
     cases = [
         ([nonsense, "--vin", free], "nonsense.csv: none of the formats"),
         ([tmp_path / "gone.zip", "--vin", free], "No such file"),
         ([car1, "--vin", "LANX"], "vin 'LANX': must be 17 characters"),
         ([car1, "--vin", free, "--model", "boat"], "vehicle model 'boat': must be one of"),
         ([car1, "--vin", free, "--model", "anxin-sedan-88-ncm"], "has 96 cells, vehicle model"),
-        ([car1, "--vin", CAR2], "has 96 cells, vehicle model 'anxin-sedan-88-ncm' has 88"),
+        ([car1, "--vin", known], "has 96 cells, vehicle model 'anxin-sedan-88-ncm' has 88"),
         ([recordings / "gb32960" / "frames.jsonl", "--vin", free], "has 192 cells and"),
         ([car1, "--vin", free, "--at", "here"], "--at 'here': must be LAT,LON"),
         ([car1, "--vin", free, "--at", "91,0"], "--at '91,0': latitude"),
