@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import psycopg
@@ -16,6 +15,7 @@ from data.db import Connection, Pool
 from data.errors import DatabaseError
 from data.records import IntArray, Vin
 from ingest.assemble import CanDecode, assemble
+from ingest.assembled import Assembled
 from ingest.decode import CanParser, Decoder, JoinCan, reject_delivery
 from ingest.errors import PayloadError
 from ingest.messages import Adapter, CanFrames, Delivery, JoinedFrames, Message, Reject, Vehicle
@@ -31,8 +31,6 @@ _SHORTEST_REFRESH_S = 2.0
 _LONGEST_REFRESH_S = 30.0
 #: Unknown vehicles that are remembered: one that the registry, read since, does not know waits its turn.
 _MOST_STRANGERS = 100_000
-#: Behind messages that are put together here.
-_NO_DELIVERY = Delivery("", b"", 0)
 FindCut = Callable[[Vehicle, CanFrames], tuple[IntArray, IntArray]]
 
 
@@ -201,19 +199,22 @@ class Intake:
     def _build_batch(self, items: Sequence[Item], watch: QualityWatch | None = None) -> Batch:
         owners = [i for i, item in enumerate(items) if item.message is not None]
         messages = [message for item in items if (message := item.message) is not None]
+        assembled = self._assemble(messages, watch)
+        rejects = [item.reject for item in items if item.reject is not None]
+        rejects += [
+            reject_delivery(items[owners[i]].delivery, error) for i, error in assembled.bad_messages.items()
+        ]
+        return Batch(messages=messages, assembled=assembled, rejects=rejects, delivery_count=len(items))
+
+    def _assemble(self, messages: Sequence[Message], watch: QualityWatch | None = None) -> Assembled:
         with self._decoding:
-            assembled = assemble(
+            return assemble(
                 messages,
                 catalogue=load_catalogue(),
                 future_s=self._future_s,
                 can_decode=self._can_decode,
                 watch=watch,
             )
-        rejects = [item.reject for item in items if item.reject is not None]
-        rejects += [
-            reject_delivery(items[owners[i]].delivery, error) for i, error in assembled.bad_messages.items()
-        ]
-        return Batch(messages=messages, assembled=assembled, rejects=rejects, delivery_count=len(items))
 
     def _store_reject(self, delivery: Delivery, error: Exception) -> BatchResult:
         """Put the message aside, but account for it; its vehicle may also have gone meanwhile."""
@@ -248,16 +249,18 @@ class Intake:
         """
         try:
             with connection.transaction():
-                batch = self._build_batch([Item(_NO_DELIVERY, message, None) for message in messages])
-                write_batch(connection, replace(batch, delivery_count=0), slot=self._slot)
+                assembled = self._assemble(messages)
+                batch = Batch(messages=messages, assembled=assembled, rejects=[], delivery_count=0)
+                write_batch(connection, batch, slot=self._slot)
+            for i, bad in assembled.bad_messages.items():
+                _log_refused(messages[i], bad)
         except psycopg.Error as error:
             if not is_poison(error):
                 raise
             for message in messages if len(messages) > 1 else ():
                 self.write(connection, [message])
             if len(messages) == 1:
-                vehicle_id = messages[0].vehicle.vehicle_id
-                _log.error("joined transfer refused", vehicle_id=vehicle_id, error=str(error)[:300])
+                _log_refused(messages[0], error)
 
     def store_gathered(self) -> None:
         """Store what the checks over time still hold back; for the end of a process.
@@ -287,16 +290,5 @@ class Intake:
         return None if found is None or found.is_retired else found
 
 
-def describe(result: BatchResult) -> dict[str, Any]:
-    """Return the fields of one log event per batch."""
-    return {
-        "batch": result.batch_id,
-        "messages": result.message_count,
-        "rows": result.row_count,
-        "late_rows": result.late_row_count,
-        "duplicates": result.duplicate_count,
-        "repaired": result.repaired_count,
-        "rejects": result.reject_count,
-        "conflicts": result.conflict_count,
-        "masked": sum(result.masked.values()),
-    }
+def _log_refused(message: Message, error: Exception) -> None:
+    _log.error("joined transfer refused", vehicle_id=message.vehicle.vehicle_id, error=str(error)[:300])

@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -18,7 +19,7 @@ from data.errors import DatabaseError
 from data.exposition import Vitals
 from data.settings import Settings
 from ingest.batcher import Batcher
-from ingest.intake import Intake, Item, Prepared, describe
+from ingest.intake import Intake, Item, Prepared
 from ingest.messages import Delivery
 from ingest.progress import Flush, Progress
 from ingest.store import BatchResult
@@ -167,7 +168,7 @@ class Pipeline:
         took_s = self._clock.now_s() - started_s
         self._count(prepared.items, results, took_s)
         for result in results:
-            _log.info("stored", acknowledged=acknowledged, seconds=round(took_s, 3), **describe(result))
+            _log.info("stored", acknowledged=acknowledged, seconds=round(took_s, 3), **_describe(result))
         return True
 
     def _count(self, items: Sequence[Item], results: Sequence[BatchResult], took_s: float) -> None:
@@ -219,3 +220,18 @@ class Retry:
         if self._is_told:
             self._pause_s, self._is_told = _FIRST_PAUSE_S, False
             self._is_well.set()
+
+
+def _describe(result: BatchResult) -> dict[str, Any]:
+    """Return the fields of one log event per batch."""
+    return {
+        "batch": result.batch_id,
+        "messages": result.message_count,
+        "rows": result.row_count,
+        "late_rows": result.late_row_count,
+        "duplicates": result.duplicate_count,
+        "repaired": result.repaired_count,
+        "rejects": result.reject_count,
+        "conflicts": result.conflict_count,
+        "masked": sum(result.masked.values()),
+    }
