@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from alerts.breaker import HELD_BACK, hold_back
 from alerts.desk import Desk, Terms, decide_for_vehicle
 from alerts.errors import BookingConflict
-from alerts.facts import NewOrder, Order, VehicleFacts
+from alerts.facts import Order, VehicleFacts
 from alerts.joining import join_alarms
-from alerts.orders import OrderState, idempotency_key
+from alerts.opening import open_order
 from alerts.placing import place_order
 from alerts.policy import Alert, Move, decide
 from alerts.roots import explained_order, gather
 from alerts.setbacks import Setbacks
 from alerts.shadow import PredictorMode, fetch_modes, record_shadow
 from alerts.store import AlertStore
-from alerts.texts import title_of
 from alerts.urgency import hurry, make_urgent, threshold_of
 from data.db import Pool, transaction
 from data.records import Prediction
@@ -156,40 +155,13 @@ def _attach(
     if not policy.opens_order(alert.failure_mode, alert.severity):
         return False
     trip_id = hold_back(desk.breaker, alert.severity, prediction, vehicle, terms.policy.breaker, now=now)
-    order_id = store.insert_order(
-        NewOrder(
-            vehicle=vehicle,
-            component=alert.component,
-            cause=cause,
-            failure_mode=alert.failure_mode,
-            severity=alert.severity,
-            deadline=policy.deadline(alert.severity, now, threshold_of(prediction)),
-            complaint=_complaint(prediction),
-            reasons=[asdict(reason) for reason in prediction.reasons],
-            time_to_threshold_h=_quantiles(prediction),
-            origin=prediction.origin,
-            prediction_id=prediction.prediction_id or None,
-            model_version=prediction.model_version,
-            trip_id=trip_id,
-            waiting_reason=None if trip_id is None else HELD_BACK,
-            idempotency_key=idempotency_key(
-                vehicle.vehicle_id, alert.component, alert.alert_id, alert.severity
-            ),
-        ),
-        now,
-    )
-    store.insert_order_event(order_id, None, OrderState.PREDICTED, _complaint(prediction), now=now)
-    store.insert_order_event(
-        order_id, OrderState.PREDICTED, OrderState.TRIAGED, f"urgency {alert.severity}", now=now
-    )
-    _link(desk, alert, vehicle, order_id, prediction, now=now)
-    order = store.fetch_order(order_id)
+    order = open_order(desk, alert, prediction, vehicle, terms, now=now, trip_id=trip_id)
     if trip_id is None:
         place_order(desk, order, vehicle, terms, now=now, alert_id=alert.alert_id)
         gather(desk, order, alert, threshold_of(prediction), vehicle=vehicle, terms=terms, now=now)
     else:
-        store.insert_order_event(order_id, order.state, order.state, HELD_BACK, now=now)
-        store.tell_browsers("order", order_id)
+        store.insert_order_event(order.order_id, order.state, order.state, HELD_BACK, now=now)
+        store.tell_browsers("order", order.order_id)
     join_alarms(desk, order, vehicle, terms, now=now)
     return True
 
@@ -234,15 +206,3 @@ def _link(
     desk.store.save_alert(
         replace(alert, order_id=order_id), vehicle, prediction_id=None, origin=prediction.origin, now=now
     )
-
-
-def _complaint(prediction: Prediction) -> str:
-    title = title_of(prediction.component, prediction.failure_mode)[0]
-    if not prediction.reasons:
-        return title
-    return f"{title}: {prediction.reasons[0].text_en}"
-
-
-def _quantiles(prediction: Prediction) -> tuple[float, float, float] | None:
-    time = prediction.time_to_threshold_h
-    return None if time is None else (time.p10, time.p50, time.p90)
