@@ -22,6 +22,8 @@ _FROM_H, _TO_H = 7.5, 20.0
 _DAY_US, _HOUR_US = 86_400_000_000, 3_600_000_000
 _PERIOD_H = 62.0 / 3600.0
 _WARM_UP_H = 0.3
+#: Of a day; drawn for all vehicles alike, so that one is the same in parts of any size.
+_MOST_TRIPS = 10
 _NOISE_KPA, _NOISE_K = 0.8, 0.4
 #: One reading in twenty is odd where some are.
 _ODD_BELOW = -1.645
@@ -102,14 +104,13 @@ class _Moments:
 def _moments(scene: Scene, fitted: FittedSensors, is_heard: Flags) -> _Moments:
     usage = scene.usage
     days = scene.shape[1]
-    most = max(int(usage.trips.max(initial=0)), 1)
-    starts = np.sort(scene.chance.topic("tire trips").uniform(days, most).astype(np.float64), axis=-1)
+    starts = np.sort(scene.chance.topic("tire trips").uniform(days, _MOST_TRIPS).astype(np.float64), axis=-1)
     drives = usage.drives & is_heard
-    trips = np.where(drives, usage.trips, 0)
+    trips = np.where(drives, np.minimum(usage.trips, _MOST_TRIPS), 0)
     length = usage.drive_h / np.maximum(usage.trips, 1)
     span = np.maximum(_TO_H - _FROM_H, usage.drive_h + 0.5)
     begin = np.minimum(_FROM_H, 23.5 - span)
-    number = np.arange(most)
+    number = np.arange(_MOST_TRIPS)
     # of the numbers that a day has too many of, the first ones are its trips, spread over the day
     places = starts / np.maximum(np.take_along_axis(starts, np.maximum(trips - 1, 0)[..., None], -1), 0.5)
     free = (span - usage.drive_h)[..., None]

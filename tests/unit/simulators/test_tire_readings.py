@@ -15,13 +15,14 @@ def of_vehicle(found: TireReadings, vehicle: int) -> np.ndarray[tuple[int], np.d
 
 
 def test_vehicle_reads_the_same_in_parts_of_any_size() -> None:
-    together = tire_readings(FLEET, np.arange(3))
-    alone = tire_readings(FLEET, np.array([2]))
-    here, there = of_vehicle(together, 2), of_vehicle(alone, 0)
+    together = tire_readings(FLEET, np.arange(12))
+    for vehicle in (2, 7, 11):
+        alone = tire_readings(FLEET, np.array([vehicle]))
+        here, there = of_vehicle(together, vehicle), of_vehicle(alone, 0)
 
-    assert np.array_equal(together.time_us[here], alone.time_us[there])
-    for name, values in together.columns.items():
-        assert np.array_equal(values[here], alone.columns[name][there], equal_nan=True), name
+        assert np.array_equal(together.time_us[here], alone.time_us[there])
+        for name, values in together.columns.items():
+            assert np.array_equal(values[here], alone.columns[name][there], equal_nan=True), name
 
 
 def test_readings_ascend_within_a_piece_and_reach_back_before_it() -> None:
