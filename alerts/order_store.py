@@ -1,4 +1,4 @@
-"""SQL of repair orders, their bookings and parts, and of the warnings about them."""
+"""SQL of repair orders, their bookings and parts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from alerts.errors import BookingConflict, UnknownOrder
-from alerts.facts import NewOrder, Order, VehicleFacts
+from alerts.facts import NewOrder, Order
 from alerts.orders import OrderState
 from alerts.pricing import Quote
 from alerts.rows import order_from
 from alerts.sql_store import SqlStore
 from alerts.stations import PassedOver, Place, Plan
-from alerts.texts import WarningText
 from alerts.warning_store import WarningStore
 from data.db import CHANNEL_LIVE, notify
 from data.records import Severity
@@ -26,6 +25,10 @@ ACTOR = "anxin"
 
 class OrderStore(SqlStore):
     """Reads and writes orders on one connection; the caller owns the transaction."""
+
+    def warnings(self) -> WarningStore:
+        """Return what reads and writes warnings in the same transaction."""
+        return WarningStore(self._connection)
 
     def _row(self, query: str, /, **values: Any) -> dict[str, Any] | None:
         rows = self._rows(query, **values)
@@ -244,33 +247,11 @@ class OrderStore(SqlStore):
         """Turn a hold into a booking; False where it is gone or its slot has begun."""
         return self._row("confirm_hold", order_id=order_id, now=now) is not None
 
-    # ------------------------------------------------------------ report and outbox
+    # ------------------------------------------------------------ report and live channel
 
     def fetch_report(self, tenant: str | None, order_id: int | None) -> list[dict[str, Any]]:
         """Return orders with station, lines, parts and alerts, as rows of ``report_orders``."""
         return self._rows("report_orders", tenant=tenant, order_id=order_id)
-
-    def queue_warning(
-        self,
-        vehicle: VehicleFacts,
-        *,
-        transition: str,
-        severity: Severity,
-        text: WarningText,
-        alert_id: int | None,
-        order_id: int | None,
-        now: datetime,
-    ) -> None:
-        """Write a warning, once for each transition; see ``WarningStore.queue``."""
-        WarningStore(self._connection).queue(
-            vehicle,
-            transition=transition,
-            severity=severity,
-            text=text,
-            alert_id=alert_id,
-            order_id=order_id,
-            now=now,
-        )
 
     def tell_browsers(self, kind: str, key: int | str) -> None:
         """Announce a change on the live channel."""

@@ -245,7 +245,7 @@ def _tell(
             time_zone=vehicle.time_zone,
         ),
     )
-    desk.store.queue_warning(
+    desk.store.warnings().queue(
         vehicle,
         transition=f"order:{order.order_id}:offered:{version}",
         severity=order.severity,
@@ -284,7 +284,7 @@ def _let_wait(
             order.order_id, order.state, OrderState.TRIAGED, f"waiting: {waiting.reason}", now=now
         )
     if order.waiting_reason in (None, BATCHED) and waiting.reason != BATCHED:
-        desk.store.queue_warning(
+        desk.store.warnings().queue(
             vehicle,
             transition=f"order:{order.order_id}:waiting:{version}",
             severity=order.severity,

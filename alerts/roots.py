@@ -59,7 +59,7 @@ def gather(
     known = store.fetch_order(order.order_id)
     is_placed = known.waiting_reason is None
     text = warning_text(alert.component, alert.failure_mode, known.severity, None, is_placed=is_placed)
-    store.queue_warning(
+    store.warnings().queue(
         vehicle,
         transition=f"order:{order.order_id}:gathered:{known.version}",
         severity=known.severity,

@@ -14,7 +14,6 @@ from alerts.orders import BATCHED
 from alerts.policy import Alert, AlertState
 from alerts.replan_store import ReplanStore
 from alerts.rows import alert_from, order_from, prediction_from, vehicle_from
-from alerts.warning_store import WarningStore
 from alerts.work_store import WorkStore
 from data.locks import LOCK_BATCH, LOCK_PLANNING, LOCK_VEHICLE
 from data.records import FailureMode, Prediction
@@ -242,5 +241,4 @@ class AlertStore(OrderStore):
     def acknowledge_alerts(self, order_id: int, *, actor: str, reason: str, now: datetime) -> None:
         """Note that a person knows of the open alerts of an order, and of its warnings."""
         self._run("acknowledge_alerts", order_id=order_id, actor=actor, reason=reason, now=now)
-        warnings = WarningStore(self._connection)
-        warnings.acknowledge(order_id=order_id, alert_id=None, actor=actor, now=now)
+        self.warnings().acknowledge(order_id=order_id, alert_id=None, actor=actor, now=now)

@@ -109,7 +109,7 @@ def make_urgent(
         move_appointment(desk, urgent, vehicle, terms, Upset.URGENT, now=now, alert_id=alert.alert_id)
         if store.fetch_order(order.order_id).state is not OrderState.BOOKED:
             return
-    store.queue_warning(
+    store.warnings().queue(
         vehicle,
         transition=f"order:{order.order_id}:{severity}",
         severity=severity,

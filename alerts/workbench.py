@@ -102,7 +102,7 @@ class Workbench:
         """Queue a message to the owner about this transition; it is never urgent."""
         vehicle = self.desk.store.fetch_vehicle(self.order.vehicle_id)
         if vehicle is not None:
-            self.desk.store.queue_warning(
+            self.desk.store.warnings().queue(
                 vehicle,
                 transition=f"order:{self.order.order_id}:{self.order.state}:{self.order.version}",
                 severity=Severity.S4,

@@ -44,7 +44,7 @@ class FakeStore:
     alerts: dict[int, Alert] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     events: list[tuple[int, str, str]] = field(default_factory=list)
-    warnings: dict[str, Severity] = field(default_factory=dict)
+    told: dict[str, Severity] = field(default_factory=dict)
     holds: list[Hold] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     ids: Any = field(default_factory=lambda: count(1))
@@ -212,8 +212,11 @@ class FakeStore:
     def count_orders(self, made_by: Combination, *, after: datetime) -> int:
         return 0
 
-    def queue_warning(self, vehicle: VehicleFacts, *, transition: str, severity: Severity, **_: Any) -> None:
-        self.warnings.setdefault(transition, severity)
+    def warnings(self) -> FakeStore:
+        return self
+
+    def queue(self, vehicle: VehicleFacts, *, transition: str, severity: Severity, **_: Any) -> None:
+        self.told.setdefault(transition, severity)
 
     # ------------------------------------------------------------ network
 

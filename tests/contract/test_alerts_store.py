@@ -101,7 +101,7 @@ class FakeWorld:
         return sorted((a.failure_mode, a.state, a.occurrence_count) for a in self.store.alerts.values())
 
     def warnings(self) -> list[str]:
-        return sorted(self.store.warnings.values())
+        return sorted(self.store.told.values())
 
 
 class RealWorld:
