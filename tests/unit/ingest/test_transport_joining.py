@@ -10,25 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.messages import CanFrames
 from ingest.transport.isotp import join_isotp
 from ingest.transport.j1939 import join_transport, split_ids, transported_group
 from ingest.transport.segments import Joined
 from simulators.encode_transport import isotp_frames, j1939_frames
 from tests.effort import examples
+from tests.unit.ingest.buses import Timed, columns
 
-Timed = tuple[int, int, bytes]  #: microseconds, identifier, data
 SECOND = 1_000_000
-
-
-def columns(frames: Sequence[Timed], *, width: int = 8) -> CanFrames:
-    data = b"".join(frame[2].ljust(width, b"\0") for frame in frames)
-    return CanFrames(
-        np.array([frame[0] for frame in frames], np.int64),
-        np.array([frame[1] for frame in frames], np.uint32),
-        np.array([len(frame[2]) for frame in frames], np.uint8),
-        np.frombuffer(data, np.uint8).reshape(-1, width),
-    )
 
 
 def join(frames: Sequence[Timed], *, width: int = 8, is_addressed: bool = False) -> Joined:
