@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.records import BoolArray, FloatArray, IntArray
-from models.features.trend import weighted_median
+from models.features.trend import theil_sen, weighted_median
 
 #: Days between two that are still compared; a leak adds up over longer.
 _LONGEST_GAP = 14
@@ -50,6 +50,56 @@ def day_count(value: FloatArray, as_of: IntArray, *, window: int) -> IntArray:
     """Return on how many of the last ``window`` days each component has a value, (vehicles, as-of, …)."""
     known = np.concatenate((np.zeros_like(value[:, :1]), np.cumsum(np.isfinite(value), axis=1)), axis=1)
     return np.asarray(known[:, as_of + 1] - known[:, np.maximum(as_of + 1 - window, 0)], dtype=np.int64)
+
+
+def known_steps(value: FloatArray, as_of: IntArray, *, window: int) -> tuple[FloatArray, FloatArray]:
+    """Return the sum of squared differences of days next to each other with data, and how many there are.
+
+    Args:
+        value: Shape (n_vehicles, n_days, n_components); NaN is missing.
+        as_of: Shape (n_as_of,), indices into the day axis.
+        window: Days looked back, the as-of day included.
+
+    Returns:
+        Shape (n_vehicles, n_as_of, n_components) each; a difference counts as 1 at most.
+    """
+    shape = (value.shape[0], len(as_of), value.shape[2])
+    square, count = np.zeros(shape), np.zeros(shape)
+    for position, day in enumerate(as_of.tolist()):
+        part = value[:, max(0, day - window + 1) : day + 1]
+        # values of days with data moved together, so that parked days leave no hole
+        order = np.argsort(~np.isfinite(part), axis=1, kind="stable")
+        step = np.diff(np.take_along_axis(part, order, 1), axis=1)
+        square[:, position] = np.where(np.isfinite(step), np.minimum(step**2, 1.0), 0.0).sum(1)
+        count[:, position] = np.isfinite(step).sum(1)
+    return square, count
+
+
+def surest_trend(
+    values: FloatArray, as_of: IntArray, *, windows: Sequence[int], least: int, noise: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the Theil-Sen slope of the window that tells it best from 0, and its error.
+
+    Args:
+        values: Shape (n_vehicles, n_days, n_channels), one value a day; NaN is missing.
+        as_of: Shape (n_as_of,), indices into the day axis.
+        windows: Days looked back, each in turn.
+        least: Fewest days with values.
+        noise: As for ``theil_sen``.
+
+    Returns:
+        Value per day, shape (n_vehicles, n_as_of, n_channels) each; NaN where every window has too few days.
+    """
+    weights, still = np.isfinite(values).astype(np.float64), np.zeros(values.shape[:2], dtype=np.int64)
+    trends = [
+        theil_sen(values, weights, still, window=days, least=least, as_of=as_of, noise=noise)
+        for days in windows
+    ]
+    slopes, errors = (
+        np.stack(found) for found in zip(*((t.slope, t.slope_error) for t in trends), strict=True)
+    )
+    best = np.where(np.isfinite(slopes), np.abs(slopes) / errors, -np.inf).argmax(0)[None]
+    return np.take_along_axis(slopes, best, 0)[0], np.take_along_axis(errors, best, 0)[0]
 
 
 def rise_days(value: FloatArray, past: FloatArray, growth: FloatArray) -> IntArray:

@@ -8,13 +8,14 @@ import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
 from models.features.cell_contrast import day_count, windowed_level
-from models.predictors.base import DayPanel, Explanation, Risk, logistic, reference_of_others
+from models.predictors.base import DayPanel, Explanation, Risk, reference_of_others
 from models.predictors.cell_internal_short import CellInternalShortPredictor
 from models.predictors.cells import (
     at_reference,
     capacity_slope,
     cell_name,
     component_evidence,
+    component_risk,
     measured_charge,
     mirrored,
     unknown_risk,
@@ -87,13 +88,10 @@ class CellImbalancePredictor:
             ]
         )
         score = self._undrifting(panel, as_of, score)
-        known = np.isfinite(score)
-        heard = day_count(value, as_of, window=14) > 0
-        return Risk(
-            as_of=as_of,
-            probability=np.where(known, logistic(np.where(known, score, 0.0)), np.where(heard, 0.0, np.nan)),
-            severity=np.full(shape, 4, dtype=np.int64),
-            ttt_h=np.full((3, *shape), np.nan),
+        return component_risk(
+            as_of,
+            score=score,
+            is_heard=np.isfinite(score) | (day_count(value, as_of, window=14) > 0),
             detail={"level": level, "growth": growth, "alone": alone},
         )
 

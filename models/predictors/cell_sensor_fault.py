@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FailureMode, IntArray, Reason, VehicleSpec
-from models.predictors.base import DayPanel, Explanation, Risk, logistic
-from models.predictors.cells import cell_name, component_evidence, repeated
+from models.predictors.base import DayPanel, Explanation, Risk
+from models.predictors.cells import cell_name, component_evidence, component_risk, repeated
 from models.predictors.part import clears, heard
 
 
@@ -51,14 +51,8 @@ class CellSensorFaultPredictor:
         broken = repeated(bad / self.bad_share, as_of, least_days=self.least_days, window=self.window)
         score = np.fmax(loose, broken)
         is_heard = np.fmax(heard(swing, as_of), heard(bad, as_of)) > 0
-        known = np.where(np.isfinite(score), logistic(np.nan_to_num(score)), 0.0)
-        return Risk(
-            as_of=as_of,
-            probability=np.where(is_heard, known, np.nan),
-            severity=np.full(score.shape, 4, dtype=np.int64),
-            ttt_h=np.full((3, *score.shape), np.nan),
-            detail={"loose": loose, "broken": broken},
-        )
+        detail = {"loose": loose, "broken": broken}
+        return component_risk(as_of, score=score, is_heard=is_heard, detail=detail)
 
     def explain(
         self, panel: DayPanel, risk: Risk, vehicle: int, position: int, component: int

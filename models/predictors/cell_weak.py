@@ -12,7 +12,6 @@ from models.predictors.base import (
     DayPanel,
     Explanation,
     Risk,
-    logistic,
     reference_of_others,
     time_to_threshold,
 )
@@ -22,6 +21,7 @@ from models.predictors.cells import (
     capacity_slope,
     cell_name,
     component_evidence,
+    component_risk,
     measured_charge,
     mirrored,
     unknown_risk,
@@ -88,9 +88,10 @@ class CellWeakPredictor:
         known = day_count(value, as_of, window=SLOPE_WINDOW) >= 5
         days = self.months * 30.4
         rate = np.maximum(missing, 0.0) / days
-        return Risk(
-            as_of=as_of,
-            probability=np.where(known, logistic(score), np.where(_heard(panel, as_of), 0.0, np.nan)),
+        return component_risk(
+            as_of,
+            score=np.where(known, score, np.nan),
+            is_heard=known | (day_count(value, as_of, window=14) > 0),
             severity=np.where(missing >= self.severe_percent, 3, 4).astype(np.int64),
             ttt_h=time_to_threshold(self.limit_percent - missing, spread, rate, rate),
             detail={"missing": missing, "error": spread, "alone": alone},
@@ -151,8 +152,3 @@ class CellWeakPredictor:
     def component_name(self, spec: VehicleSpec, component: int) -> str:
         """Return ``cell`` and its number from 1."""
         return cell_name(component)
-
-
-def _heard(panel: DayPanel, as_of: IntArray) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    value, _ = measured_charge(panel)
-    return np.asarray(day_count(value, as_of, window=14) > 0)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from data.records import FloatArray, IntArray
+from data.records import BoolArray, FloatArray, IntArray
 from models.features.cell_contrast import charge_slope
-from models.predictors.base import DayPanel, Risk, evidence_time, rounded
+from models.predictors.base import DayPanel, Risk, evidence_time, logistic, rounded
 
 #: State of charge at which deficits of cells with another capacity are compared, %: where charges end and
 #: balancing works, a smaller cell has caught up.
@@ -174,6 +174,35 @@ def unknown_risk(panel: DayPanel, as_of: IntArray, detail: Sequence[str]) -> Ris
         severity=np.full(shape, 4, dtype=np.int64),
         ttt_h=np.full((3, *shape), np.nan),
         detail={name: np.full(shape, np.nan) for name in detail},
+    )
+
+
+def component_risk(
+    as_of: IntArray,
+    *,
+    score: FloatArray,
+    is_heard: BoolArray,
+    detail: Mapping[str, FloatArray],
+    severity: IntArray | None = None,
+    ttt_h: FloatArray | None = None,
+) -> Risk:
+    """Return the risk of cells or probes from their scores; shapes (n_vehicles, n_as_of, n_components).
+
+    Args:
+        as_of: Shape (n_as_of,), indices into the day axis.
+        score: 1 at the raise level; NaN: the history is too short, which is no risk where it is heard.
+        is_heard: What has been heard of lately; the others are unknown.
+        detail: What ``explain`` needs.
+        severity: S4 where there is none.
+        ttt_h: Three quantiles before the shape; None: no time is foreseen.
+    """
+    known = np.where(np.isfinite(score), logistic(np.nan_to_num(score)), 0.0)
+    return Risk(
+        as_of=as_of,
+        probability=np.where(is_heard, known, np.nan),
+        severity=np.full(score.shape, 4, dtype=np.int64) if severity is None else severity,
+        ttt_h=np.full((3, *score.shape), np.nan) if ttt_h is None else ttt_h,
+        detail=detail,
     )
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FailureMode, IntArray, Reason, VehicleSpec
-from models.predictors.base import DayPanel, Explanation, Risk, logistic
-from models.predictors.cells import component_evidence, repeated
+from models.predictors.base import DayPanel, Explanation, Risk
+from models.predictors.cells import component_evidence, component_risk, repeated
 from models.predictors.part import clears, heard
 
 
@@ -46,14 +46,7 @@ class ProbeSensorFaultPredictor:
         )
         score = np.fmax(away, stuck)
         is_heard = np.fmax(heard(offset, as_of), heard(still, as_of)) > 0
-        known = np.where(np.isfinite(score), logistic(np.nan_to_num(score)), 0.0)
-        return Risk(
-            as_of=as_of,
-            probability=np.where(is_heard, known, np.nan),
-            severity=np.full(score.shape, 4, dtype=np.int64),
-            ttt_h=np.full((3, *score.shape), np.nan),
-            detail={"away": away, "stuck": stuck},
-        )
+        return component_risk(as_of, score=score, is_heard=is_heard, detail={"away": away, "stuck": stuck})
 
     def explain(
         self, panel: DayPanel, risk: Risk, vehicle: int, position: int, component: int

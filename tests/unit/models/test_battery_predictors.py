@@ -122,6 +122,37 @@ def test_resistance_that_grows_is_told_before_it_is_half_as_large_again() -> Non
     assert (np.nan_to_num(np.delete(risk.probability, AT, axis=2)) < RAISED).all()
 
 
+def ratios(noise: float, per_day: float, days: int = 60, begins: int = 30) -> DayPanel:
+    """Resistances of cells of which one grows from a day on."""
+    rng = np.random.default_rng(1006)
+    ratio = 1 + 0.04 * rng.normal(0, 1, (20, 1, N)) + rng.normal(0, noise, (20, days, N))
+    ratio[..., AT] += per_day * np.maximum(np.arange(days) - begins, 0)
+    return with_feature({"resistance_ratio": ratio}, "resistance_ratio", cell_count=N)
+
+
+def test_resistance_that_grows_fast_is_told_within_the_week_where_days_scatter_little() -> None:
+    panel = ratios(0.003, 0.02)
+
+    assert raised(CellResistancePredictor(), panel, [36])[AT] == 1.0
+    assert raised(CellResistancePredictor(), panel, list(range(30)))[AT] == 0.0
+
+
+def test_pack_whose_resistances_scatter_from_day_to_day_is_told_of_none() -> None:
+    assert raised(CellResistancePredictor(), ratios(0.2, 0.0), list(range(60))).max() == 0.0
+
+
+def test_time_to_the_limit_of_a_growing_resistance_holds_it() -> None:
+    panel = ratios(0.003, 0.01)
+
+    risk = CellResistancePredictor().predict(panel, np.array([42]))
+    p10, p50, p90 = risk.ttt_h[:, :, 0, AT] / 24
+
+    # it reaches a quarter more 25 days after the 30th
+    assert (p10 < 13.0).mean() >= 0.9
+    assert (p90 > 13.0).mean() >= 0.9
+    assert ((p50 > 8.0) & (p50 < 18.0)).all()
+
+
 def swings(size: float) -> DayPanel:
     rng = np.random.default_rng(1003)
     wire = np.abs(rng.normal(0, 0.6, (10, 30, N)))
