@@ -12,6 +12,7 @@ from alerts.desk import Desk, Terms, decide_again
 from alerts.diagnosis import Asked, ask_vehicle
 from alerts.errors import InvalidAnswer, InvalidDetails, InvalidTransition, VersionConflict
 from alerts.facts import Order, VehicleFacts
+from alerts.findings import Requested, request_order
 from alerts.notify import acknowledge
 from alerts.orders import OrderState, check_transition
 from alerts.outbox_store import OutboxStore
@@ -90,6 +91,10 @@ class Commands:
             return answered
 
         return decide_again(self._pool, work)
+
+    def request_order(self, *, alert_id: int, actor: str, now: datetime) -> Requested:
+        """Order what could wait, because somebody asks for it; see ``alerts.findings.request_order``."""
+        return request_order(self._pool, self._terms, alert_id=alert_id, actor=actor, now=now)
 
     def act(
         self,

@@ -5,6 +5,7 @@ AnxinError
     ├── PolicyError             policy.toml contradicts itself; names the entry
     ├── GuidanceError           the repair guidance breaks a rule; names the entry
     ├── UnknownOrder            no such order
+    ├── UnknownAlert            no such alert
     ├── UnknownTrip             no such trip of the circuit breaker
     ├── UnknownArrival          no such parts on their way
     ├── UnknownContact          no such contact way or webhook
@@ -37,6 +38,10 @@ class GuidanceError(AlertError):
 
 class UnknownOrder(AlertError):  # noqa: N818 - it reads as a fact
     """There is no such repair order."""
+
+
+class UnknownAlert(AlertError):  # noqa: N818 - it reads as a fact
+    """There is no such alert."""
 
 
 class UnknownTrip(AlertError):  # noqa: N818 - it reads as a fact

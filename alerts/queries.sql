@@ -47,11 +47,6 @@ ORDER BY prediction_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED;
 -- mark_routed --
 UPDATE predictions SET routed_at = %(now)s WHERE prediction_id = ANY(%(ids)s);
 
--- fetch_prediction --
-SELECT prediction_id, vehicle_id, component, failure_mode, severity, probability, horizon_h, ttt_p10_h, ttt_p50_h,
-       ttt_p90_h, predicted_at, data_time, since, window_from, window_to, reasons, model_version, origin, is_fresh
-FROM predictions WHERE prediction_id = %(prediction_id)s;
-
 -- fetch_vehicles --
 SELECT v.vehicle_id, v.tenant_id, t.name AS tenant, v.vin, v.model_id, v.time_zone, v.owner_id, o.home_lat, o.home_lon,
        m.energy_kwh,

@@ -9,6 +9,7 @@ from alerts.breaker import HELD_BACK, hold_back
 from alerts.desk import Desk, Terms, decide_for_vehicle
 from alerts.errors import BookingConflict
 from alerts.facts import Order, VehicleFacts
+from alerts.findings import tell_finding
 from alerts.joining import join_alarms
 from alerts.opening import open_order
 from alerts.placing import place_order
@@ -153,6 +154,7 @@ def _attach(
         gather(desk, order, alert, threshold_of(prediction), vehicle=vehicle, terms=terms, now=now)
         return False
     if not policy.opens_order(alert.failure_mode, alert.severity):
+        tell_finding(desk, alert, vehicle, now=now)
         return False
     trip_id = hold_back(desk.breaker, alert.severity, prediction, vehicle, terms.policy.breaker, now=now)
     order = open_order(desk, alert, prediction, vehicle, terms, now=now, trip_id=trip_id)

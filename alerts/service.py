@@ -26,6 +26,7 @@ from alerts.router import Routed, route_waiting
 from alerts.setbacks import Setbacks
 from alerts.succession import follow_owners
 from alerts.vehicle_link import VehicleLink
+from alerts.visits import offer_with_visits
 from alerts.wakeup import Wakeup
 from alerts.warning_store import WarningStore
 from alerts.webhook import WebhookSender
@@ -74,6 +75,8 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
             placed = replan_waiting(pool, terms, now=replanned_at)
             moved = replan_upset(pool, terms, now=replanned_at) + make_room(pool, terms, now=replanned_at)
             moved += follow_owners(pool, terms, now=replanned_at)
+            if looked_at_visits := offer_with_visits(pool, terms, now=replanned_at):
+                _log.info("findings offered with visits", action="visits", visits=looked_at_visits)
             if placed or moved:
                 _log.info("planned anew", action="replan", placed=placed, moved=moved)
             watched = watch_orders(pool, terms.policy, now=replanned_at)

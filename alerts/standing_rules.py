@@ -17,6 +17,7 @@ class StandingRule:
     moved_hold_h: float  #: how long an owner who had agreed may think about another time
     overrun_share: float  #: of the planned time, beyond which work takes too long
     promise_warning_h: float  #: before the promised time
+    visit_gap_h: float  #: after a visit's work, within which other work of the same visit has to begin
 
 
 def parse_standing(entry: Mapping[str, Any]) -> StandingRule:

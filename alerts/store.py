@@ -14,6 +14,7 @@ from alerts.orders import BATCHED
 from alerts.policy import Alert, AlertState
 from alerts.replan_store import ReplanStore
 from alerts.rows import alert_from, order_from, prediction_from, vehicle_from
+from alerts.visit_store import VisitStore
 from alerts.work_store import WorkStore
 from data.locks import LOCK_BATCH, LOCK_PLANNING, LOCK_VEHICLE
 from data.records import FailureMode, Prediction
@@ -29,6 +30,10 @@ class AlertStore(OrderStore):
     def replan(self) -> ReplanStore:
         """Return what reads and changes appointments in the same transaction."""
         return ReplanStore(self._connection)
+
+    def visits(self) -> VisitStore:
+        """Return what reads and writes findings that wait for a visit in the same transaction."""
+        return VisitStore(self._connection)
 
     def pipeline(self) -> AbstractContextManager[Any]:
         """Send statements without waiting for each answer; an error shows at the next answer that is read."""

@@ -167,6 +167,19 @@ def warning_text(
     )
 
 
+def finding_text(component: str, failure_mode: FailureMode) -> WarningText:
+    """Return the note on something that waits for the next visit, unless the owner asks for it sooner."""
+    title_en, title_zh = title_of(component, failure_mode)
+    urgency_en, urgency_zh = _urgency(Severity.S4, failure_mode)
+    return WarningText(
+        title_en=title_en,
+        title_zh=title_zh,
+        body_en=f"{urgency_en} We bring it up when your car is next at a workshop;"
+        " if you would like it done sooner, ask for an appointment in the app.",
+        body_zh=f"{urgency_zh}下次到店时我们会提醒您一并处理；如需提前处理，可在应用中预约。",
+    )
+
+
 def _next_step(appointment: Appointment | None, *, is_placed: bool) -> tuple[str, str]:
     if appointment is None and is_placed:
         return ("Your appointment stands; the workshop has been told.", "原预约保持不变，维修站已知悉。")
@@ -179,18 +192,26 @@ def _next_step(appointment: Appointment | None, *, is_placed: bool) -> tuple[str
     start = a.start.astimezone(ZoneInfo(a.time_zone))
     total = f"{a.total:,.2f}"
     way_en, way_zh = _WAYS[a.mode]
+    answer_en, answer_zh = _lasting(a.answer_within_minutes)
     text_en = (
         f"{way_en.format(a.station_en, f'{a.distance_km:.0f}')} {start:%d %b at %H:%M},"
         f" about {a.hours:.1f} h, {a.currency} {total} with tax."
-        f" Please answer yes, no or later within {a.answer_within_minutes} minutes."
+        f" Please answer yes, no or later within {answer_en}."
     )
     text_zh = (
         f"{way_zh.format(a.station_zh, f'{a.distance_km:.0f}')}，"
         f"{start.month} 月 {start.day} 日 {start:%H:%M}，"
         f"约 {a.hours:.1f} 小时，含税 {_money_zh(a.currency, total)}。"
-        f"请在 {a.answer_within_minutes} 分钟内选择“同意”“不同意”或“稍后”。"
+        f"请在 {answer_zh}内选择“同意”“不同意”或“稍后”。"
     )
     return text_en, text_zh
+
+
+def _lasting(minutes: int) -> tuple[str, str]:
+    """Return a time to answer in minutes, from two hours on in hours."""
+    if minutes < 120:
+        return f"{minutes} minutes", f"{minutes} 分钟"
+    return f"{minutes // 60} hours", f"{minutes // 60} 小时"
 
 
 def _money_zh(currency: str, total: str) -> str:

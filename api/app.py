@@ -33,6 +33,7 @@ from api.routes import (
     concerns,
     contact,
     diagnosis,
+    findings,
     guidance,
     health,
     orders,
@@ -86,6 +87,7 @@ def list_routers() -> tuple[APIRouter, ...]:
     return (
         vehicles.router,
         predictions.router,
+        findings.router,
         orders.router,
         work.router,
         guidance.router,

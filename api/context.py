@@ -27,6 +27,14 @@ class Answered(Protocol):
         """Tell whether time, place or price are no longer those shown, so that the owner is asked again."""
 
 
+class Requested(Protocol):
+    """What asking for an appointment led to."""
+
+    @property
+    def order_id(self) -> int:
+        """Return the order that is about it."""
+
+
 class Commands(Protocol):
     """What the API asks the alerts side to do; everything else it only reads."""
 
@@ -44,6 +52,13 @@ class Commands(Protocol):
 
         Raises:
             AlertError: The order has moved on since ``version``, or does not wait for this answer.
+        """
+
+    def request_order(self, *, alert_id: int, actor: str, now: datetime) -> Requested:
+        """Order what could wait for the next visit.
+
+        Raises:
+            AlertError: There is nothing to order for the alert.
         """
 
     def act(

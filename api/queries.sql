@@ -200,6 +200,7 @@ WHERE v.tenant_id = %(tenant_id)s
     AND (%(station_id)s::int IS NULL OR EXISTS (
         SELECT FROM repair_orders o WHERE o.order_id = a.order_id AND o.station_id = %(station_id)s))
     AND (NOT %(only_open)s OR a.state IN ('open', 'acknowledged'))
+    AND (%(alert_id)s::bigint IS NULL OR a.alert_id = %(alert_id)s)
     AND (%(after)s::bigint IS NULL OR a.alert_id < %(after)s)
 ORDER BY a.alert_id DESC LIMIT %(limit)s;
 

@@ -127,6 +127,7 @@ def fetch_alerts(
     *,
     limit: int,
     vehicle_id: int | None = None,
+    alert_id: int | None = None,
     only_open: bool = False,
     after: int | None = None,
 ) -> list[Row]:
@@ -137,6 +138,7 @@ def fetch_alerts(
         {
             **principal.scope,
             "vehicle_id": vehicle_id,
+            "alert_id": alert_id,
             "only_open": only_open,
             "after": after,
             "limit": limit,

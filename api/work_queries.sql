@@ -21,7 +21,14 @@ SELECT o.odometer_in_km, o.odometer_out_km, o.correction, o.part_removed, o.agre
         'failure_mode', l.failure_mode, 'part_removed', l.part_removed, 'measured_value', l.measured_value,
         'measured_unit', l.measured_unit, 'onset', l.onset, 'found_at', l.found_at, 'decided_at', l.decided_at,
         'model_version', l.model_version)
-        FROM outcomes l WHERE l.order_id = o.order_id) AS label
+        FROM outcomes l WHERE l.order_id = o.order_id) AS label,
+    coalesce((SELECT jsonb_agg(jsonb_build_object('alert_id', a.alert_id, 'component', a.component,
+        'failure_mode', a.failure_mode, 'severity', a.severity, 'order_id', f.order_id, 'state', b.state,
+        'reason', f.reason) ORDER BY a.alert_id)
+        FROM visit_findings f JOIN alerts a USING (alert_id) LEFT JOIN repair_orders b ON b.order_id = f.order_id
+        WHERE f.visit_id = o.order_id AND f.order_id IS DISTINCT FROM o.order_id), '[]') AS beside,
+    (SELECT min(f.visit_id) FROM visit_findings f WHERE f.order_id = o.order_id AND f.visit_id <> o.order_id)
+        AS visit_id
 FROM repair_orders o WHERE o.order_id = %(order_id)s;
 
 -- note_views --

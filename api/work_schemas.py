@@ -102,3 +102,7 @@ class OrderWork(Shape):
     rating: dict[str, Any] | None
     label: dict[str, Any] | None = Field(description="what became of the prediction")
     promised_at: datetime | None
+    beside: list[dict[str, Any]] = Field(
+        description="what could wait and was looked at for this visit: its own order, or why there is none"
+    )
+    visit_id: int | None = Field(description="the order in whose visit this one was offered")

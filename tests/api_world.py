@@ -32,6 +32,7 @@ class RecordedCommands:
     """Takes what the API would ask the alerts side to do."""
 
     answers: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
     actions: list[dict[str, Any]] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     ratings: list[dict[str, Any]] = field(default_factory=list)
@@ -42,6 +43,10 @@ class RecordedCommands:
     def answer(self, **told: Any) -> SimpleNamespace:
         self.answers.append(told)
         return SimpleNamespace(is_changed=False)
+
+    def request_order(self, **told: Any) -> SimpleNamespace:
+        self.requests.append(told)
+        return SimpleNamespace(order_id=1)
 
     def act(self, **told: Any) -> None:
         self.actions.append(told)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from alerts.orders import ENDED, OrderState
 from api import paging, store, store_work, views
 from api.context import Context, Ctx
 from api.gates import FormGate, Gate, Open
@@ -227,8 +228,11 @@ def _owner(ctx: Context, principal: Principal) -> dict[str, Any]:
             order = views.build_order(row, now=now, details=details)
             work = build_work(store_work.fetch_work(connection, row["order_id"]), principal, order.state)
             orders.append(order.model_copy(update={"work": work}))
+        alerts = store.fetch_alerts(connection, principal, only_open=True, limit=50)
+    ordered = {order.order_id for order in orders if OrderState(order.state) not in ENDED}
     return {
         "vehicles": [views.build_vehicle(row, now=now) for row in vehicles],
+        "waiting": [views.build_alert(a, now=now) for a in alerts if a["order_id"] not in ordered],
         "orders": orders,
         "warnings": warnings,
         "newest_warning": {w.order_id: w for w in reversed(warnings) if w.order_id},

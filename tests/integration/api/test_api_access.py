@@ -15,6 +15,7 @@ from tests.api_world import MINE, NOBODYS, PASSWORD, STRANGERS, WANGS, WARNING
 PATHS = {
     "vin": MINE,
     "order_id": "1",
+    "alert_id": "1",
     "code": "SH1",
     "warning_id": str(WARNING),
     "language": "en",
