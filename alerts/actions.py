@@ -37,6 +37,7 @@ class Action(StrEnum):
     INVOICE = "invoice"
     PAY = "pay"
     CLOSE = "close"  #: vehicle and papers are handed over
+    GOODWILL = "goodwill"  #: maker or station pays lines that the customer would
     CANCEL = "cancel"
     NO_SHOW = "no_show"  #: nobody came: a new appointment is offered
 
@@ -71,6 +72,7 @@ class Details:
     trouble_codes: tuple[str, ...] | None = None
     onset: datetime | None = None  #: timezone-aware; since when, as far as the technician can tell
     lines: tuple[EstimateLine, ...] | None = None
+    codes: tuple[str, ...] | None = None  #: of lines that the customer does not pay any more
     bay: str | None = None
     technician: str | None = None
     isolated_by: str | None = None  #: the technician who measured that high voltage is off
@@ -98,6 +100,7 @@ FIELDS: Mapping[Action, _Fields] = MappingProxyType(
         _A.CHECK_IN: _f("odometer_km"),
         _A.FIND: _f("outcome", "cause measured_value measured_unit trouble_codes onset"),
         _A.ESTIMATE: _f("lines reason"),
+        _A.GOODWILL: _f("codes reason"),
         _A.ASSIGN: _f("", "bay technician"),
         _A.START: _f("", "isolated_by isolated_v"),
         _A.RESUME: _f("", "isolated_by isolated_v"),
@@ -109,6 +112,11 @@ FIELDS: Mapping[Action, _Fields] = MappingProxyType(
         _A.CANCEL: _f("reason", "is_owners_wish"),
     }
 )
+#: States in which there is a price that is not billed yet.
+BILLABLE = frozenset(
+    {_S.BOOKED, _S.DISPATCHED, _S.CHECKED_IN, _S.DIAGNOSING, _S.ESTIMATED, _S.APPROVED, _S.PARTS_RESERVED,
+     _S.WAITING_PARTS, _S.ASSIGNED, _S.IN_PROGRESS, _S.PAUSED, _S.QC, _S.REWORK, _S.READY}
+)  # fmt: skip
 FROM: Mapping[Action, frozenset[OrderState]] = MappingProxyType(
     {
         _A.DISPATCH: frozenset({_S.BOOKED}),
@@ -116,6 +124,7 @@ FROM: Mapping[Action, frozenset[OrderState]] = MappingProxyType(
         _A.DIAGNOSE: frozenset({_S.CHECKED_IN}),
         _A.FIND: frozenset({_S.DIAGNOSING, _S.IN_PROGRESS}),
         _A.ESTIMATE: frozenset({_S.DIAGNOSING, _S.IN_PROGRESS}),
+        _A.GOODWILL: BILLABLE,
         _A.APPROVE: frozenset({_S.ESTIMATED}),
         _A.DECLINE: frozenset({_S.ESTIMATED}),
         _A.RESERVE: frozenset({_S.WAITING_PARTS}),
@@ -140,7 +149,7 @@ OWNER_ACTIONS = frozenset({_A.APPROVE, _A.DECLINE})
 FREE_RISE = Decimal("1.10")
 #: Across isolated terminals; below it high voltage is off (ISO 6469-3: voltage class A ends at 60 V DC).
 SAFE_V = 60.0
-_LONGEST = {"lines": 50, "trouble_codes": 50, "checked_by": 5}
+_LONGEST = {"lines": 50, "codes": 50, "trouble_codes": 50, "checked_by": 5}
 
 
 def next_actions(state: OrderState, *, has_begun: bool) -> tuple[Action, ...]:

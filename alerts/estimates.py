@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from alerts.actions import FREE_RISE, EstimateLine, Outcome
 from alerts.errors import InvalidDetails, InvalidTransition
 from alerts.jobs import Job
 from alerts.orders import OrderState
-from alerts.pricing import Quote, price
-from alerts.texts import WarningText
+from alerts.pricing import (
+    PriceLine,
+    Quote,
+    falls_to_customer,
+    kept_goodwill,
+    price,
+    stored_quote,
+    with_goodwill,
+)
+from alerts.texts import WarningText, price_words
 from alerts.workbench import Workbench
 
 
-def is_approval_needed(
-    agreed: Sequence[tuple[str, str, Decimal]],
-    proposed: Sequence[tuple[str, str, Decimal]],
-    *,
-    agreed_total: Decimal,
-    total: Decimal,
-) -> bool:
-    """Tell whether the owner must be asked: other work or parts, or a rise of more than 10 %.
+def is_approval_needed(agreed: Sequence[PriceLine], proposed: Quote, *, agreed_total: Decimal) -> bool:
+    """Tell whether the owner must be asked.
+
+    That is for other work or parts, for what was not theirs to pay and now is, or a rise of more than 10 %.
 
     Args:
-        agreed: Kind, code and quantity of the agreed lines, without tax; hours are price, not scope, and the
-            fee of the way is kept whatever the work turns out to be.
-        proposed: Likewise of the proposed ones.
+        agreed: The agreed lines; hours are price, not scope, and the fee of the way is kept whatever the work
+            turns out to be.
+        proposed: The proposed price.
         agreed_total: What the owner last said yes to, so that small rises do not add up unseen.
-        total: The proposed price.
     """
-    return _scope(agreed) != _scope(proposed) or total > agreed_total * FREE_RISE
+    return (
+        _scope(agreed) != _scope(proposed.lines)
+        or falls_to_customer(agreed, proposed.lines)
+        or proposed.customer_total > agreed_total * FREE_RISE
+    )
 
 
-def _scope(lines: Sequence[tuple[str, str, Decimal]]) -> set[tuple[str, str, Decimal]]:
-    return {(kind, code, qty if kind == "part" else Decimal(0)) for kind, code, qty in lines if kind != "fee"}
+def _scope(lines: Sequence[PriceLine]) -> set[tuple[str, str, Decimal]]:
+    return {
+        (line.kind, line.code, line.qty if line.kind == "part" else Decimal(0))
+        for line in lines
+        if line.kind in ("labour", "part")
+    }
 
 
 def propose(bench: Workbench) -> None:
@@ -42,25 +54,17 @@ def propose(bench: Workbench) -> None:
     work, order = bench.work, bench.order
     if work.fetch_outcome(order.order_id) in (None, Outcome.NO_FAULT_FOUND):
         raise InvalidTransition("action estimate: tell first what was found (action find)")
-    lines = bench.details.lines or ()
-    quote = _quote(bench, lines)
-    agreed_total = order.total if order.agreed_total is None else order.agreed_total
-    is_asked = is_approval_needed(
-        work.fetch_lines(order.order_id),
-        [(line.kind, line.code, line.qty) for line in lines],
-        agreed_total=agreed_total,
-        total=quote.total,
+    agreed = bench.prices.fetch_lines(order.order_id)
+    quote = _quote(bench, bench.details.lines or (), agreed)
+    agreed_total = order.customer_total if order.agreed_total is None else order.agreed_total
+    is_asked = is_approval_needed(agreed, quote, agreed_total=agreed_total)
+    told = f"{quote.told()} after {quote.currency} {agreed_total}"
+    bench.prices.insert_estimate(
+        order.order_id, quote, reason=bench.details.reason, actor=bench.actor, now=bench.now
     )
-    told = f"{quote.currency} {quote.total} after {quote.currency} {agreed_total}"
-    work.insert_estimate(
-        order.order_id,
-        quote.lines,
-        total=quote.total,
-        reason=bench.details.reason,
-        actor=bench.actor,
-        now=bench.now,
+    bench.audit(
+        "order.price", agreed=str(agreed_total), proposed=str(quote.customer_total), is_asked=is_asked
     )
-    bench.audit("order.price", agreed=str(agreed_total), proposed=str(quote.total), is_asked=is_asked)
     bench.move(OrderState.ESTIMATED, f"estimate {told}")
     if is_asked:
         bench.tell_owner(_ask_text(quote))
@@ -78,7 +82,7 @@ def decline(bench: Workbench) -> None:
     """Take the owner's no: work that has begun goes on as agreed before, else the order is over."""
     order = bench.order
     bench.audit("order.decline", version=order.version)
-    bench.work.decide_estimate(order.order_id, "declined", actor=bench.actor, now=bench.now)
+    bench.prices.decide_estimate(order.order_id, "declined", actor=bench.actor, now=bench.now)
     if order.begun_at is not None:
         bench.move(OrderState.APPROVED, "owner declined the change: the work goes on as agreed before")
         provide_parts(bench)
@@ -90,12 +94,13 @@ def decline(bench: Workbench) -> None:
 
 def _agree(bench: Workbench, decision: str, *, agreed_total: Decimal | None) -> None:
     order_id = bench.order.order_id
-    lines, total = bench.work.decide_estimate(order_id, decision, actor=bench.actor, now=bench.now)
-    bench.work.replace_lines(
-        order_id, lines, total=total, agreed_total=total if agreed_total is None else agreed_total
+    lines = bench.prices.decide_estimate(order_id, decision, actor=bench.actor, now=bench.now)
+    quote = stored_quote(bench.order.currency, lines)
+    bench.prices.replace_lines(
+        order_id, quote, agreed_total=quote.customer_total if agreed_total is None else agreed_total
     )
     asked = "owner approved" if decision == "approved" else "within 10 % of what was agreed, same work"
-    bench.move(OrderState.APPROVED, f"{bench.order.currency} {total}: {asked}")
+    bench.move(OrderState.APPROVED, f"{quote.told()}: {asked}")
     provide_parts(bench)
 
 
@@ -105,7 +110,7 @@ def provide_parts(bench: Workbench) -> None:
     What the order had of a part that does not suffice now stays its own meanwhile: it may be in the vehicle.
     """
     work, order_id = bench.work, bench.order.order_id
-    wanted = {code: int(qty) for kind, code, qty in work.fetch_lines(order_id) if kind == "part"}
+    wanted = {line.code: int(line.qty) for line in bench.prices.fetch_lines(order_id) if line.kind == "part"}
     kept = work.fetch_reservations(order_id)
     for sku, (qty, _) in kept.items():
         if wanted.get(sku) != qty:
@@ -127,8 +132,10 @@ def provide_parts(bench: Workbench) -> None:
         bench.move(OrderState.WAITING_PARTS, f"not in stock: {', '.join(missing)}")
 
 
-def _quote(bench: Workbench, lines: Sequence[EstimateLine]) -> Quote:
-    """Return the price of the lines.
+def _quote(bench: Workbench, lines: Sequence[EstimateLine], agreed: Sequence[PriceLine]) -> Quote:
+    """Return the price of the lines; what was granted of the agreed ones stays granted.
+
+    The fault was found when the order was opened; how far the vehicle had come is as read at check-in.
 
     Raises:
         InvalidDetails: An operation or part that the catalogue does not have, or one that is listed twice.
@@ -146,24 +153,31 @@ def _quote(bench: Workbench, lines: Sequence[EstimateLine]) -> Quote:
     unknown += [f"part {sku[:40]!r}" for sku in parts if sku not in {p.sku for p in found_parts}]
     if unknown:
         raise InvalidDetails(f"lines: unknown {', '.join(unknown)}")
-    return price(
+    vehicle = bench.desk.store.fetch_vehicle(order.vehicle_id)
+    if vehicle is None:
+        raise InvalidTransition("action estimate: the vehicle is not registered")
+    cover = vehicle.cover(order.failure_mode, bench.terms.policy, found_at=order.opened_at)
+    if order.odometer_in_km is not None:
+        cover = replace(cover, odometer_km=order.odometer_in_km)
+    quote = price(
         Job(operations=operations, parts=found_parts, needs_hv=False),
         labour_rate=order.labour_rate,
         tax_rate=order.tax_rate,
         currency=order.currency,
-        fee=bench.work.fetch_fee(order.order_id),
+        cover=cover,
+        fee=bench.prices.fetch_fee(order.order_id),
     )
+    return with_goodwill(quote, kept_goodwill(agreed, quote), tax_rate=order.tax_rate)
 
 
 def _ask_text(quote: Quote) -> WarningText:
-    total = f"{quote.total:,.2f}"
+    price_en, price_zh = price_words(quote.currency, quote.customer_total)
     return WarningText(
         title_en="Your workshop has a new price for you",
         title_zh="维修站给出了新的报价",
-        body_en=f"After looking at your car the workshop asks for {quote.currency} {total} with tax."
+        body_en=f"After looking at your car the workshop has another price: {price_en}."
         " Nothing is done before you agree. Please approve or decline it.",
-        body_zh=f"维修站检查车辆后报价 {quote.currency} {total}（含税）。"
-        "在您同意之前不会施工，请选择同意或不同意。",
+        body_zh=f"维修站检查车辆后给出新的报价：{price_zh}。在您同意之前不会施工，请选择同意或不同意。",
     )
 
 

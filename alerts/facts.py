@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from alerts.modes import Reach, energy_reach_km
 from alerts.orders import OrderState
-from alerts.rules import Mode, OrderRule
+from alerts.payers import Cover
+from alerts.rules import Mode, OrderRule, Policy
 from alerts.stations import Place
 from data.records import FailureMode, Origin, Severity
+from data.warranty import Warranty, WarrantyTerm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,20 @@ class VehicleFacts:
     ambient_c: float | None = None
     preferred_station_id: int | None = None  #: the owner's own
     preferred_mode: Mode | None = None  #: the owner's wish
+    in_service_on: date | None = None  #: its warranties count from then
+    odometer_km: float | None = None
+    warranty: Mapping[Warranty, WarrantyTerm] = field(default_factory=dict)  #: terms of its model
+
+    def cover(self, failure_mode: FailureMode, policy: Policy, *, found_at: datetime) -> Cover:
+        """Return what decides who pays for the repair of a fault that was found then."""
+        return Cover(
+            rule=policy.payers,
+            fault=policy.modes[failure_mode].warranty,
+            on=found_at.astimezone(ZoneInfo(self.time_zone)).date(),
+            in_service_on=self.in_service_on,
+            odometer_km=self.odometer_km,
+            terms=self.warranty,
+        )
 
     def place(self, rule: OrderRule) -> Place | None:
         """Return where the vehicle is; the owner's home where it never said, None where neither is known."""
@@ -75,11 +92,12 @@ class Order:
     opened_at: datetime | None = None
     threshold_at: datetime | None = None  #: when the fault may cross its threshold, lower bound
     mode: str = "drive_in"
+    customer_total: Decimal = Decimal(0)  #: of the total
 
     @property
     def shown(self) -> tuple[int | None, datetime | None, Decimal, str]:
-        """Return what the owner was shown of the appointment: station, begin, price and mode."""
-        return self.station_id, self.slot_start, self.total, self.mode
+        """Return what the owner was shown of the appointment: station, begin, their price and mode."""
+        return self.station_id, self.slot_start, self.customer_total, self.mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 
+from data.warranty import Warranty
+
 #: Planned time over the labour guide's time: cleaning, test drive, papers.
 TIME_MARGIN = Decimal("1.15")
 STEP_MINUTES = 15
@@ -21,6 +23,7 @@ class Operation:
     hours: Decimal
     skill: str  #: ``T1``, ``T2``, ``HV2``, ``HV3``
     bay_kind: str  #: ``tire``, ``lift``, ``hv``, ``quarantine``, ``any``
+    warranty: Warranty | None = None  #: what it falls under; None: what the fault does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,7 @@ class JobPart:
     name_zh: str
     qty: int
     unit_price: Decimal
+    warranty: Warranty | None = None  #: what it falls under; None: what the fault does
     substitutes: tuple[JobPart, ...] = ()  #: that do as well and say what they stand for, the best first
 
 

@@ -48,7 +48,7 @@ WHERE (bay_id = ANY(%(bay_ids)s) OR technician_id = ANY(%(technician_ids)s))
 SELECT failure_mode, operations, parts, needs_hv, mobile_fix FROM repair_jobs WHERE tenant_id = %(tenant_id)s;
 
 -- fetch_operations --
-SELECT operation, name_en, name_zh, hours, skill, bay_kind FROM labour_operations WHERE tenant_id = %(tenant_id)s;
+SELECT operation, name_en, name_zh, hours, skill, bay_kind, warranty FROM labour_operations WHERE tenant_id = %(tenant_id)s;
 
 -- fetch_parts --
-SELECT sku, name_en, name_zh, unit_price, substitutes FROM parts WHERE tenant_id = %(tenant_id)s;
+SELECT sku, name_en, name_zh, unit_price, substitutes, warranty FROM parts WHERE tenant_id = %(tenant_id)s;

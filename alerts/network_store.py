@@ -139,6 +139,7 @@ def _part(parts: Mapping[str, Mapping[str, Any]], sku: str, qty: int) -> JobPart
                 name_zh=f"{other['name_zh']}（替代{part.name_zh}）",
                 qty=qty,
                 unit_price=other["unit_price"],
+                warranty=other["warranty"],
             )
             for other in others
         ),

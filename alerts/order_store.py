@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -139,22 +140,13 @@ class OrderStore(SqlStore):
             end=plan.end,
             currency=quote.currency,
             total=quote.total,
+            customer_total=quote.customer_total,
             passed_over=Jsonb([_passed_over(p) for p in plan.passed_over]),
             now=now,
         )
         self._run("delete_order_lines", order_id=order_id)
         lines = [
-            {
-                "order_id": order_id,
-                "line": number,
-                "kind": line.kind,
-                "code": line.code,
-                "text_en": line.text_en,
-                "text_zh": line.text_zh,
-                "qty": line.qty,
-                "unit_price": line.unit_price,
-                "amount": line.amount,
-            }
+            {"order_id": order_id, "line": number, **asdict(line)}
             for number, line in enumerate(quote.lines, start=1)
         ]
         with self._connection.cursor() as cursor:

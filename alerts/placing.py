@@ -110,10 +110,11 @@ def offer(
         labour_rate=station.labour_rate,
         tax_rate=station.tax_rate,
         currency=station.currency,
+        cover=vehicle.cover(order.failure_mode, terms.policy, found_at=order.opened_at or now),
         fee=None if chosen.mode not in station.fees else (chosen.mode, station.fees[chosen.mode]),
     )
     version = _hold(desk, order, chosen, quote=quote, place=place, terms=terms, now=now)
-    offered = (station.station_id, chosen.start, quote.total, chosen.mode)
+    offered = (station.station_id, chosen.start, quote.customer_total, chosen.mode)
     if not is_answered or offered != order.shown:
         _tell(
             desk,
@@ -209,7 +210,7 @@ def _hold(
         order.state,
         OrderState.OFFERED,
         f"{chosen.station.code}, {where}, {chosen.start:%Y-%m-%dT%H:%MZ},"
-        f" {quote.currency} {quote.total}{remark}",
+        f" {quote.told()}{remark}",
         now=now,
     )
     return version
@@ -239,7 +240,7 @@ def _tell(
             start=chosen.start,
             hours=(chosen.end - chosen.start).total_seconds() / 3600,
             currency=quote.currency,
-            total=quote.total,
+            total=quote.customer_total,
             mode=chosen.mode,
             answer_within_minutes=round(terms.hold_for.total_seconds() / 60),
             time_zone=vehicle.time_zone,

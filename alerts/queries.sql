@@ -49,7 +49,8 @@ UPDATE predictions SET routed_at = %(now)s WHERE prediction_id = ANY(%(ids)s);
 
 -- fetch_vehicles --
 SELECT v.vehicle_id, v.tenant_id, t.name AS tenant, v.vin, v.model_id, v.time_zone, v.owner_id, o.home_lat, o.home_lon,
-       m.energy_kwh,
+       m.energy_kwh, m.warranty, v.in_service_on,
+       (d.readings ->> 'odometer')::double precision AS odometer,
        (d.readings ->> 'latitude')::double precision AS lat, (d.readings ->> 'longitude')::double precision AS lon,
        (d.readings ->> 'ambient')::double precision AS ambient, o.preferred_station_id, o.preferred_mode,
        (d.readings ->> 'soc')::double precision AS soc, (d.readings ->> 'soh')::double precision AS soh,
@@ -117,7 +118,7 @@ SELECT alert_id, %(now)s, %(actor)s, 'open', 'acknowledged', %(reason)s FROM tol
 -- fetch_open_order --
 -- Of the cause, else of the component: that has at most one open order, too, whatever its cause.
 SELECT order_id, vehicle_id, tenant_id, mode, component, cause, failure_mode, severity, state, version, deadline,
-       station_id, lower(slot) AS slot_start, total, waiting_reason, opened_at,
+       station_id, lower(slot) AS slot_start, total, customer_total, waiting_reason, opened_at,
        CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders
 WHERE vehicle_id = %(vehicle_id)s AND (cause = %(cause)s OR component = %(component)s)
@@ -126,7 +127,7 @@ ORDER BY (cause = %(cause)s) DESC NULLS LAST LIMIT 1 FOR UPDATE;
 
 -- fetch_open_orders_of_vehicle --
 SELECT order_id, vehicle_id, tenant_id, mode, component, cause, failure_mode, severity, state, version, deadline,
-       station_id, lower(slot) AS slot_start, total, waiting_reason, opened_at,
+       station_id, lower(slot) AS slot_start, total, customer_total, waiting_reason, opened_at,
        CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders
 WHERE vehicle_id = %(vehicle_id)s AND cause IS NOT NULL
@@ -135,14 +136,14 @@ ORDER BY order_id FOR UPDATE;
 
 -- fetch_order --
 SELECT order_id, vehicle_id, tenant_id, mode, component, cause, failure_mode, severity, state, version, deadline,
-       station_id, lower(slot) AS slot_start, total, waiting_reason, opened_at,
+       station_id, lower(slot) AS slot_start, total, customer_total, waiting_reason, opened_at,
        CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders WHERE order_id = %(order_id)s FOR UPDATE;
 
 -- fetch_batched --
 -- Orders that wait for the next batch, the most urgent first; what others work on is left to them.
 SELECT order_id, vehicle_id, tenant_id, mode, component, cause, failure_mode, severity, state, version, deadline,
-       station_id, lower(slot) AS slot_start, total, waiting_reason, opened_at,
+       station_id, lower(slot) AS slot_start, total, customer_total, waiting_reason, opened_at,
        CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders
 WHERE waiting_reason = %(batched)s AND state = 'triaged' AND tenant_id = %(tenant_id)s
@@ -186,7 +187,7 @@ RETURNING order_id;
 UPDATE repair_orders SET state = 'offered', version = version + 1, mode = %(mode)s, station_id = %(station_id)s,
     distance_km = %(distance_km)s, is_distance_estimated = %(is_distance_estimated)s, bay_id = %(bay_id)s,
     technician_id = %(technician_id)s, slot = tstzrange(%(start)s, %(end)s), currency = %(currency)s,
-    total = %(total)s, passed_over = %(passed_over)s, waiting_reason = NULL, owner_answer = NULL, updated_at = %(now)s
+    total = %(total)s, customer_total = %(customer_total)s, passed_over = %(passed_over)s, waiting_reason = NULL, owner_answer = NULL, updated_at = %(now)s
 WHERE order_id = %(order_id)s RETURNING version;
 
 -- let_order_wait --
@@ -215,8 +216,10 @@ VALUES (%(order_id)s, %(now)s, %(actor)s, %(from_state)s, %(to_state)s, %(reason
 DELETE FROM order_lines WHERE order_id = %(order_id)s;
 
 -- insert_order_line --
-INSERT INTO order_lines (order_id, line, kind, code, text_en, text_zh, qty, unit_price, amount)
-VALUES (%(order_id)s, %(line)s, %(kind)s, %(code)s, %(text_en)s, %(text_zh)s, %(qty)s, %(unit_price)s, %(amount)s);
+INSERT INTO order_lines (order_id, line, kind, code, text_en, text_zh, qty, unit_price, amount, payer, payer_en,
+                         payer_zh)
+VALUES (%(order_id)s, %(line)s, %(kind)s, %(code)s, %(text_en)s, %(text_zh)s, %(qty)s, %(unit_price)s, %(amount)s,
+        %(payer)s, %(payer_en)s, %(payer_zh)s);
 
 -- release_expired_holds --
 -- Before anything is planned: what nobody decided on is free again. Rows that another transaction is releasing are

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+import msgspec
+
 from alerts.facts import Order, VehicleFacts
 from alerts.orders import OrderState
 from alerts.policy import Alert, AlertState
 from alerts.rules import Mode
 from data.records import FailureMode, Origin, Prediction, Quantiles, Reason, Severity
+from data.warranty import Warranty, WarrantyTerm
 
 _REASON_FIELDS = frozenset(f.name for f in fields(Reason))
 _SAME = (
@@ -83,4 +86,7 @@ def vehicle_from(row: Mapping[str, Any]) -> VehicleFacts:
         ambient_c=row["ambient"],
         preferred_station_id=row["preferred_station_id"],
         preferred_mode=None if row["preferred_mode"] is None else Mode(row["preferred_mode"]),
+        in_service_on=row["in_service_on"],
+        odometer_km=row["odometer"],
+        warranty=msgspec.convert(row["warranty"], dict[Warranty, WarrantyTerm]),
     )

@@ -14,9 +14,11 @@ from typing import Any
 
 from alerts.errors import PolicyError
 from alerts.part_rules import PartRule, parse_parts
+from alerts.payer_rules import PayerRule, parse_payers
 from alerts.standing_rules import StandingRule, parse_standing
 from alerts.telling import TellingRules, parse_telling
 from data.records import FailureMode, Severity
+from data.warranty import Warranty
 
 
 class Mode(StrEnum):
@@ -40,6 +42,7 @@ class ModeRule:
     opens_order: bool
     cause: str  #: ``component``: each component is its own cause
     is_towed: bool  #: whatever the urgency
+    warranty: Warranty  #: what the fault falls under
     explains: Sequence[FailureMode] = ()  #: while it is open, their alerts on the vehicle join its order
 
 
@@ -125,6 +128,7 @@ class Policy:
 
     standing: StandingRule
     parts: PartRule
+    payers: PayerRule
     modes: Mapping[FailureMode, ModeRule]
     severities: Mapping[Severity, SeverityRule]
     order: OrderRule
@@ -197,6 +201,7 @@ def parse_policy(text: str) -> Policy:
         return Policy(
             standing=parse_standing(document["standing"]),
             parts=parse_parts(document["parts"]),
+            payers=parse_payers(document["warranty"]),
             modes=MappingProxyType(modes),
             severities=MappingProxyType({s: _severity_rule(document["severity"][s]) for s in Severity}),
             order=OrderRule(
@@ -243,7 +248,8 @@ def _cost_rule(entry: Mapping[str, Any]) -> CostRule:
 def _mode_rule(name: str, entry: Mapping[str, Any]) -> ModeRule:
     try:
         explains = tuple(FailureMode(mode) for mode in entry.get("explains", ()))
-        rule = ModeRule(**{"urgent_dwell_h": entry["raise_dwell_h"], **entry, "explains": explains})
+        converted = {"explains": explains, "warranty": Warranty(entry["warranty"])}
+        rule = ModeRule(**{"urgent_dwell_h": entry["raise_dwell_h"], **entry, **converted})
     except (TypeError, ValueError) as error:
         raise PolicyError(f"{name}: {error}") from error
     if not 0 <= rule.clear_level < rule.raise_level <= 1:

@@ -12,6 +12,7 @@ from alerts.facts import Order, VehicleFacts
 from alerts.order_store import ACTOR, OrderStore
 from alerts.orders import BATCHED
 from alerts.policy import Alert, AlertState
+from alerts.price_store import PriceStore
 from alerts.replan_store import ReplanStore
 from alerts.rows import alert_from, order_from, prediction_from, vehicle_from
 from alerts.visit_store import VisitStore
@@ -26,6 +27,10 @@ class AlertStore(OrderStore):
     def work(self) -> WorkStore:
         """Return what reads and writes the work on orders in the same transaction."""
         return WorkStore(self._connection)
+
+    def prices(self) -> PriceStore:
+        """Return what reads and writes the prices of orders in the same transaction."""
+        return PriceStore(self._connection)
 
     def replan(self) -> ReplanStore:
         """Return what reads and changes appointments in the same transaction."""

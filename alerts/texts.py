@@ -33,7 +33,7 @@ class Appointment:
     start: datetime
     hours: float
     currency: str
-    total: Decimal
+    total: Decimal  #: what the owner pays
     mode: str  #: ``drive_in``, ``tow``, ``mobile``, ``pickup``
     answer_within_minutes: int
     time_zone: str
@@ -190,18 +190,18 @@ def _next_step(appointment: Appointment | None, *, is_placed: bool) -> tuple[str
         )
     a = appointment
     start = a.start.astimezone(ZoneInfo(a.time_zone))
-    total = f"{a.total:,.2f}"
+    price_en, price_zh = price_words(a.currency, a.total)
     way_en, way_zh = _WAYS[a.mode]
     answer_en, answer_zh = _lasting(a.answer_within_minutes)
     text_en = (
         f"{way_en.format(a.station_en, f'{a.distance_km:.0f}')} {start:%d %b at %H:%M},"
-        f" about {a.hours:.1f} h, {a.currency} {total} with tax."
+        f" about {a.hours:.1f} h, {price_en}."
         f" Please answer yes, no or later within {answer_en}."
     )
     text_zh = (
         f"{way_zh.format(a.station_zh, f'{a.distance_km:.0f}')}，"
         f"{start.month} 月 {start.day} 日 {start:%H:%M}，"
-        f"约 {a.hours:.1f} 小时，含税 {_money_zh(a.currency, total)}。"
+        f"约 {a.hours:.1f} 小时，{price_zh}。"
         f"请在 {answer_zh}内选择“同意”“不同意”或“稍后”。"
     )
     return text_en, text_zh
@@ -214,5 +214,10 @@ def _lasting(minutes: int) -> tuple[str, str]:
     return f"{minutes // 60} hours", f"{minutes // 60} 小时"
 
 
-def _money_zh(currency: str, total: str) -> str:
-    return f"{total} 元" if currency == "CNY" else f"{currency} {total}"
+def price_words(currency: str, total: Decimal) -> tuple[str, str]:
+    """Return what the owner pays, in English and Chinese."""
+    if not total:
+        return "nothing to pay for you", "您无需付费"
+    amount = f"{total:,.2f}"
+    amount_zh = f"{amount} 元" if currency == "CNY" else f"{currency} {amount}"
+    return f"{currency} {amount} with tax", f"含税 {amount_zh}"

@@ -2,8 +2,9 @@
 
 -- fetch_work_order --
 SELECT o.order_id, o.vehicle_id, o.tenant_id, o.component, o.failure_mode, o.severity, o.state, o.version, o.mode,
-       o.station_id, o.bay_id, o.technician_id, o.total, o.agreed_total, o.begun_at, o.odometer_in_km,
-       lower(o.slot) AS slot_start, upper(o.slot) AS slot_end, s.labour_rate, coalesce(s.currency, o.currency) AS currency, s.tax_rate,
+       o.station_id, o.bay_id, o.technician_id, o.total, o.agreed_total, o.customer_total, o.begun_at,
+       o.opened_at, o.odometer_in_km, lower(o.slot) AS slot_start, upper(o.slot) AS slot_end, s.labour_rate,
+       coalesce(s.currency, o.currency) AS currency, s.tax_rate,
        coalesce(s.is_active, false) AS is_station_active
 FROM repair_orders o LEFT JOIN stations s USING (station_id)
 WHERE o.order_id = %(order_id)s FOR UPDATE OF o;
@@ -26,34 +27,6 @@ WHERE order_id = %(order_id)s RETURNING version;
 
 -- share_data --
 UPDATE repair_orders SET shares_data = %(shares_data)s WHERE order_id = %(order_id)s;
-
--- fetch_order_lines --
-SELECT kind, code, qty FROM order_lines WHERE order_id = %(order_id)s AND kind <> 'tax' ORDER BY line;
-
--- fetch_order_fee --
-SELECT code, unit_price FROM order_lines WHERE order_id = %(order_id)s AND kind = 'fee' ORDER BY line LIMIT 1;
-
--- replace_lines --
-WITH gone AS (DELETE FROM order_lines WHERE order_id = %(order_id)s AND line > jsonb_array_length(%(lines)s)),
-told AS (
-    INSERT INTO order_lines (order_id, line, kind, code, text_en, text_zh, qty, unit_price, amount)
-    SELECT %(order_id)s, l.line, l.kind, l.code, l.text_en, l.text_zh, l.qty, l.unit_price, l.amount
-    FROM jsonb_to_recordset(%(lines)s) AS l (line int, kind text, code text, text_en text, text_zh text,
-        qty numeric, unit_price numeric, amount numeric)
-    ON CONFLICT (order_id, line) DO UPDATE SET kind = excluded.kind, code = excluded.code,
-        text_en = excluded.text_en, text_zh = excluded.text_zh, qty = excluded.qty,
-        unit_price = excluded.unit_price, amount = excluded.amount
-)
-UPDATE repair_orders SET total = %(total)s, agreed_total = %(agreed_total)s WHERE order_id = %(order_id)s;
-
--- insert_estimate --
-INSERT INTO order_estimates (order_id, lines, total, reason, proposed_at, proposed_by, decision)
-VALUES (%(order_id)s, %(lines)s, %(total)s, %(reason)s, %(now)s, %(actor)s, 'pending');
-
--- decide_estimate --
-UPDATE order_estimates SET decision = %(decision)s, decided_at = %(now)s, decided_by = %(actor)s
-WHERE order_id = %(order_id)s AND decision = 'pending'
-RETURNING lines, total;
 
 -- insert_finding --
 INSERT INTO order_findings (order_id, outcome, cause, measured_value, measured_unit, trouble_codes, onset, found_at,
@@ -164,9 +137,9 @@ ON CONFLICT (order_id, sku) DO UPDATE SET
     station_id = excluded.station_id, qty = excluded.qty, state = 'reserved', arrival_id = NULL;
 
 -- fetch_operations --
-SELECT operation, name_en, name_zh, skill, bay_kind FROM labour_operations
+SELECT operation, name_en, name_zh, skill, bay_kind, warranty FROM labour_operations
 WHERE tenant_id = %(tenant_id)s AND operation = ANY(%(operations)s) ORDER BY array_position(%(operations)s, operation);
 
 -- fetch_parts --
-SELECT sku, name_en, name_zh, unit_price FROM parts
+SELECT sku, name_en, name_zh, unit_price, warranty FROM parts
 WHERE tenant_id = %(tenant_id)s AND sku = ANY(%(skus)s) ORDER BY array_position(%(skus)s, sku);

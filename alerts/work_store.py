@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-
-from psycopg.types.json import Jsonb
 
 from alerts.actions import Details
 from alerts.errors import UnknownOrder
 from alerts.jobs import JobPart, Operation
 from alerts.orders import OrderState
-from alerts.pricing import PriceLine
-from alerts.rules import Mode
 from alerts.sql_store import SqlStore
 from data.audit import Deed
 from data.records import FailureMode, Severity
@@ -42,8 +38,10 @@ class WorkOrder:
     bay_id: int | None
     technician_id: int | None
     total: Decimal
-    agreed_total: Decimal | None  #: what the owner said yes to; None: the total of the offer
+    customer_total: Decimal  #: of the total
+    agreed_total: Decimal | None  #: what the owner said yes to; None: the customer_total of the offer
     begun_at: datetime | None  #: when work first began
+    opened_at: datetime
     odometer_in_km: float | None
     slot_start: datetime | None
     slot_end: datetime | None
@@ -105,7 +103,7 @@ class WorkStore(SqlStore):
         """Write a decision into the audit trail."""
         deed.record(self._connection, order.tenant_id, action, f"order {order.order_id}", data)
 
-    # ------------------------------------------------------------ order, lines, estimates
+    # ------------------------------------------------------------ order
 
     def move(self, order_id: int, state: OrderState, *, now: datetime, **values: Any) -> int:
         """Set the state and what came with it; return the new version."""
@@ -115,59 +113,6 @@ class WorkStore(SqlStore):
     def share_data(self, order_id: int, *, is_shared: bool) -> None:
         """Note whether the owner lets the station see personal data for this order."""
         self._run("share_data", order_id=order_id, shares_data=is_shared)
-
-    def fetch_lines(self, order_id: int) -> list[tuple[str, str, Decimal]]:
-        """Return kind, code and quantity of the agreed lines without tax."""
-        rows = self._rows("fetch_order_lines", order_id=order_id)
-        return [(row["kind"], row["code"], row["qty"]) for row in rows]
-
-    def fetch_fee(self, order_id: int) -> tuple[Mode, Decimal] | None:
-        """Return what was agreed for the way vehicle and work come together by."""
-        rows = self._rows("fetch_order_fee", order_id=order_id)
-        return (Mode(rows[0]["code"]), rows[0]["unit_price"]) if rows else None
-
-    def replace_lines(
-        self, order_id: int, lines: Sequence[Mapping[str, Any]], *, total: Decimal, agreed_total: Decimal
-    ) -> None:
-        """Make these the agreed lines."""
-        self._run(
-            "replace_lines",
-            order_id=order_id,
-            lines=Jsonb([{"line": n, **line} for n, line in enumerate(lines, start=1)]),
-            total=total,
-            agreed_total=agreed_total,
-        )
-
-    def insert_estimate(
-        self,
-        order_id: int,
-        lines: Sequence[PriceLine],
-        *,
-        total: Decimal,
-        reason: str,
-        actor: str,
-        now: datetime,
-    ) -> None:
-        """Propose a price."""
-        told = [
-            {k: str(v) if isinstance(v, Decimal) else v for k, v in asdict(line).items()} for line in lines
-        ]
-        self._run(
-            "insert_estimate",
-            order_id=order_id,
-            lines=Jsonb(told),
-            total=total,
-            reason=reason,
-            actor=actor,
-            now=now,
-        )
-
-    def decide_estimate(
-        self, order_id: int, decision: str, *, actor: str, now: datetime
-    ) -> tuple[list[Mapping[str, Any]], Decimal]:
-        """Settle the proposed price; return its lines and total."""
-        row = self._rows("decide_estimate", order_id=order_id, decision=decision, actor=actor, now=now)[0]
-        return row["lines"], row["total"]
 
     # ------------------------------------------------------------ findings and label
 

@@ -10,6 +10,7 @@ from alerts.actions import Action, Details
 from alerts.desk import Desk, Terms
 from alerts.errors import InvalidDetails
 from alerts.orders import OrderState, check_transition
+from alerts.price_store import PriceStore
 from alerts.texts import WarningText
 from alerts.work_store import WorkOrder, WorkStore
 from data.audit import Deed
@@ -22,6 +23,7 @@ class Workbench:
 
     desk: Desk
     work: WorkStore
+    prices: PriceStore
     terms: Terms
     order: WorkOrder
     action: Action

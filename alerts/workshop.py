@@ -12,7 +12,9 @@ from alerts.actions import Action, Details, Outcome, check_action, check_details
 from alerts.desk import Desk, Terms, decide_again
 from alerts.errors import InvalidDetails, InvalidTransition, KeyReused, VersionConflict
 from alerts.estimates import approve, cancelled_text, decline, propose, provide_parts, ready_text
+from alerts.goodwill import grant
 from alerts.orders import OrderState
+from alerts.pricing import stored_quote
 from alerts.replanning import move_appointment
 from alerts.rules import Mode
 from alerts.standing import Upset
@@ -86,6 +88,7 @@ def act(
         bench = Workbench(
             desk=desk,
             work=store,
+            prices=desk.store.prices(),
             terms=terms,
             order=order,
             action=action,
@@ -131,8 +134,8 @@ def _find(bench: Workbench) -> None:
     for sku in bench.work.fetch_reservations(order.order_id):
         bench.work.release_part(order.order_id, sku)
     bench.work.finish_bookings(order.order_id)
-    bench.audit("order.price", agreed=str(order.total), proposed="0.00", is_asked=False)
-    bench.work.replace_lines(order.order_id, [], total=Decimal(0), agreed_total=Decimal(0))
+    bench.audit("order.price", agreed=str(order.customer_total), proposed="0.00", is_asked=False)
+    bench.prices.replace_lines(order.order_id, stored_quote(order.currency, ()), agreed_total=Decimal(0))
     bench.move(_S.NO_FAULT_FOUND, told)
     bench.work.insert_label(order.order_id, now=bench.now)
     bench.end_alerts(f"order {order.order_id}: no fault found")
@@ -231,7 +234,7 @@ def _close(bench: Workbench) -> None:
 def _cancel(bench: Workbench) -> None:
     bench.audit("order.cancel", reason=bench.details.reason)
     if bench.order.state is _S.ESTIMATED:
-        bench.work.decide_estimate(bench.order.order_id, "withdrawn", actor=bench.actor, now=bench.now)
+        bench.prices.decide_estimate(bench.order.order_id, "withdrawn", actor=bench.actor, now=bench.now)
     bench.free_everything()
     bench.move(_S.CANCELLED, "cancelled")
     bench.work.insert_label(bench.order.order_id, now=bench.now)
@@ -263,6 +266,7 @@ _HANDLERS: Mapping[Action, Callable[[Workbench], None]] = MappingProxyType(
         Action.DIAGNOSE: _to(_S.DIAGNOSING, "diagnosis begun"),
         Action.FIND: _find,
         Action.ESTIMATE: propose,
+        Action.GOODWILL: grant,
         Action.APPROVE: approve,
         Action.DECLINE: decline,
         Action.RESERVE: provide_parts,

@@ -1,10 +1,10 @@
 -- The service network as 'anxin stations' reads and writes it.
 
 -- fetch_parts --
-SELECT sku, name_en, name_zh, unit_price, substitutes FROM parts WHERE tenant_id = %(tenant_id)s;
+SELECT sku, name_en, name_zh, unit_price, substitutes, warranty, supplier FROM parts WHERE tenant_id = %(tenant_id)s;
 
 -- fetch_operations --
-SELECT operation, name_en, name_zh, hours, skill, bay_kind, is_mobile FROM labour_operations
+SELECT operation, name_en, name_zh, hours, skill, bay_kind, is_mobile, warranty FROM labour_operations
 WHERE tenant_id = %(tenant_id)s;
 
 -- fetch_jobs --

@@ -57,6 +57,7 @@ def load_reference(connection: Connection, *, tenant: str) -> int:
         row = msgspec.structs.asdict(model)
         row["dbc"] = _read_dbc(model)
         row["signal_map"] = Jsonb(model.signal_map)
+        row["warranty"] = Jsonb(msgspec.to_builtins(model.warranty))
         connection.execute(queries["upsert_vehicle_model"], row)
     with connection.cursor() as cursor:
         for name, rows in (("upsert_part", data.parts), ("upsert_operation", data.operations)):

@@ -7,15 +7,16 @@ RETURNING tenant_id;
 
 -- upsert_vehicle_model --
 INSERT INTO vehicle_models (model_id, name, chemistry, cell_count, probe_count, capacity_ah, energy_kwh, wheels,
-                            placard_kpa, grid_s, dbc, signal_map, coordinates)
+                            placard_kpa, grid_s, dbc, signal_map, coordinates, warranty)
 VALUES (%(model_id)s, %(name)s, %(chemistry)s, %(cell_count)s, %(probe_count)s, %(capacity_ah)s, %(energy_kwh)s,
         %(wheels)s, %(placard_kpa)s, %(grid_s)s, %(dbc)s, %(signal_map)s,
-        %(coordinates)s)
+        %(coordinates)s, %(warranty)s)
 ON CONFLICT (model_id) DO UPDATE SET
     name = excluded.name, chemistry = excluded.chemistry, cell_count = excluded.cell_count,
     probe_count = excluded.probe_count, capacity_ah = excluded.capacity_ah, energy_kwh = excluded.energy_kwh,
     wheels = excluded.wheels, placard_kpa = excluded.placard_kpa, grid_s = excluded.grid_s,
-    dbc = excluded.dbc, signal_map = excluded.signal_map, coordinates = excluded.coordinates;
+    dbc = excluded.dbc, signal_map = excluded.signal_map, coordinates = excluded.coordinates,
+    warranty = excluded.warranty;
 
 -- upsert_station --
 INSERT INTO stations (tenant_id, code, name_en, name_zh, city, address, lat, lon, time_zone, has_hv_certificate,
@@ -55,10 +56,11 @@ INSERT INTO shifts (technician_id, weekday, starts, ends)
 SELECT %(technician_id)s, weekday, %(starts)s::time, %(ends)s::time FROM unnest(%(weekdays)s::smallint[]) AS weekday;
 
 -- upsert_part --
-INSERT INTO parts (tenant_id, sku, name_en, name_zh, unit_price, substitutes)
-VALUES (%(tenant_id)s, %(sku)s, %(name_en)s, %(name_zh)s, %(unit_price)s, %(substitutes)s)
+INSERT INTO parts (tenant_id, sku, name_en, name_zh, unit_price, substitutes, warranty, supplier)
+VALUES (%(tenant_id)s, %(sku)s, %(name_en)s, %(name_zh)s, %(unit_price)s, %(substitutes)s, %(warranty)s, %(supplier)s)
 ON CONFLICT (tenant_id, sku) DO UPDATE SET name_en = excluded.name_en, name_zh = excluded.name_zh,
-    unit_price = excluded.unit_price, substitutes = excluded.substitutes;
+    unit_price = excluded.unit_price, substitutes = excluded.substitutes, warranty = excluded.warranty,
+    supplier = excluded.supplier;
 
 -- insert_stock --
 -- Stock on hand is set once: later it is counted, not declared.
@@ -67,11 +69,12 @@ SELECT %(station_id)s, sku, on_hand FROM unnest(%(skus)s::text[], %(counts)s::in
 ON CONFLICT (station_id, sku) DO NOTHING;
 
 -- upsert_operation --
-INSERT INTO labour_operations (tenant_id, operation, name_en, name_zh, hours, skill, bay_kind, is_mobile)
-VALUES (%(tenant_id)s, %(operation)s, %(name_en)s, %(name_zh)s, %(hours)s, %(skill)s, %(bay_kind)s, %(is_mobile)s)
+INSERT INTO labour_operations (tenant_id, operation, name_en, name_zh, hours, skill, bay_kind, is_mobile, warranty)
+VALUES (%(tenant_id)s, %(operation)s, %(name_en)s, %(name_zh)s, %(hours)s, %(skill)s, %(bay_kind)s, %(is_mobile)s,
+        %(warranty)s)
 ON CONFLICT (tenant_id, operation) DO UPDATE SET
     name_en = excluded.name_en, name_zh = excluded.name_zh, hours = excluded.hours, skill = excluded.skill,
-    bay_kind = excluded.bay_kind, is_mobile = excluded.is_mobile;
+    bay_kind = excluded.bay_kind, is_mobile = excluded.is_mobile, warranty = excluded.warranty;
 
 -- upsert_job --
 INSERT INTO repair_jobs (tenant_id, failure_mode, operations, parts, needs_hv, mobile_fix)

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from data.errors import ReferenceDataError
 from data.records import FailureMode
+from data.warranty import Warranty, WarrantyTerm
 
 Text = Annotated[str, Meta(min_length=1)]
 _Money = Annotated[Decimal, Meta()]
@@ -100,6 +101,8 @@ class PartRow(Struct, forbid_unknown_fields=True):
     name_zh: Text
     unit_price: _Money
     substitutes: list[Text] = []  #: parts that do as well, the best first
+    warranty: Warranty | None = None  #: what it falls under; None: what the fault of the order does
+    supplier: Text | None = None  #: who makes it
 
 
 class PartsFile(Struct, forbid_unknown_fields=True):
@@ -118,6 +121,7 @@ class OperationRow(Struct, forbid_unknown_fields=True):
     skill: Skill
     bay_kind: _BayKind
     is_mobile: bool
+    warranty: Warranty | None = None  #: what it falls under; None: what the fault of the order does
 
 
 class OperationsFile(Struct, forbid_unknown_fields=True):
@@ -165,6 +169,7 @@ class ModelRow(Struct, forbid_unknown_fields=True):
     dbc: str | None = None
     signal_map: dict[str, dict[str, Any]] = {}
     coordinates: Literal["wgs84", "gcj02"] = "wgs84"
+    warranty: dict[Warranty, WarrantyTerm] = {}  #: terms that differ from those of the policy
 
 
 class ModelsFile(Struct, forbid_unknown_fields=True):

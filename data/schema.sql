@@ -44,6 +44,7 @@ CREATE TABLE vehicle_models (
     dbc             text,                           -- the text of the bus database
     signal_map      jsonb NOT NULL DEFAULT '{}',    -- {"Message.Signal": {"alias", "index"?, "scale"?, "offset"?}}
     coordinates     text NOT NULL DEFAULT 'wgs84' CHECK (coordinates IN ('wgs84', 'gcj02')),  -- of the positions it sends
+    warranty        jsonb NOT NULL DEFAULT '{}',    -- where its terms are not those of the policy: {"battery": {"months", "km"?}}
     CHECK (cardinality(wheels) = cardinality(placard_kpa))
 );
 
@@ -59,6 +60,7 @@ CREATE TABLE vehicles (
     iccid       text CHECK (iccid ~ '^[0-9A-Za-z]{18,20}$'),    -- of the SIM card; a gateway login must name it
     owner_since timestamptz,                        -- what is older is not this owner's to see; NULL: the first owner
     retired_at  timestamptz,                        -- end of life: nothing is taken from it any more
+    in_service_on date,                             -- its warranties count from this day; NULL: not known
     UNIQUE (tenant_id, vin),
     UNIQUE (tenant_id, iccid)
 );
@@ -518,6 +520,9 @@ CREATE TABLE parts (
     name_zh     text NOT NULL,
     unit_price  numeric(12, 2) NOT NULL CHECK (unit_price >= 0),
     substitutes text[] NOT NULL DEFAULT '{}',   -- parts that do as well, the best first
+    warranty    text                            -- what it falls under; NULL: what the order's fault does
+                CHECK (warranty IN ('vehicle', 'battery', 'drive', 'lv_battery', 'tires', 'wear')),
+    supplier    text,                           -- who makes it
     PRIMARY KEY (tenant_id, sku)
 );
 
@@ -543,6 +548,8 @@ CREATE TABLE labour_operations (
     skill       text NOT NULL,
     bay_kind    text NOT NULL,
     is_mobile   boolean NOT NULL,
+    warranty    text                        -- what it falls under; NULL: what the order's fault does
+                CHECK (warranty IN ('vehicle', 'battery', 'drive', 'lv_battery', 'tires', 'wear')),
     PRIMARY KEY (tenant_id, operation)
 );
 
@@ -681,14 +688,15 @@ CREATE TABLE repair_orders (
     model_version   text,                           -- of the predictor that opened it
     trip_id         bigint REFERENCES breaker_trips, -- of the circuit breaker that held it back
     shares_data     boolean NOT NULL DEFAULT false, -- the owner lets the station see personal data for this order
-    agreed_total    numeric(12, 2),                 -- the last price the owner said yes to; NULL: the offer's
+    agreed_total    numeric(12, 2),                 -- the last customer_total the owner said yes to; NULL: the offer's
     odometer_in_km  real CHECK (odometer_in_km >= 0),
     odometer_out_km real CHECK (odometer_out_km >= odometer_in_km),
     begun_at        timestamptz,                    -- when work first began
     correction      text,
     part_removed    text,
     repaired_at     timestamptz,                    -- when the work was done or nothing was found
-    replaces_id     bigint UNIQUE REFERENCES repair_orders  -- the cancelled order whose place it takes
+    replaces_id     bigint UNIQUE REFERENCES repair_orders, -- the cancelled order whose place it takes
+    customer_total  numeric(12, 2) NOT NULL DEFAULT 0       -- of the total, what the customer pays, with tax
 );
 -- What is ready waits for its owner and its bill only: a fault that shows then is a new one.
 CREATE UNIQUE INDEX repair_orders_one_open ON repair_orders (vehicle_id, component)
@@ -711,6 +719,9 @@ CREATE TABLE order_lines (
     qty         numeric(8, 2) NOT NULL,
     unit_price  numeric(12, 2) NOT NULL,
     amount      numeric(12, 2) NOT NULL,
+    payer       text NOT NULL DEFAULT 'customer' CHECK (payer IN ('warranty', 'goodwill', 'customer')),
+    payer_en    text NOT NULL DEFAULT '',   -- why
+    payer_zh    text NOT NULL DEFAULT '',
     PRIMARY KEY (order_id, line)
 );
 
@@ -939,7 +950,8 @@ CREATE TABLE order_estimates (
     proposed_by text NOT NULL,
     decision    text NOT NULL CHECK (decision IN ('pending', 'within_limit', 'approved', 'declined', 'withdrawn')),
     decided_at  timestamptz,
-    decided_by  text
+    decided_by  text,
+    customer_total numeric(12, 2) NOT NULL DEFAULT 0    -- of the total, what the customer pays
 );
 CREATE UNIQUE INDEX order_estimates_one_pending ON order_estimates (order_id) WHERE decision = 'pending';
 CREATE INDEX order_estimates_of_order ON order_estimates (order_id, estimate_id);

@@ -107,6 +107,7 @@ def store_models(connection: Connection, models: Sequence[ModelFile], *, tenant:
         for model in models:
             values = msgspec.structs.asdict(model.row)
             values |= {"dbc": model.dbc, "signal_map": Jsonb(model.row.signal_map)}
+            values["warranty"] = Jsonb(msgspec.to_builtins(model.row.warranty))
             connection.execute(_Q["upsert_vehicle_model"], values)
             if found is not None:
                 deed.record(connection, int(found[0]), "model.import", model.row.model_id, {})

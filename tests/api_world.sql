@@ -84,6 +84,7 @@ SELECT 1, p.vehicle_id, p.component, p.failure_mode, p.severity, 'offered', CASE
 FROM predictions p WHERE p.vehicle_id < 4 ORDER BY p.prediction_id;
 INSERT INTO repair_orders (tenant_id, vehicle_id, component, failure_mode, severity, state, station_id, deadline, complaint, reasons, origin, idempotency_key, opened_at, updated_at)
 VALUES (2, 4, 'battery', 'insulation_loss', 'S2', 'offered', 3, :now, 'x', '[]', 'real', 'other', :now, :now);
+UPDATE repair_orders SET customer_total = total;
 INSERT INTO order_lines VALUES (1, 1, 'labour', 'tire-repair', 'Tyre repair', '轮胎修补', 0.5, 220, 110), (1, 2, 'part', 'TIRE-PLUG', 'Tyre repair kit', '补胎套件', 1, 37, 37),
     (1, 3, 'tax', 'vat', 'VAT 13 %', '增值税 13 %', 1, 19.11, 19.11);
 INSERT INTO order_events (order_id, at, actor, from_state, to_state, reason) VALUES (1, :now, 'route', NULL, 'predicted', 'slow leak front-left'),

@@ -19,9 +19,24 @@ from alerts.actions import (
 from alerts.errors import InvalidDetails, InvalidTransition
 from alerts.estimates import is_approval_needed
 from alerts.orders import ENDED, OrderState
+from alerts.pricing import PriceLine, Quote
 
-LABOUR = ("labour", "tire-repair", Decimal("0.5"))
-PART = ("part", "TIRE-REPAIR-KIT", Decimal(1))
+
+def priced(kind: str, code: str, qty: str) -> PriceLine:
+    return PriceLine(
+        kind=kind,
+        code=code,
+        text_en="",
+        text_zh="",
+        qty=Decimal(qty),
+        unit_price=Decimal(1),
+        amount=Decimal(1),
+    )
+
+
+LABOUR = priced("labour", "tire-repair", "0.5")
+PART = priced("part", "TIRE-REPAIR-KIT", "1")
+FEE = priced("fee", "tow", "1")
 
 
 def make_line(kind: str, qty: str) -> EstimateLine:
@@ -84,19 +99,18 @@ def test_what_is_said_has_to_fit_the_action(action: Action, details: dict[str, A
     [
         ([LABOUR, PART], "110.00", False),
         ([LABOUR, PART], "110.01", True),
-        ([("labour", "tire-repair", Decimal("0.54")), PART], "104.00", False),
+        ([priced("labour", "tire-repair", "0.54"), PART, FEE], "104.00", False),
         ([LABOUR], "60.00", True),
-        ([LABOUR, ("part", "TIRE-REPAIR-KIT", Decimal(2))], "105.00", True),
-        ([LABOUR, PART, ("labour", "tire-sensor", Decimal("0.1"))], "105.00", True),
+        ([LABOUR, priced("part", "TIRE-REPAIR-KIT", "2")], "105.00", True),
+        ([LABOUR, PART, priced("labour", "tire-sensor", "0.1")], "105.00", True),
     ],
 )
 def test_the_owner_is_asked_for_more_than_ten_percent_and_for_any_other_work(
-    proposed: list[tuple[str, str, Decimal]], total: str, *, is_asked: bool
+    proposed: list[PriceLine], total: str, *, is_asked: bool
 ) -> None:
-    assert (
-        is_approval_needed([LABOUR, PART], proposed, agreed_total=Decimal(100), total=Decimal(total))
-        is is_asked
-    )
+    quote = Quote(currency="CNY", lines=tuple(proposed), total=Decimal(total), customer_total=Decimal(total))
+
+    assert is_approval_needed([LABOUR, PART], quote, agreed_total=Decimal(100)) is is_asked
 
 
 def test_two_commands_share_a_digest_only_when_they_are_the_same() -> None:

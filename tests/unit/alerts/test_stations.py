@@ -27,6 +27,8 @@ from alerts.stations import (
 )
 from alerts.ways import distance_km
 from data.records import Severity
+from data.warranty import Warranty
+from tests.unit.alerts.covers import make_cover
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)  # Tuesday 10:00 in Shanghai
 POLICY = load_policy()
@@ -362,6 +364,7 @@ def test_the_way_has_a_line_of_its_own_in_the_price() -> None:
         labour_rate=Decimal("180.00"),
         tax_rate=Decimal("0.13"),
         currency="CNY",
+        cover=make_cover(fault=Warranty.WEAR),
         fee=(Mode.TOW, Decimal("300.00")),
     )
 
@@ -397,6 +400,7 @@ def test_a_price_is_itemised_and_rounded_half_up() -> None:
         labour_rate=Decimal("175.55"),
         tax_rate=Decimal("0.13"),
         currency="CNY",
+        cover=make_cover(fault=Warranty.WEAR),
     )
 
     assert [(line.kind, line.amount) for line in quote.lines] == [
