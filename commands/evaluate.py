@@ -19,10 +19,9 @@ from commands.evaluation_work import (
     day_systems,
     drawn_part,
     judge_work,
-    live_systems,
     simulated_parts,
-    stream_work,
 )
+from commands.live_work import live_systems, stream_work
 from commands.options import Json, Maps
 from commands.printing import console, print_json, progress_bar
 from commands.running import read_settings
@@ -34,6 +33,7 @@ class Level(StrEnum):
 
     DAY = "day"
     FULL = "full"
+    LIVE = "live"
 
 
 def evaluate(
@@ -43,12 +43,20 @@ def evaluate(
         str, typer.Option(help="Fleets, by comma. 1000 and above are for development.")
     ] = "1,2,3",
     level: Annotated[
-        Level, typer.Option(help="day: features are drawn; full: every reading is simulated, half as faulty.")
+        Level,
+        typer.Option(
+            help="day: features are drawn; full: every reading is simulated, half as faulty; live: the live"
+            " rules alone."
+        ),
     ] = Level.DAY,
     faults: Annotated[str, typer.Option(help="all, or failure modes by comma.")] = "all",
     drives: Annotated[
         int, typer.Option(min=0, help="Hazards of each kind, second by second, for the live rules; 0: none.")
     ] = 100,
+    live_days: Annotated[
+        int,
+        typer.Option(min=0, help="Harmless vehicle-days for the live rules, in all; 1000000 takes a while."),
+    ] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a CPU.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
     recording: Annotated[
@@ -95,23 +103,26 @@ def evaluate(
                 draw_fleet(vehicles, days, seed=seed, mode="healthy"),
             )
             work += [("day", (fleet, block)) for fleet in fleets for block in fleet.blocks(VEHICLES_PER_PART)]
-        else:
+        elif level is Level.FULL:
             work += [("full", part) for part in simulated_parts(vehicles, days, seed, asked)]
-    if drives:
-        work += [("live", part) for part in stream_work(drives, numbers)]
+    work += [("live", part) for part in stream_work(drives, numbers, live_days)]
+    if not work:
+        raise SettingsError("--level live: needs --drives or --live-days")
     started = time.monotonic()
     with progress_bar() as progress:
         task = progress.add_task("training the forest", total=len(work))
-        healthy = draw_fleet(DEVELOPMENT_VEHICLES, 180, seed=DEVELOPMENT_SEED, mode="healthy")
-        development = [drawn_part(healthy, block) for block in healthy.blocks(VEHICLES_PER_PART)]
-        systems = day_systems(development, maps)
+        systems = {} if level is Level.LIVE else day_systems(_development_parts(), maps)
         progress.update(task, description="parts of fleets")
         results = []
         judging = partial(judge_work, systems=systems, live=live_systems(), levels=levels)
         for found in run_partitions(judging, work, cluster=cluster, workers=workers):
             results.append(found)
             progress.advance(task)
-    result = figures(add_up(results), levels, level=level.value, rng=np.random.default_rng(0))
+    of_days, of_streams = (
+        add_up(found for (name, _), found in zip(work, results, strict=True) if (name == "live") is is_live)
+        for is_live in (False, True)
+    )
+    result = figures(of_days, levels, level=level.value, rng=np.random.default_rng(0), live=of_streams)
     result["run"] = {
         "vehicles": vehicles,
         "days": days,
@@ -119,6 +130,7 @@ def evaluate(
         "seeds": numbers,
         "faults": asked,
         "drives": drives,
+        "live_days": live_days,
         "seconds": round(time.monotonic() - started, 1),
     }
     result["held_against"] = held_against(result)
@@ -127,6 +139,14 @@ def evaluate(
     for line in (*table(result), *missed(result["held_against"])):
         console.print(line)
     write_evaluation(report, result, as_json=as_json)
+
+
+def _development_parts() -> list[Any]:
+    """Return the healthy vehicles that the isolation forest is trained on."""
+    from simulators.day_level import draw_fleet
+
+    healthy = draw_fleet(DEVELOPMENT_VEHICLES, 180, seed=DEVELOPMENT_SEED, mode="healthy")
+    return [drawn_part(healthy, block) for block in healthy.blocks(VEHICLES_PER_PART)]
 
 
 def _evaluate_recording(path: Path, labels: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from commands.live_work import judge_stream
+
 #: Vehicles that one process works on at a time: drawn by the day, simulated reading by reading.
 VEHICLES_PER_PART, _VEHICLES_PER_FULL = 100, 20
 #: The healthy fleet that trains the isolation forest; nothing is measured on it.
@@ -121,64 +123,11 @@ def _judge_simulated(fleet: Any, *, systems: Any, levels: Any) -> Any:
     return add_up(results)
 
 
-def _judge_stream(work: tuple[str, int, int, int, str], *, systems: Any, levels: Any) -> Any:
-    """Judge the live rules on the readings of some vehicles: kind, number, seed, the first one's, model."""
-    from data.records import FailureMode
-    from data.vehicle_specs import find_spec
-    from models.evaluation.live import LivePart, judge_streams
-    from models.evaluation.terms import TERMS
-    from simulators.hazards import battery_stream, tire_stream
-
-    kind, vehicles, seed, first, model = work
-    name = kind.removeprefix("tires ").removeprefix("cells ")
-    make = battery_stream if kind.startswith("cells ") else tire_stream
-    stream = make(name, vehicles, find_spec(model), seed=seed * 100_000 + first)
-    given = {f.name: getattr(stream, f.name) for f in fields(stream) if f.name not in ("kind", "seed")}
-    mode = None if name == "healthy" else FailureMode(name)
-    part = LivePart(mode=mode, seed=seed, first=first, **given)
-    return judge_streams(part, systems, levels, {m: terms.act_h for m, terms in TERMS.items()})
-
-
-def stream_work(drives: int, seeds: list[int]) -> list[tuple[str, int, int, int, str]]:
-    """Return the parts of the streams: hazards as often as asked, ten harmless drives for each."""
-    from data.reference_rows import read_reference
-
-    kinds = (
-        ("tires tire_puncture", 1.0, 200),
-        ("tires tire_blowout_risk", 1.0, 200),
-        ("tires healthy", 10.0, 500),
-        ("cells battery_thermal_event", 0.5, 20),
-        ("cells healthy", 1.0, 20),
-    )
-    models = [m.model_id for m in read_reference().models]
-    return [
-        (kind, min(size, round(share * drives) - first), seed, first, models[number % len(models)])
-        for seed in seeds
-        for kind, share, size in kinds
-        for number, first in enumerate(range(0, round(share * drives), size))
-    ]
-
-
-def live_systems() -> dict[str, Any]:
-    """Return the live rules and their baselines."""
-    from models.evaluation.evaluate import ANXIN
-    from models.evaluation.live import RuleDetector, live_baselines
-    from models.watch.thermal_event import BatteryThermalEventRule
-    from models.watch.tire_blowout import TireBlowoutRule
-    from models.watch.tire_puncture import TirePunctureRule
-
-    rules = (TirePunctureRule(), TireBlowoutRule(), BatteryThermalEventRule())
-    systems: dict[str, Any] = {ANXIN: [RuleDetector(rule) for rule in rules]}
-    for rule in live_baselines():
-        systems.setdefault(rule.name, []).append(rule)
-    return systems
-
-
 def judge_work(work: tuple[str, Any], *, systems: Any, live: Any, levels: Any) -> Any:
     """Judge one part of a run; the level tells how it comes about."""
     level, what = work
     if level == "live":
-        return _judge_stream(what, systems=live, levels=levels)
+        return judge_stream(what, systems=live, levels=levels)
     if level == "full":
         return _judge_simulated(what, systems=systems, levels=levels)
     return _judge_drawn(what, systems=systems, levels=levels)

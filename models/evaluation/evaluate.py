@@ -15,7 +15,7 @@ from models.evaluation.judge import is_of, judge
 from models.evaluation.part import EvaluationPart, Levels
 from models.evaluation.summary import summarise
 from models.evaluation.tally import FaultOutcome, Outcome, Tally
-from models.evaluation.terms import TERMS
+from models.evaluation.terms import TERMS, Target
 from models.evaluation.watched import Watched
 from models.panels import rows_of
 
@@ -121,6 +121,7 @@ def figures(
     level: str,
     rng: np.random.Generator,
     is_simulated: bool = True,
+    live: Tallies | None = None,
 ) -> dict[str, Any]:
     """Return the figures of all modes and baselines, ready for JSON.
 
@@ -130,15 +131,24 @@ def figures(
         level: ``day`` or ``full``: how the fleet was simulated; ``stored``: the history of a database.
         rng: Chance of the bootstrap.
         is_simulated: Tells where the data come from.
+        live: Of the live rules on streams. What else is told of days ahead stands
+            as ``<mode>_live``, without the targets, which are set for that.
     """
     modes: dict[str, Any] = {}
     baselines: dict[str, dict[str, Any]] = {}
-    for (system, mode), tally in sorted(tallies.items()):
-        if system == ANXIN:
-            modes[mode.value] = summarise(tally, TERMS[mode], levels[mode], rng)
+    named = [(system, mode, mode.value, TERMS[mode], tally) for (system, mode), tally in tallies.items()]
+    for (system, mode), tally in (live or {}).items():
+        terms = TERMS[mode]
+        if terms.is_foretold:
+            named.append((system, mode, f"{mode.value}_live", replace(terms, target=Target()), tally))
         else:
-            found = summarise(tally, TERMS[mode], BASELINE_LEVELS, rng)
-            baselines.setdefault(system, {})[mode.value] = found
+            named.append((system, mode, mode.value, terms, tally))
+    for system, mode, name, terms, tally in sorted(named, key=lambda one: (one[0], one[2])):
+        if system == ANXIN:
+            modes[name] = summarise(tally, terms, levels[mode], rng)
+        else:
+            found = summarise(tally, terms, BASELINE_LEVELS, rng)
+            baselines.setdefault(system, {})[name] = found
     if (puncture := FailureMode.TIRE_PUNCTURE.value) in modes:
         modes[puncture]["bounds"] = puncture_bounds(TERMS[FailureMode.TIRE_PUNCTURE].edges)
     return {"simulated": is_simulated, "level": level, "modes": modes, "baselines": baselines}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from models.evaluation.metrics import Scores
 from models.evaluation.part import Levels
 from models.evaluation.tally import FalseAlert, FaultOutcome, Outcome, Tally
 from models.features.days import DAY_US
-from models.watch.rule import LiveRule, Readings
+from models.watch.rule import LiveRule, Readings, could_tell
 
 #: A vehicle sends while it drives or charges: about so long a day, which turns hours into vehicle-days.
 HOURS_A_DAY = 1.2
@@ -24,13 +24,11 @@ _HOUR_US = 3_600_000_000
 WITHIN_S: Mapping[FailureMode, float] = {
     FailureMode.TIRE_PUNCTURE: 90.0,
     FailureMode.BATTERY_THERMAL_EVENT: 10.0,
+    FailureMode.INSULATION_LOSS: 120.0,
+    FailureMode.ONBOARD_ALARM: 30.0,
 }
 #: GB 38031-2025 C.5.3.7: 1 °C/s for more than 3 s, with 25 % less voltage or beyond the highest temperature.
-_RATE_DEGC_PER_S, _RATE_READINGS, _DROP_SHARE, _HIGH_DEGC = 1.0, 4, 0.75, 60.0
-#: Hazards that there are streams of, by the signals in them.
-_TIRE_MODES = frozenset({FailureMode.TIRE_PUNCTURE, FailureMode.TIRE_BLOWOUT_RISK})
-_CELL_MODES = frozenset({FailureMode.BATTERY_THERMAL_EVENT})
-_KPA_PER_PSI, _KM_PER_MILE = 6.894757, 1.609344
+_RATE_DEGC_PER_S, _RATE_READINGS, _DROP_SHARE, MAX_DEGC = 1.0, 4, 0.75, 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +36,7 @@ class LivePart:
     """Readings of many vehicles with what truly happened to each."""
 
     mode: FailureMode | None  #: the hazard; None: nothing but harmless things
+    about: frozenset[FailureMode]  #: hazards that it is to judge
     seed: int
     spec: VehicleSpec
     row: IntArray  #: shape (n_readings,), the vehicle, ascending; ascending in time within a vehicle
@@ -49,7 +48,17 @@ class LivePart:
     shown_us: IntArray  #: first reading that shows it; -1: none
     limit_us: IntArray  #: when it breaks; -1: not within the stream
     hours: float
+    #: of them, on which nothing was read: nothing happened that could move a rule. Only rules are judged then
+    unread_hours: float = 0.0
     first: int = 0  #: number of the first vehicle among those of the seed
+
+
+class Said(NamedTuple):
+    """What a detector said of a stream."""
+
+    probability: FloatArray  #: shape (n_readings, n_components), after each reading
+    names: tuple[str, ...]  #: of the components
+    run: int = -1  #: vehicles that it was run on, the others being ruled out beforehand; -1: all
 
 
 class LiveDetector(Protocol):
@@ -65,8 +74,8 @@ class LiveDetector(Protocol):
         """Whose hazards it is judged by."""
         ...
 
-    def says(self, part: LivePart) -> tuple[FloatArray, tuple[str, ...]]:
-        """Return the probability after each reading, (n_readings, n_components), and the components."""
+    def says(self, part: LivePart) -> Said:
+        """Return the probability after each reading."""
         ...
 
 
@@ -86,61 +95,26 @@ class RuleDetector:
         """As the rule's."""
         return self.rule.failure_mode
 
-    def says(self, part: LivePart) -> tuple[FloatArray, tuple[str, ...]]:
-        """Return the rule's risk, from an empty state on."""
+    def says(self, part: LivePart) -> Said:
+        """Return the rule's risk, from an empty state on; 0 on vehicles that it cannot tell of."""
         n = len(part.row)
         wanted = (*self.rule.columns, *self.rule.context)
         columns = {name: part.columns.get(name, np.full(n, np.nan)) for name in wanted}
         state = self.rule.empty(len(part.component), part.spec)
         readings = Readings(at=part.row, time_us=part.time_us, columns=columns)
-        risk = self.rule.take(state, readings, part.spec)
+        marked = np.unique(part.row[could_tell(self.rule, readings, part.spec)])
+        here = np.isin(part.row, marked)
+        some = Readings(
+            at=part.row[here],
+            time_us=part.time_us[here],
+            columns={name: values[here] for name, values in columns.items()},
+        )
+        risk = self.rule.take(state, some, part.spec)
         count = risk.probability.shape[1]
-        return risk.probability, tuple(self.rule.component_name(part.spec, i) for i in range(count))
-
-
-@dataclass(frozen=True, slots=True)
-class LimitRule:
-    """A fixed limit on single readings, as on-board electronics and published rules have them."""
-
-    name: str
-    failure_mode: FailureMode
-    is_over: Callable[[LivePart], npt.NDArray[np.bool_]]  #: (n_readings, n_components)
-
-    def says(self, part: LivePart) -> tuple[FloatArray, tuple[str, ...]]:
-        """Return 1 where the limit is broken."""
-        over = self.is_over(part)
-        is_tire = over.shape[1] > 1
-        names = tuple(f"tire {w}" for w in part.spec.wheels) if is_tire else ("battery",)
-        return over.astype(np.float64), names
-
-
-def live_baselines() -> Iterator[LimitRule]:
-    """Yield the limits that the live rules are held against."""
-    yield LimitRule("legal_tire_threshold", FailureMode.TIRE_PUNCTURE, under_legal)
-    yield LimitRule("legal_tire_threshold", FailureMode.TIRE_BLOWOUT_RISK, under_legal)
-    yield LimitRule("aws_rules", FailureMode.TIRE_BLOWOUT_RISK, aws_blowout)
-    yield LimitRule("gbt_alarm_bits", FailureMode.BATTERY_THERMAL_EVENT, hot_battery)
-
-
-def under_legal(part: LivePart) -> npt.NDArray[np.bool_]:
-    """Tell where a tire is 25 % under placard (FMVSS 138 S4.2, without the 20 min that it allows)."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(part.columns["tire.pressure"] < 0.75 * np.asarray(part.spec.placard_kpa))
-
-
-def aws_blowout(part: LivePart) -> npt.NDArray[np.bool_]:
-    """Tell where the published rule looks closer: 60 mph and more, and under 30 psi or 120 °F and more."""
-    speed = part.columns["speed"][:, None]
-    with np.errstate(invalid="ignore"):
-        is_low = part.columns["tire.pressure"] < 30.0 * _KPA_PER_PSI
-        is_hot = part.columns["tire.temperature"] >= (120.0 - 32.0) / 1.8
-        return np.asarray((speed >= 60.0 * _KM_PER_MILE) & (is_low | is_hot))
-
-
-def hot_battery(part: LivePart) -> npt.NDArray[np.bool_]:
-    """Tell where a probe is beyond 60 °C, a common limit of the battery's over-temperature flag."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray((part.columns["cell.temperature"] > _HIGH_DEGC).any(1, keepdims=True))
+        probability = np.zeros((n, count))
+        probability[here] = risk.probability
+        names = tuple(self.rule.component_name(part.spec, i) for i in range(count))
+        return Said(probability, names, run=len(marked))
 
 
 def meets_gb38031(part: LivePart) -> IntArray:
@@ -160,7 +134,7 @@ def meets_gb38031(part: LivePart) -> IntArray:
             goes_on[:back] = False
         begins = np.searchsorted(part.row, np.arange(len(part.component)))
         drops = np.asarray(volts < _DROP_SHARE * volts[begins][part.row]).any(1)
-        is_bad = np.asarray(probes > _HIGH_DEGC) | drops.reshape(-1, 1)
+        is_bad = np.asarray(probes > MAX_DEGC) | drops.reshape(-1, 1)
         meets = (goes_on & is_bad).any(1)
     out = np.full(len(part.component), -1, dtype=np.int64)
     at = np.flatnonzero(meets)[::-1]
@@ -176,7 +150,7 @@ def judge_live(detector: LiveDetector, part: LivePart, levels: Levels, act_h: fl
     reading shows, or that do not come to their end within the stream, are not judged.
     """
     mode = detector.failure_mode
-    probability, names = detector.says(part)
+    probability, names, run = detector.says(part)
     with np.errstate(invalid="ignore"):
         is_raised = probability >= levels.raise_level
     first = np.full((len(part.component), len(names)), -1, dtype=np.int64)
@@ -201,6 +175,8 @@ def judge_live(detector: LiveDetector, part: LivePart, levels: Levels, act_h: fl
             if first[vehicle, i] >= 0 and name != where
         ]
     days = round(part.hours / HOURS_A_DAY)
+    read_days = (part.hours - part.unread_hours) / HOURS_A_DAY
+    judged = read_days if run < 0 else read_days * run / max(1, len(part.component))
     is_healthy = part.mode is None
     return Tally(
         name=detector.name,
@@ -212,6 +188,7 @@ def judge_live(detector: LiveDetector, part: LivePart, levels: Levels, act_h: fl
         astray=() if is_healthy else tuple(alerts),
         healthy_days=days if is_healthy else 0,
         healthy_calendar_days=days if is_healthy else 0,
+        ruled_out_days=days - round(judged) if is_healthy else 0,
         decoys=sum(bool(d) for d in part.decoy) if is_healthy else 0,
         enriched_days=0 if is_healthy else days,
         enriched_calendar_days=0 if is_healthy else days,
@@ -252,14 +229,16 @@ def judge_streams(
 ) -> Tallies:
     """Return what every live rule and limit did on a stream that has the signals it reads.
 
-    A detector is run on streams of its own hazard and on the harmless ones.
+    A detector is run on streams of its own hazard and on the harmless ones; where days were left unread
+    for what moves no rule, on them only rules are.
     """
     out: Tallies = {}
-    has_tires = "tire.pressure" in part.columns
     for system, detectors in systems.items():
         for detector in detectors:
             mode = detector.failure_mode
-            if part.mode not in (None, mode) or mode not in (_TIRE_MODES if has_tires else _CELL_MODES):
+            if part.mode not in (None, mode) or mode not in part.about:
+                continue
+            if part.unread_hours and system != ANXIN:
                 continue
             own = levels[mode] if system == ANXIN else Levels()
             tally = judge_live(detector, part, own, act_h[mode])

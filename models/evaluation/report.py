@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -10,25 +10,9 @@ from typing import Any
 from models.errors import EvaluationError
 from models.evaluation import plots
 from models.evaluation.cards import Card
+from models.evaluation.page import number, page, span, stamp, table, words
 from models.evaluation.text import lasting
 from models.evaluation.thermal_timing import timing_table
-
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1d2733;margin:2rem auto;max-width:72rem;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2.2rem;border-bottom:1px solid #d5dbe1}
-table{border-collapse:collapse;margin:.6rem 0;font-variant-numeric:tabular-nums}
-th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #e4e8ec}
-th:first-child,td:first-child{text-align:left}th{font-weight:600}
-.stamp{display:inline-block;padding:.1rem .6rem;border:2px solid #a33;color:#a33;font-weight:700}
-.yes{color:#17632f;font-weight:600}.no{color:#a33;font-weight:600}.plots{display:flex;flex-wrap:wrap;gap:1rem}
-svg{width:22rem;max-width:100%}svg .t{font:600 13px sans-serif}svg .l{font:11px sans-serif;fill:#556}
-svg .s{font:10px sans-serif;fill:#556}svg .g{stroke:#e4e8ec}svg .b{fill:#4478aa}
-svg .e{stroke:#111;stroke-width:2}
-svg .d{stroke:#999;stroke-dasharray:4}svg .p{fill:#4478aa}svg .c{fill:none;stroke:#4478aa;stroke-width:2}
-pre{white-space:pre-wrap;font:inherit;margin:.4rem 0}
-@media (prefers-color-scheme:dark){body{background:#12161b;color:#dde3ea}th,td{border-color:#2b333c}
-svg text{fill:#dde3ea}svg .g{stroke:#2b333c}svg .e{stroke:#eee}}
-"""
 
 _READING = (
     "An event is a fault that reaches its limit within the run. It is found by an alert on its component,"
@@ -60,52 +44,58 @@ def report_page(result: Mapping[str, Any], cards: Sequence[Card]) -> str:
     facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in run.items())
     parts = [
         "<h1>How good the predictions are</h1>",
-        f"<p>{_stamp(result)} {escape(facts)}; level {escape(str(result['level']))}</p>",
+        f"<p>{stamp(result)} {escape(facts)}; level {escape(str(result['level']))}</p>",
         f"<p>{_READING}</p>",
         _overview(result),
     ]
     parts += [_mode_section(mode, found, result) for mode, found in result["modes"].items()]
     if "thermal_timing" in result:
-        parts += ["<h2>Abuse tests of cells, recorded</h2>", _table(*timing_table(result["thermal_timing"]))]
+        parts += ["<h2>Abuse tests of cells, recorded</h2>", table(*timing_table(result["thermal_timing"]))]
     links = (
-        f'<li><a href="{_file_of(c)}">{escape(c.name)}</a>: {escape(_words(c.failure_mode))}</li>'
+        f'<li><a href="{_file_of(c)}">{escape(c.name)}</a>: {escape(words(c.failure_mode))}</li>'
         for c in cards
     )
     parts.append(f"<h2>Model cards</h2><ul>{''.join(links)}</ul>")
-    return _page("How good the predictions are", parts)
+    return page("How good the predictions are", parts)
 
 
 def card_page(card: Card, result: Mapping[str, Any]) -> str:
     """Return the page of one predictor."""
-    found = result["modes"].get(card.failure_mode)
+    found = _figures_of(card, result["modes"])
     spots = "".join(f"<li>{escape(spot)}</li>" for spot in card.blind_spots) or "<li>not stated</li>"
-    features = _table(
+    features = table(
         ("feature", "unit", "one for each", "window", "least evidence", "missing when"),
         [
             (f.name, f.unit or "1", f.axis.value, f.window, f.least_evidence, f.missing_when)
             for f in card.features
         ],
     )
-    thresholds = _table(("threshold", "value"), [(n, str(v)) for n, v in card.thresholds.items()])
+    thresholds = table(("threshold", "value"), [(n, str(v)) for n, v in card.thresholds.items()])
     parts = [
         f"<h1>{escape(card.name)}</h1>",
-        f"<p>Failure mode: {escape(_words(card.failure_mode))}; horizon {card.horizon_h / 24:.3g} days.</p>",
+        f"<p>Failure mode: {escape(words(card.failure_mode))}; horizon {card.horizon_h / 24:.3g} days.</p>",
         f"<h2>What it finds, and how</h2><pre>{escape(card.finds)}</pre>",
         f"<h2>What it cannot see</h2><ul>{spots}</ul>",
         f"<h2>What it sees</h2><p>{escape(card.sees)}</p>{features if card.features else ''}",
         f"<h2>Thresholds</h2>{thresholds}<h2>Training</h2><p>{escape(card.learned)}</p>",
     ]
     if found:
-        parts += [f"<h2>Measured {_stamp(result)}</h2>", _figures(found), _plots(found)]
-    return _page(card.name, parts)
+        parts += [f"<h2>Measured {stamp(result)}</h2>", _figures(found), _plots(found)]
+    return page(card.name, parts)
+
+
+def _figures_of(card: Card, modes: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the figures that a predictor or rule has its part in: days and seconds of one mode differ."""
+    named = (modes.get(name) for name in (f"{card.failure_mode}_live", card.failure_mode))
+    return next((found for found in named if found and card.name in found["detector"].split(", ")), None)
 
 
 def _overview(result: Mapping[str, Any]) -> str:
     rows = []
     for mode, found in result["modes"].items():
-        rows.append(_overview_row(f"<b>{escape(_words(mode))}</b>", found, is_judged=True))
+        rows.append(_overview_row(f"<b>{escape(words(mode))}</b>", found, is_judged=True))
         rows += [
-            _overview_row(f"&emsp;{escape(_words(name))}", modes[mode], is_judged=False)
+            _overview_row(f"&emsp;{escape(words(name))}", modes[mode], is_judged=False)
             for name, modes in result["baselines"].items()
             if mode in modes
         ]
@@ -126,16 +116,16 @@ def _overview_row(name: str, found: Mapping[str, Any], *, is_judged: bool) -> st
     cells = (
         name,
         str(found["events"]),
-        _number(recall),
-        _span(found["recall_ci"]),
+        number(recall),
+        span(found["recall_ci"]),
         _against(recall, target.get("recall"), is_floor=True),
-        _number(rate),
-        _number(found["false_upper95"]),
+        number(rate),
+        number(found["false_upper95"]),
         _against(rate, target.get("false_per_1000_vehicle_days"), is_floor=False),
         lasting(lead),
         _against(lead, target.get("lead_p50_h"), is_floor=True, per=24.0, unit=" d"),
         lasting(found["delay_h_p50"]),
-        f"{_number(precision['low_at_upper95'])} – {_number(precision['high'])}" if precision else "–",
+        f"{number(precision['low_at_upper95'])} – {number(precision['high'])}" if precision else "–",
     )
     return f"<tr>{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
 
@@ -163,7 +153,7 @@ def _mode_section(mode: str, found: Mapping[str, Any], result: Mapping[str, Any]
     )
     return "".join(
         (
-            f"<h2>{escape(_words(mode))} {_stamp(result)}</h2>",
+            f"<h2>{escape(words(mode))} {stamp(result)}</h2>",
             _figures(found),
             argued,
             _bounds(found),
@@ -180,34 +170,42 @@ def _figures(found: Mapping[str, Any]) -> str:
         ("events; late", f"{found['events']}; {found['late']}"),
         ("without a limit in the run; alerted", f"{found['unjudged']}; {found['unjudged_alerted']}"),
         ("recall, 95 % Wilson, 95 % by vehicle",
-         f"{_number(found['recall'])}, {_span(found['recall_ci'])}, {_span(found['recall_ci_by_vehicle'])}"),
-        ("recall's standard deviation over seeds", _number(found["by_seed"]["recall_sd"])),
+         f"{number(found['recall'])}, {span(found['recall_ci'])}, {span(found['recall_ci_by_vehicle'])}"),
+        ("recall's standard deviation over seeds", number(found["by_seed"]["recall_sd"])),
         ("false episodes in vehicle-days; look-alikes met",
          f"{found['false_episodes']} in {found['vehicle_days']:,}; {found['decoys']:,}"),
-        ("lead P10 / P50 / P90, hours", " / ".join(_number(v) for v in found["lead_h"].values())),
+        ("lead P10 / P50 / P90, hours", " / ".join(number(v) for v in found["lead_h"].values())),
         ("days with an answer: healthy, faulty",
-         f"{_number(found['coverage'])}, {_number(found['enriched_coverage'])}"),
-        ("Brier, ECE", f"{_number(found['brier'])}, {_number(found['ece'])}"),
-        ("PR-AUC at prevalence", f"{_number(found['pr_auc'])} at {_number(found['prevalence'])}"),
+         f"{number(found['coverage'])}, {number(found['enriched_coverage'])}"),
+        ("Brier, ECE", f"{number(found['brier'])}, {number(found['ece'])}"),
+        ("PR-AUC at prevalence", f"{number(found['pr_auc'])} at {number(found['prevalence'])}"),
         ("10–90 % interval holds the limit: at the alert, on later days",
-         f"{_number(interval['at_alert'])}, {_number(interval['days_inside'])} of {interval['days']}"),
+         f"{number(interval['at_alert'])}, {number(interval['days_inside'])} of {interval['days']}"),
     ]  # fmt: skip
+    if ruled_out := found["vehicle_days_ruled_out"]:
+        rows.append(
+            ("measured: vehicle-days run through the rule, upper bound from them alone",
+             f"{found['vehicle_days'] - ruled_out:,}, {number(found['false_upper95_run'])}")
+        )  # fmt: skip
+        rows.append(
+            ("argued: vehicle-days on which what the rule needs did not happen, not run", f"{ruled_out:,}")
+        )  # fmt: skip
     if found["least_magnitude"]:
         below = found["below_scope"]
         rows.append(
             (f"smaller than {found['least_magnitude']:g}: events, recall",
-             f"{below['events']}, {_number(below['recall'])}")
+             f"{below['events']}, {number(below['recall'])}")
         )  # fmt: skip
     if cost:
         rows.append(
-            ("cost a vehicle-year: with, without", f"{_number(cost['with'])}, {_number(cost['without'])}")
+            ("cost a vehicle-year: with, without", f"{number(cost['with'])}, {number(cost['without'])}")
         )
     if soh:
         rows.append(
             ("state of health: RMSE, share within its 95 % interval",
-             f"{_number(soh['rmse_points'])} points, {_number(soh['interval95_holds'])}")
+             f"{number(soh['rmse_points'])} points, {number(soh['interval95_holds'])}")
         )  # fmt: skip
-    return _table(("figure", "value"), rows)
+    return table(("figure", "value"), rows)
 
 
 def _bounds(found: Mapping[str, Any]) -> str:
@@ -215,14 +213,14 @@ def _bounds(found: Mapping[str, Any]) -> str:
     if not (bounds := found.get("bounds")):
         return ""
     measured = {(size["from"], size["to"]): size["recall"] for size in found["by_magnitude"]}
-    return "<p><b>Argued, not measured:</b> the most that any detector could find in time</p>" + _table(
+    return "<p><b>Argued, not measured:</b> the most that any detector could find in time</p>" + table(
         ("size", "if sensors only scatter", "if they may also jump", "found here"),
         [
             (
                 f"{bound['from']:g}–{bound['to']:g}",
-                _number(bound["against_noise"]),
-                _number(bound["against_jumps"]),
-                _number(measured.get((bound["from"], bound["to"]))),
+                number(bound["against_noise"]),
+                number(bound["against_jumps"]),
+                number(measured.get((bound["from"], bound["to"]))),
             )
             for bound in bounds
         ],
@@ -251,48 +249,18 @@ def _plots(found: Mapping[str, Any]) -> str:
 
 
 def _counts(title: str, counts: Mapping[str, int]) -> str:
-    rows = [(_words(name), str(count)) for name, count in counts.items()]
-    return _table((title, "episodes"), rows) if rows else ""
+    rows = [(words(name), str(count)) for name, count in counts.items()]
+    return table((title, "episodes"), rows) if rows else ""
 
 
 def _confusions(found: Mapping[str, Mapping[str, int]]) -> str:
     rows = [
-        (_words(kind), str(where.get("same_component", 0)), str(where.get("elsewhere", 0)))
+        (words(kind), str(where.get("same_component", 0)), str(where.get("elsewhere", 0)))
         for kind, where in found.items()
     ]
     heads = ("Another fault alerted under this mode", "on its component", "elsewhere on the vehicle")
-    return _table(heads, rows) if rows else ""
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = "".join(f"<th>{escape(h)}</th>" for h in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _page(title: str, parts: Iterable[str]) -> str:
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
-    )
-
-
-def _stamp(result: Mapping[str, Any]) -> str:
-    return '<span class="stamp">simulated</span>' if result.get("simulated") else ""
+    return table(heads, rows) if rows else ""
 
 
 def _file_of(card: Card) -> str:
     return f"card-{card.name}.html"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
-
-
-def _span(bounds: Sequence[float | None] | None) -> str:
-    return "–" if bounds is None else f"{_number(bounds[0])} – {_number(bounds[1])}"

@@ -22,7 +22,8 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
     theirs. Faults that reach no limit in the run (``unjudged``) are counted apart, as are those of them that
     were alerted at any time after their onset; smaller faults stand under ``below_scope``, by size under
     ``by_magnitude``. ``false_upper95`` is the exact one-sided 95 % bound; vehicle-days are those with an
-    answer.
+    answer. Of these ``vehicle_days_ruled_out`` were counted without running a live rule, since what it needs
+    to tell did not happen on them: argued. ``false_upper95_run`` is the bound from the days run alone.
     """
     judged = [f for f in tally.faults if f.outcome is not Outcome.UNJUDGED]
     events = [f for f in judged if _is_in_scope(f, terms)]
@@ -44,9 +45,13 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
         "unjudged": len(tally.faults) - len(judged),
         "unjudged_alerted": sum(f.is_alerted for f in tally.faults if f.outcome is Outcome.UNJUDGED),
         "vehicle_days": tally.healthy_days,
+        "vehicle_days_ruled_out": tally.ruled_out_days,
         "false_episodes": false,
         "false_per_1000_vehicle_days": _rounded(rate),
         "false_upper95": _rounded(upper),
+        "false_upper95_run": _rounded(
+            metrics.poisson_upper(false, (tally.healthy_days - tally.ruled_out_days) / 1000)
+        ),
         "false_vehicles": len({(a.seed, a.vehicle) for a in tally.false_alerts}),
         "decoys": tally.decoys,
         "false_by_decoy": dict(Counter(a.decoy or "none" for a in tally.false_alerts).most_common()),

@@ -78,6 +78,7 @@ class Tally:
     astray: tuple[FalseAlert, ...] = ()  #: on vehicles with a fault elsewhere, or before its onset
     healthy_days: int = 0  #: vehicle-days of the healthy fleet with an answer
     healthy_calendar_days: int = 0
+    ruled_out_days: int = 0  #: of ``healthy_days``: what a rule needs did not happen, it was not run
     enriched_days: int = 0
     enriched_calendar_days: int = 0
     decoys: int = 0  #: harmless look-alikes on the healthy vehicles
@@ -98,6 +99,7 @@ class Tally:
             horizon_h=max(self.horizon_h, other.horizon_h),
             healthy_days=max(self.healthy_days, other.healthy_days),
             healthy_calendar_days=max(self.healthy_calendar_days, other.healthy_calendar_days),
+            ruled_out_days=max(self.ruled_out_days, other.ruled_out_days),
             decoys=max(self.decoys, other.decoys),
             enriched_days=max(self.enriched_days, other.enriched_days),
             enriched_calendar_days=max(self.enriched_calendar_days, other.enriched_calendar_days),
@@ -114,6 +116,7 @@ class Tally:
             astray=self.astray + other.astray,
             healthy_days=self.healthy_days + other.healthy_days,
             healthy_calendar_days=self.healthy_calendar_days + other.healthy_calendar_days,
+            ruled_out_days=self.ruled_out_days + other.ruled_out_days,
             enriched_days=self.enriched_days + other.enriched_days,
             enriched_calendar_days=self.enriched_calendar_days + other.enriched_calendar_days,
             decoys=self.decoys + other.decoys,

@@ -39,6 +39,7 @@ class Terms:
     cost_false: float = 150.0  #: inspection and goodwill for a false alert
     cost_missed: float = 1500.0  #: roadside help, towing and what breaks along with it
     target: Target = Target()
+    is_foretold: bool = True  #: days ahead; else seconds count and only live rules tell of it
 
 
 _WORKSHOP = Terms(act_h=24.0, faults_per_vehicle_year=(0.002, 0.01))
@@ -72,6 +73,7 @@ TERMS: Mapping[FailureMode, Terms] = MappingProxyType(
             cost_false=40.0,
             cost_missed=800.0,
             target=Target(recall=0.99),
+            is_foretold=False,
         ),
         _M.TIRE_BLOWOUT_RISK: Terms(
             act_h=5.0 / 60,
@@ -80,6 +82,7 @@ TERMS: Mapping[FailureMode, Terms] = MappingProxyType(
             cost_false=40.0,
             cost_missed=20_000.0,
             target=Target(recall=0.8, false_per_1000=0.02),
+            is_foretold=False,
         ),
         _M.CELL_INTERNAL_SHORT: Terms(
             act_h=24.0,
@@ -106,6 +109,7 @@ TERMS: Mapping[FailureMode, Terms] = MappingProxyType(
             cost_false=1000.0,
             cost_missed=200_000.0,
             target=Target(recall=0.99, false_per_1000=0.0),
+            is_foretold=False,
         ),
         _M.INSULATION_LOSS: Terms(
             act_h=24.0,
@@ -148,7 +152,7 @@ TERMS: Mapping[FailureMode, Terms] = MappingProxyType(
         _M.SENSOR_FAULT: Terms(
             act_h=0.0, faults_per_vehicle_year=(0.02, 0.1), cost_planned=120.0, cost_missed=200.0
         ),
-        _M.ONBOARD_ALARM: _WORKSHOP,
+        _M.ONBOARD_ALARM: Terms(act_h=24.0, faults_per_vehicle_year=(0.002, 0.01), is_foretold=False),
     }
 )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.records import FailureMode, Family, FloatArray, IntArray, Reason, VehicleSpec
+from data.records import BoolArray, FailureMode, Family, FloatArray, IntArray, Reason, VehicleSpec
 from models.watch.persistence import empty_persistence, hold
 from models.watch.rule import LiveExplanation, LiveRisk, Readings, State, rounds
 
@@ -51,9 +51,7 @@ class InsulationRule:
         probability = np.full((n, 1), np.nan)
         severity = np.full((n, 1), 2, dtype=np.int64)
         since = np.full((n, 1), np.nan)
-        kohm, volts = (np.asarray(readings.columns[a], dtype=np.float64) for a in self.columns)
-        is_known = (kohm > 0) & (volts >= self.live_v)
-        per_v = np.where(is_known, 1000.0 * kohm / np.where(is_known, volts, 1.0), np.nan)
+        kohm, per_v = self._per_v(readings)
         for some in rounds(readings.at):
             at, time_us = readings.at[some], readings.time_us[some]
             held = {
@@ -73,6 +71,10 @@ class InsulationRule:
             severity=severity,
             detail={"ohm_per_v": per_v[:, None], "kohm": kohm[:, None], "since_us": since},
         )
+
+    def could_tell(self, readings: Readings, spec: VehicleSpec) -> BoolArray:
+        """Mark readings below the level at which it is to be inspected."""
+        return np.asarray(self._per_v(readings)[1] < self.inspect_ohm_per_v)
 
     def explain(
         self, state: State, risk: LiveRisk, readings: Readings, place: tuple[int, int], spec: VehicleSpec
@@ -114,6 +116,12 @@ class InsulationRule:
     def component_name(self, spec: VehicleSpec, component: int) -> str:
         """Return ``battery``."""
         return "battery"
+
+    def _per_v(self, readings: Readings) -> tuple[FloatArray, FloatArray]:
+        """Return the resistance, kΩ, and against the voltage, Ω/V; NaN where nothing is known."""
+        kohm, volts = (np.asarray(readings.columns[a], dtype=np.float64) for a in self.columns)
+        is_known = (kohm > 0) & (volts >= self.live_v)
+        return kohm, np.where(is_known, 1000.0 * kohm / np.where(is_known, volts, 1.0), np.nan)
 
     def _held(
         self,

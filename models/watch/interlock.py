@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.records import FailureMode, Family, Reason, VehicleSpec
+from data.records import BoolArray, FailureMode, Family, Reason, VehicleSpec
 from models.watch.persistence import empty_persistence, hold
 from models.watch.rule import LiveExplanation, LiveRisk, Readings, State, rounds
 
@@ -48,7 +48,7 @@ class InterlockRule:
         probability, since = np.full((n, 1), np.nan), np.full((n, 1), np.nan)
         loop, volts = (np.asarray(readings.columns[a], dtype=np.float64) for a in self.columns)
         is_known = np.isfinite(loop) & np.isfinite(volts)
-        is_open = (loop == 2) & (volts >= self.live_v)
+        is_open = self.could_tell(readings, spec)
         for some in rounds(readings.at):
             at, time_us = readings.at[some], readings.time_us[some]
             count, lasts = hold(
@@ -69,6 +69,11 @@ class InterlockRule:
         return LiveRisk(
             probability=probability, severity=np.full((n, 1), 2, dtype=np.int64), detail={"since_us": since}
         )
+
+    def could_tell(self, readings: Readings, spec: VehicleSpec) -> BoolArray:
+        """Mark readings of an open loop with the pack live."""
+        loop, volts = (np.asarray(readings.columns[a], dtype=np.float64) for a in self.columns)
+        return np.asarray((loop == 2) & (volts >= self.live_v))
 
     def explain(
         self, state: State, risk: LiveRisk, readings: Readings, place: tuple[int, int], spec: VehicleSpec

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from data.records import FailureMode, Family, FloatArray, IntArray, Quantiles, Reason, VehicleSpec
+from data.records import BoolArray, FailureMode, Family, FloatArray, IntArray, Quantiles, Reason, VehicleSpec
 
 #: What a rule remembers: arrays whose first axis is the vehicle, changed in place. The watch enlarges them
 #: when vehicles come, and never looks into them.
@@ -123,6 +123,16 @@ def memory_us(rule: LiveRule) -> int:
     What lies farther back than ``window_us`` is asked for once, when its state is built anew.
     """
     return int(getattr(rule, "memory_us", 0))
+
+
+def could_tell(rule: LiveRule, readings: Readings, spec: VehicleSpec) -> BoolArray:
+    """Mark readings without which a rule tells nothing: what its ``could_tell`` marks, else all.
+
+    A necessary condition, cheap for millions of readings at once: a vehicle none of whose readings is marked
+    is never told of from an empty state on. Shape (n,).
+    """
+    marks = getattr(rule, "could_tell", None)
+    return np.ones(len(readings), dtype=np.bool_) if marks is None else np.asarray(marks(readings, spec))
 
 
 def rounds(at: IntArray) -> Iterator[IntArray]:

@@ -9,7 +9,16 @@ import numpy as np
 from data.records import BoolArray, FailureMode, Family, FloatArray, IntArray, VehicleSpec
 from models.watch.rule import LiveExplanation, LiveRisk, Readings, State, rounds
 from models.watch.thermal_reasons import thermal_evidence, thermal_reasons
-from models.watch.thermal_window import STALE_US, Rise, empty_window, has_risen, is_known, push_window, rise
+from models.watch.thermal_window import (
+    STALE_US,
+    Rise,
+    empty_window,
+    has_risen,
+    is_known,
+    may_have_risen,
+    push_window,
+    rise,
+)
 
 _SURE, _SUSPECT = 0.99, 0.4
 _FINE_US = (3_000_000, 6_500_000)
@@ -25,7 +34,10 @@ class BatteryThermalEventRule:
     A probe rises by 1 °C/s for more than 3 s, and a cell has lost a quarter of its voltage or the probe is
     beyond the maximum. A rise counts when it goes on over several readings: a step, a spike,
     a probe that comes back from a sentinel rise at once. A cell's voltage counts when it falls under 75 % of
-    its pack's median in two readings after having been sound; heat without a fallen cell must go on for 7 s.
+    its pack's median in two readings after having been sound, and the probe must then be ``contrast_k``
+    hotter than the pack's middle one: a plug that shakes takes a cell and a probe away together, and behind
+    the filter of its input the probe warms for seconds to where it was. Heat without a fallen cell must go
+    on for 7 s.
     Readings more than 1.6 s apart show no second of the rise: there the mean rate since the reading 3-65 s
     before takes its place beyond the maximum, and the next reading must confirm it with a fallen cell or a
     second hot probe. Nothing older than 90 s is compared with. Once told, it stays: a pack
@@ -40,16 +52,18 @@ class BatteryThermalEventRule:
     least_rate: float = 1.0
     drop_share: float = 0.25
     max_degc: float = 60.0
+    contrast_k: float = 5.0
     bare_degc: float = 120.0
     bare_rate: float = 8.0
     bare_sure_rate: float = 20.0
     least_cells: int = 4
+    least_probes: int = 3
     drop_readings: int = 2
     drop_us: int = 90_000_000
     most_step_share: float = 0.7
     kept_us: int = 3_600_000_000
     failure_mode: FailureMode = FailureMode.BATTERY_THERMAL_EVENT
-    model_version: str = "battery-thermal-event-1"
+    model_version: str = "battery-thermal-event-2"
     horizon_h: float = 1.0
     family: Family = Family.CELL
     columns: tuple[str, ...] = ("cell.voltage", "cell.temperature")
@@ -105,6 +119,11 @@ class BatteryThermalEventRule:
             ):
                 detail[name][some, 0] = values
         return LiveRisk(probability=probability, severity=np.zeros((n, 1), dtype=np.int64), detail=detail)
+
+    def could_tell(self, readings: Readings, spec: VehicleSpec) -> BoolArray:
+        """Mark readings before which a probe may have risen: without one nothing is looked at."""
+        probes = _wide(readings.columns.get("cell.temperature"), len(readings), max(1, spec.probe_count))
+        return may_have_risen(readings.at, readings.time_us, probes)
 
     def explain(
         self, state: State, risk: LiveRisk, readings: Readings, place: tuple[int, int], spec: VehicleSpec
@@ -203,7 +222,7 @@ class BatteryThermalEventRule:
             with np.errstate(invalid="ignore"):
                 hot = self._rises(long, 6) & (probes >= self.max_degc)
             coarse, waits = self._coarse(state, at, time_us, probes, dropped)
-            confirmed = (rising & dropped[:, None]) | hot | coarse
+            confirmed = (rising & self._is_hotter(probes) & dropped[:, None]) | hot | coarse
             suspect |= waits
         best = np.where(confirmed, np.nan_to_num(probes, nan=-np.inf), -np.inf).argmax(1)
         index = np.flatnonzero(confirmed.any(1))
@@ -215,6 +234,15 @@ class BatteryThermalEventRule:
         slow = (degc - state["candidate_degc"][rows]) / span_s
         state["event_rate"][rows] = np.where(np.isfinite(found), found, slow)
         return np.asarray(suspect)
+
+    def _is_hotter(self, probes: FloatArray) -> BoolArray:
+        """Mark probes that are hot beside the others; of two or fewer none is the middle one."""
+        ranked = np.sort(probes, axis=1)
+        count = np.isfinite(probes).sum(1)
+        middle = ranked[np.arange(len(probes)), np.maximum(count - 1, 0) // 2]
+        with np.errstate(invalid="ignore"):
+            is_apart = probes - middle[:, None] >= self.contrast_k
+            return np.asarray(is_apart | (probes >= self.max_degc) | (count < self.least_probes)[:, None])
 
     def _rises(self, found: Rise, least_steps: int) -> BoolArray:
         with np.errstate(invalid="ignore"):

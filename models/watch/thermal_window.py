@@ -10,13 +10,13 @@ import numpy as np
 from data.records import BoolArray, FloatArray, IntArray
 from models.watch.rule import State
 
-#: Readings kept of each vehicle, at least ``_SPACING_US`` apart: ten seconds at 1 Hz.
+#: Readings kept of each vehicle, at least ``SPACING_US`` apart: ten seconds at 1 Hz.
 KEPT: Final = 12
-_SPACING_US: Final = 800_000
+SPACING_US: Final = 800_000
 #: What came before a longer silence says nothing of now: the pack may have slept for hours.
 STALE_US: Final = 90_000_000
 #: 1 K/s over the shortest window.
-_LEAST_K: Final = 2.9
+LEAST_K: Final = 2.9
 #: A fall of one step of resolution is rounding, a larger one ends the rise, K.
 _NOISE_K: Final = 1.0
 #: So is one of this share of the rise: gas that vents cools the probe for an instant.
@@ -46,7 +46,7 @@ def push_window(state: State, at: IntArray, time_us: IntArray, probe_degc: Float
 
     Those too close to the last one, and those without a probe, are left out.
     """
-    spaced = time_us - state["seen_us"][at, -1] >= _SPACING_US
+    spaced = time_us - state["seen_us"][at, -1] >= SPACING_US
     spaced &= np.isfinite(probe_degc).any(1)
     rows = at[spaced]
     for name, newest in (("seen_us", time_us[spaced]), ("probe_degc", probe_degc[spaced])):
@@ -57,7 +57,28 @@ def push_window(state: State, at: IntArray, time_us: IntArray, probe_degc: Float
 def has_risen(state: State, at: IntArray, probe_degc: FloatArray) -> BoolArray:
     """Mark vehicles of which a probe is so far above its lowest kept reading that it may rise at 1 K/s."""
     lowest = np.fmin.reduce(state["probe_degc"][at], axis=1)
-    return np.asarray((probe_degc - lowest >= _LEAST_K).any(1))
+    return np.asarray((probe_degc - lowest >= LEAST_K).any(1))
+
+
+def may_have_risen(at: IntArray, time_us: IntArray, probe_degc: FloatArray) -> BoolArray:
+    """Mark readings before which a probe may have risen as far as ``has_risen`` asks, over whole courses.
+
+    Where readings come ``SPACING_US`` apart and farther, and all of them tell of a probe, the window holds
+    the ``KEPT`` before; vehicles whose readings come otherwise are marked throughout.
+
+    Args:
+        at: Shape (n,), rows of the vehicles, ascending; the readings of one ascend in time.
+        time_us: Shape (n,).
+        probe_degc: Shape (n, n_probes).
+    """
+    same = np.r_[False, at[1:] == at[:-1]]
+    is_odd = same & (np.diff(time_us, prepend=0) < SPACING_US) | ~np.isfinite(probe_degc).any(1)
+    marked = np.isin(at, at[is_odd])
+    for back in range(1, min(KEPT, len(at) - 1) + 1):
+        is_mine = at[back:] == at[:-back]
+        with np.errstate(invalid="ignore"):
+            marked[back:] |= is_mine & (probe_degc[back:] - probe_degc[:-back] >= LEAST_K).any(1)
+    return np.asarray(marked)
 
 
 def rise(

@@ -74,15 +74,8 @@ class TireBlowoutRule:
 
     def take(self, state: State, readings: Readings, spec: VehicleSpec) -> LiveRisk:
         """Take readings into the state and return the risk after each of them."""
-        n_wheels = len(spec.wheels)
-        gauge, degc, age = tire_columns(readings, n_wheels)
-        is_fresh = ~(age > self.fresh_s)
-        gauge = np.where(is_fresh & (gauge > 60.0) & (gauge < 1200.0), gauge, np.nan)
-        degc = np.where(is_fresh & (degc > -40.0) & (degc < 150.0), degc, np.nan)
-        speed = np.asarray(readings.columns.get("speed", np.full(len(readings), np.nan)), dtype=np.float64)
+        gauge, degc, speed, index = self._index(readings, spec)
         placard = np.asarray(spec.placard_kpa, dtype=np.float64)
-        v = np.maximum(np.nan_to_num(speed), 0.0)[:, None] / 100.0
-        index = self.load_share * placard / gauge * v**1.2 * np.exp((degc - 60.0) / 25.0)
         score = np.full(gauge.shape, np.nan)
         since = np.full(gauge.shape, np.nan)
         for some in rounds(readings.at):
@@ -93,7 +86,7 @@ class TireBlowoutRule:
             self._forget(state, at, elapsed > self.gap_us)
             self._add(state, at, step_s, index[some])
             self._add_contrast(state, at, step_s, degc[some])
-            is_soft = (gauge[some] < self.soft_share * placard) & (speed[some] > self.soft_km_per_h)[:, None]
+            is_soft = self._is_soft(gauge[some], speed[some], placard)
             state["soft_s"][at] = np.where(is_soft, state["soft_s"][at] + step_s, 0.0)
             self._add_rise(state, at, readings.time_us[some], degc[some])
             parts = (
@@ -122,6 +115,13 @@ class TireBlowoutRule:
                 "since_us": since,
             },
         )
+
+    def could_tell(self, readings: Readings, spec: VehicleSpec) -> BoolArray:
+        """Mark readings with a tire that is too hot for its work, or soft at speed."""
+        gauge, degc, speed, index = self._index(readings, spec)
+        is_soft = self._is_soft(gauge, speed, np.asarray(spec.placard_kpa, dtype=np.float64))
+        least_degc = min(self.contrast_from_degc, self.hot_degc)
+        return np.asarray((is_soft | (index >= self.least_index) | (degc > least_degc)).any(1))
 
     def explain(
         self, state: State, risk: LiveRisk, readings: Readings, place: tuple[int, int], spec: VehicleSpec
@@ -184,6 +184,24 @@ class TireBlowoutRule:
     def component_name(self, spec: VehicleSpec, component: int) -> str:
         """Return ``tire`` and the wheel."""
         return f"tire {spec.wheels[component]}"
+
+    def _index(
+        self, readings: Readings, spec: VehicleSpec
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return pressure and temperature that are fresh and possible, speed, and the index of each wheel."""
+        gauge, degc, age = tire_columns(readings, len(spec.wheels))
+        is_fresh = ~(age > self.fresh_s)
+        gauge = np.where(is_fresh & (gauge > 60.0) & (gauge < 1200.0), gauge, np.nan)
+        degc = np.where(is_fresh & (degc > -40.0) & (degc < 150.0), degc, np.nan)
+        speed = np.asarray(readings.columns.get("speed", np.full(len(readings), np.nan)), dtype=np.float64)
+        placard = np.asarray(spec.placard_kpa, dtype=np.float64)
+        v = np.maximum(np.nan_to_num(speed), 0.0)[:, None] / 100.0
+        index = self.load_share * placard / gauge * v**1.2 * np.exp((degc - 60.0) / 25.0)
+        return gauge, degc, speed, index
+
+    def _is_soft(self, gauge: FloatArray, speed: FloatArray, placard: FloatArray) -> BoolArray:
+        """Mark wheels that run with too little air at speed."""
+        return np.asarray((gauge < self.soft_share * placard) & (speed > self.soft_km_per_h)[:, None])
 
     def _forget(self, state: State, at: IntArray, is_stale: BoolArray) -> None:
         stale = at[is_stale]

@@ -6,14 +6,13 @@ import numpy as np
 
 from data.records import FailureMode, VehicleSpec
 from simulators.errors import FleetError
-from simulators.hazards.stream import START_US, Floats, Stream
+from simulators.hazards.packs import BRIEF, LONGEST_S, Packs, Told, draw_packs, healthy_packs, most_rise_k
+from simulators.hazards.stream import START_US, Floats, Ints, Stream
 
 RUNAWAY = FailureMode.BATTERY_THERMAL_EVENT.value
 HEALTHY = "healthy"
-DECOYS = (
-    "probe_sentinel", "probe_spike", "probe_step", "loose_wire", "cells_missing", "slept", "fast_charge",
-    "probe_noise",
-)  # fmt: skip
+#: When in a stream a decoy may begin and must end.
+_SETTLED_S, _ENDS_S = 60, 120
 _KELVIN = 273.15
 _GAS = 8.314
 #: Ea J/mol, A 1/s, H/c K: 0.02 K/min at 95 °C for NCM, later for LFP (accelerating-rate calorimetry).
@@ -50,36 +49,112 @@ def battery_stream(
     """
     if kind not in (RUNAWAY, HEALTHY):
         raise FleetError(f"kind {kind!r}: must be {RUNAWAY} or {HEALTHY}")
-    if spec.probe_count < 1:
-        raise FleetError("probe_count 0: must be 1 or more")
+    _require_probes(spec)
     rng = np.random.default_rng([seed, 2, kind == HEALTHY])
     seconds = int(minutes * 60)
-    if kind == RUNAWAY:
-        volts, probes, cell, onset, begun_s = _runaway(n, seconds, spec, rng)
-        decoy = np.full(n, "")
-    else:
-        volts, probes, decoy = _healthy(n, seconds, spec, rng, decoy_share)
-        cell, onset, begun_s = np.full(n, -1), np.full(n, np.nan), np.full(n, -1.0)
-    # what a vehicle that slept sends afterwards is hours old
-    time_s = np.broadcast_to(np.arange(seconds, dtype=np.float64), (n, seconds)).copy()
-    time_s[decoy == "slept", seconds // 2 :] += 8 * 3600.0
-    begun = np.where(begun_s >= 0, START_US + (begun_s * 1e6).astype(np.int64), -1)
+    hours = n * minutes / 60.0
+    if kind == HEALTHY:
+        drawn = draw_packs(n, rng, decoy_share)
+        struck_s = rng.integers(_SETTLED_S, seconds - _ENDS_S, n)
+        return _stream(kind, [healthy_packs(drawn, seconds, struck_s, spec=spec, rng=rng)], spec, seed, hours)
+    volts, probes, cell, onset, begun_s = _runaway(n, seconds, spec, rng)
+    begun_us = np.where(begun_s >= 0, START_US + (begun_s * 1e6).astype(np.int64), -1)
+    packs = Packs(np.full(n, ""), np.zeros(n), np.zeros(n))
+    told = Told(packs, volts, probes, np.broadcast_to(np.arange(seconds, dtype=np.float64), (n, seconds)))
+    return _stream(kind, [told], spec, seed, hours, hazard=(cell, onset, begun_us))
+
+
+def battery_days(
+    n: int,
+    spec: VehicleSpec,
+    *,
+    seed: int,
+    rise_k: float,
+    within_s: float,
+    around_s: int,
+    minutes: float = 72.0,
+    decoy_share: float = 0.07,
+) -> Stream:
+    """Return of ``n`` vehicle-days those readings alone after which a probe may have risen by ``rise_k``.
+
+    Days are drawn as those of ``battery_stream``. Of a day on which nothing happens to a measurement the
+    largest rise of any probe within ``within_s`` is at most the pack's own, twice the largest of the day's
+    errors of its probes (drawn as the extreme of so many) and 1 °C of rounding: where that stays below
+    ``rise_k`` no reading is written, the day counts in ``unread_hours``. Where something happens for seconds
+    the readings ``around_s`` before and after it are written, of the other days all.
+
+    Args:
+        n: Vehicle-days.
+        spec: Of all of them.
+        seed: The same seed gives the same days.
+        rise_k: What a rise must be to matter to whoever asks, K.
+        within_s: In which time.
+        around_s: What lies farther back is forgotten by whoever asks.
+        minutes: Of a day in which the vehicle sends.
+        decoy_share: Of days with a decoy.
+
+    Raises:
+        FleetError: The vehicle has no probes, or there is no day to draw.
+    """
+    _require_probes(spec)
+    if n < 1:
+        raise FleetError(f"n {n}: must be 1 or more")
+    rng = np.random.default_rng([seed, 2, 2])
+    seconds = int(minutes * 60)
+    drawn = draw_packs(n, rng, decoy_share)
+    worst = most_rise_k(drawn.slope, drawn.noise_k, rng, count=seconds * spec.probe_count, within_s=within_s)
+    is_brief = np.isin(drawn.decoy, BRIEF)
+    is_whole = ~is_brief & (worst >= rise_k)
+    brief, whole = drawn.some(is_brief), drawn.some(is_whole)
+    span = 2 * around_s + LONGEST_S
+    told = [
+        healthy_packs(brief, span, np.full(len(brief.decoy), around_s), spec=spec, rng=rng),
+        healthy_packs(whole, seconds, np.full(len(whole.decoy), around_s), spec=spec, rng=rng),
+    ]
+    unread = int((~is_brief & ~is_whole).sum())
+    return _stream(HEALTHY, told, spec, seed, n * minutes / 60.0, unread_hours=unread * minutes / 60.0)
+
+
+def _require_probes(spec: VehicleSpec) -> None:
+    if spec.probe_count < 1:
+        raise FleetError("probe_count 0: must be 1 or more")
+
+
+def _stream(
+    kind: str,
+    told: list[Told],
+    spec: VehicleSpec,
+    seed: int,
+    hours: float,
+    *,
+    hazard: tuple[Floats, Floats, Ints] | None = None,
+    unread_hours: float = 0.0,
+) -> Stream:
+    decoy = np.concatenate([one.packs.decoy for one in told])
+    n = len(decoy)
+    cell, onset, begun_us = hazard or (np.full(n, -1.0), np.full(n, np.nan), np.full(n, -1))
+    lengths = np.concatenate([np.full(len(t.packs.decoy), t.time_s.shape[1]) for t in told])
+    volts, probes = (
+        np.concatenate([getattr(t, name).reshape(-1, width) for t in told])
+        for name, width in (("volts", spec.cell_count), ("probes", spec.probe_count))
+    )
     return Stream(
         kind=kind,
         seed=seed,
         spec=spec,
-        row=np.repeat(np.arange(n, dtype=np.int64), seconds),
-        time_us=START_US + (time_s.ravel() * 1e6).astype(np.int64),
+        row=np.repeat(np.arange(n, dtype=np.int64), lengths),
+        time_us=START_US + np.concatenate([(t.time_s.ravel() * 1e6).astype(np.int64) for t in told]),
         columns={
-            "cell.voltage": np.rint(volts.reshape(n * seconds, -1) * 1000.0) / 1000.0,
-            "cell.temperature": np.rint(probes.reshape(n * seconds, -1)),
+            "cell.voltage": np.rint(volts * 1000.0) / 1000.0,
+            "cell.temperature": np.rint(probes),
         },
         component=tuple("battery" if c >= 0 else "" for c in cell),
         decoy=tuple(str(d) for d in decoy),
         magnitude=onset,
         shown_us=np.full(n, -1, dtype=np.int64),
-        limit_us=begun,  # the separator is gone
-        hours=n * minutes / 60.0,
+        limit_us=begun_us,  # the separator is gone
+        hours=hours,
+        unread_hours=unread_hours,
     )
 
 
@@ -132,49 +207,3 @@ def _runaway(
         volts[:, second] = now + rng.normal(0, 0.0007, now.shape)
         probes[:, second] = np.where(probe > _MOST_DEGC, np.nan, probe)
     return volts, probes, cell.astype(np.float64), fall_s, begun_s
-
-
-def _healthy(
-    n: int, seconds: int, spec: VehicleSpec, rng: np.random.Generator, decoy_share: float
-) -> tuple[Floats, Floats, np.ndarray[tuple[int], np.dtype[np.str_]]]:
-    """Return cell voltages, probe readings and decoys of driving and charging packs."""
-    n_cells, n_probes = spec.cell_count, spec.probe_count
-    decoy = np.where(rng.random(n) < decoy_share, np.array(DECOYS)[rng.integers(0, len(DECOYS), n)], "")
-    t = np.arange(seconds)
-    slope = np.where(decoy == "fast_charge", rng.uniform(0.02, 0.045, n), rng.uniform(-0.003, 0.01, n))
-    start = rng.uniform(-10.0, 40.0, n)
-    start = np.where(decoy == "fast_charge", 20.0, start)
-    pack = np.minimum(start[:, None] + slope[:, None] * t, 58.0)
-    spread = rng.normal(0, 1.0, (n, 1, n_probes))
-    noise = (
-        rng.normal(0, 0.1, (n, seconds, n_probes))
-        * np.where(decoy == "probe_noise", 10.0, 1.0)[:, None, None]
-    )
-    probes = pack[:, :, None] + spread + noise
-    level = 3.75 if spec.chemistry != "LFP" else 3.30
-    current = np.cumsum(rng.normal(0, 0.004, (n, seconds)), axis=1)
-    current = np.clip(current - current.mean(1, keepdims=True), -0.15, 0.12)
-    volts = np.repeat((level + current)[:, :, None], n_cells, axis=2)
-    volts += rng.normal(0, 0.005, (n, 1, n_cells)) + rng.normal(0, 0.0007, volts.shape)
-    for vehicle in np.flatnonzero(decoy != "").tolist():
-        at, length = int(rng.integers(60, seconds - 120)), int(rng.integers(1, 60))
-        probe, cell = int(rng.integers(0, n_probes)), int(rng.integers(0, n_cells))
-        span = slice(at, at + length)
-        match decoy[vehicle]:
-            case "probe_sentinel":
-                probes[vehicle, span, probe] = -40.0
-            case "probe_spike":
-                probes[vehicle, at, probe] += 80.0
-            case "probe_step":
-                probes[vehicle, at:, probe] += 25.0
-            case "loose_wire":
-                swing = rng.uniform(0.5, 3.0) * (rng.random(length) < 0.5)
-                volts[vehicle, span, cell] -= swing
-                volts[vehicle, span, max(0, cell - 1)] += np.minimum(swing, 1.0)
-            case "cells_missing":
-                volts[vehicle, span] = np.nan
-            case "slept":
-                probes[vehicle, seconds // 2 :] += rng.uniform(-20.0, 25.0)
-            case _:
-                continue
-    return volts, probes, decoy

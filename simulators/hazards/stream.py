@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import erfcinv
 
 from data.records import VehicleSpec
 
@@ -34,8 +35,24 @@ class Stream:
     shown_us: Ints  #: shape (n_vehicles,), first reading that shows the hazard; -1: none does
     limit_us: Ints  #: shape (n_vehicles,), when it breaks; -1: not within the stream
     hours: float  #: vehicle-hours in all
+    unread_hours: float = 0.0  #: of vehicles of which no reading is written: nothing happens to them
 
     @property
     def n_vehicles(self) -> int:
         """Vehicles of the stream."""
         return len(self.component)
+
+
+def largest_errors(deviation: Floats, count: int, rng: np.random.Generator) -> Floats:
+    """Return the largest absolute value of each of many series of normal errors, drawn at once.
+
+    Of ``count`` independent errors |z| stays below x with probability (2 F(x) - 1)^count.
+
+    Args:
+        deviation: Shape (n,), standard deviation of each series.
+        count: Errors of a series.
+        rng: Chance.
+    """
+    # 1 - u^(1/count) without the rounding of a number so near to 1
+    above = -np.expm1(np.log(rng.random(len(deviation))) / count)
+    return np.asarray(deviation * np.sqrt(2.0) * erfcinv(above))

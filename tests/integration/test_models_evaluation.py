@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from commands.evaluate import parse_seeds
-from commands.evaluation_work import alert_levels, judge_work, live_systems, simulated_parts, stream_work
+from commands.evaluation_work import alert_levels, judge_work, simulated_parts
+from commands.live_work import live_systems, stream_work
 from data.errors import SettingsError
 from models.evaluation.baselines import baselines
 from models.evaluation.detectors import PredictorDetector
@@ -32,7 +33,9 @@ SYSTEMS: dict[str, Any] = {ANXIN: [PredictorDetector(p) for p in PREDICTORS], **
 def judge(work: list[tuple[str, Any]]) -> dict[str, Any]:
     live = live_systems()
     found = [judge_work(one, systems=SYSTEMS, live=live, levels=LEVELS) for one in work]
-    return figures(add_up(found), LEVELS, level="day", rng=np.random.default_rng(0))
+    is_live = all(name == "live" for name, _ in work)
+    days, streams = (add_up([] if is_live is skip else found) for skip in (True, False))
+    return figures(days, LEVELS, level="day", rng=np.random.default_rng(0), live=streams)
 
 
 def test_figures_of_drawn_fleets_keep_the_contract_whatever_the_cut() -> None:
@@ -66,12 +69,28 @@ def test_figures_of_drawn_fleets_keep_the_contract_whatever_the_cut() -> None:
 
 def test_live_rules_are_judged_on_streams_of_their_own() -> None:
     parts = stream_work(2, [1001])
-    found = judge([("live", part) for part in parts if part[0] != "cells healthy"])
+    found = judge([("live", part) for part in parts if part.kind != "cells healthy"])
 
-    assert {part[0] for part in parts} >= {"tires tire_puncture", "tires healthy", "cells healthy"}
+    assert {part.kind for part in parts} >= {"tires tire_puncture", "tires healthy", "cells healthy"}
+    assert found["modes"]["insulation_loss_live"]["events"] == 2
+    assert found["modes"]["insulation_loss_live"]["target"]["recall"] is None
+    assert found["modes"]["onboard_alarm"]["events"] == 2
     assert found["modes"]["tire_puncture"]["events"] == 2
     assert found["modes"]["tire_puncture"]["vehicle_days"] == round(20 / 1.2)
     assert "tire_blowout_risk" in found["baselines"]["aws_rules"]
+
+
+def test_harmless_days_count_whether_a_rule_had_to_be_run_on_them_or_not() -> None:
+    parts = [part for part in stream_work(0, [1001, 1002], live_days=301) if part.kind != "tires days"]
+    modes = judge([("live", part) for part in parts])["modes"]
+
+    assert sum(part.vehicles for part in parts if part.kind == "cells days") == 301
+    for found in (modes["battery_thermal_event"], modes["insulation_loss_live"], modes["onboard_alarm"]):
+        assert found["vehicle_days"] == 301
+        assert found["false_episodes"] == 0
+        assert 250 < found["vehicle_days_ruled_out"] < 301
+        assert found["false_upper95"] < found["false_upper95_run"]
+        assert found["decoys"] > 10
 
 
 def test_simulated_readings_are_judged_by_the_same_functions() -> None:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from data.records import FailureMode, FloatArray
-from models.evaluation.live import LivePart, judge_live, live_baselines, meets_gb38031
+from models.evaluation.evaluate import ANXIN
+from models.evaluation.live import LivePart, Said, judge_live, judge_streams, meets_gb38031
+from models.evaluation.live_limits import live_baselines
 from models.evaluation.part import Levels
 from models.evaluation.tally import Outcome
 from tests.unit.models.test_evaluation_judge import SPEC
@@ -23,17 +25,19 @@ class Says:
     at_s: tuple[tuple[int, int], ...]  #: (second, wheel)
     failure_mode: FailureMode = PUNCTURE
     name: str = "says"
+    run: int = -1
 
-    def says(self, part: LivePart) -> tuple[FloatArray, tuple[str, ...]]:
+    def says(self, part: LivePart) -> Said:
         out = np.full((len(part.row), 4), 0.1)
         for second, wheel in self.at_s:
             out[second:, wheel] = 0.9
-        return out, tuple(f"tire {w}" for w in SPEC.wheels)
+        return Said(out, tuple(f"tire {w}" for w in SPEC.wheels), run=self.run)
 
 
 def make_stream(**overrides: object) -> LivePart:
     base = LivePart(
         mode=PUNCTURE,
+        about=frozenset({PUNCTURE}),
         seed=1,
         spec=SPEC,
         row=np.zeros(N, dtype=np.int64),
@@ -95,6 +99,29 @@ def test_alerts_of_harmless_drives_are_false_and_hours_become_days() -> None:
     assert tally.healthy_days == 10
 
 
+def test_days_that_a_rule_was_not_run_on_are_counted_apart() -> None:
+    none: dict[str, object] = {"mode": None, "component": ("", ""), "decoy": ("", "")}
+    stream = make_stream(**none, magnitude=np.full(2, np.nan), hours=12.0, unread_hours=9.6)
+    half, every = (judge_live(Says((), run=run), stream, Levels(), 0.0) for run in (1, -1))
+
+    # 10 days, of which 8 had no reading and half of the others were ruled out
+    assert (half.healthy_days, half.ruled_out_days) == (10, 9)
+    assert (every.healthy_days, every.ruled_out_days) == (10, 8)
+    assert (half + every).ruled_out_days == 17
+
+
+def test_rules_alone_are_judged_on_what_was_left_unread() -> None:
+    stream = make_stream(mode=None, component=("",), decoy=("",), hours=12.0, unread_hours=6.0)
+    found = judge_streams(
+        stream,
+        {ANXIN: [Says(())], "limit": [Says(())]},
+        {PUNCTURE: Levels()},
+        {PUNCTURE: 0.0},
+    )
+
+    assert set(found) == {(ANXIN, PUNCTURE)}
+
+
 def battery(probe: FloatArray, cell: FloatArray) -> LivePart:
     probes, cells = np.full((N, 8), 30.0), np.full((N, 96), 3.7)
     probes[:, 3], cells[:, 7] = probe, cell
@@ -121,13 +148,13 @@ def test_limits_say_yes_where_they_are_broken() -> None:
     rules = {(r.name, r.failure_mode): r for r in live_baselines()}
     pressure = np.full((N, 4), 250.0)
     pressure[100:, 2] = 187.0
-    said, names = rules["legal_tire_threshold", PUNCTURE].says(
+    said, names, _ = rules["legal_tire_threshold", PUNCTURE].says(
         make_stream(columns={"tire.pressure": pressure})
     )
-    hot, _ = rules["gbt_alarm_bits", THERMAL].says(
+    hot, _, _ = rules["gbt_alarm_bits", THERMAL].says(
         battery(np.where(np.arange(N) > 150, 61.0, 60.0), np.full(N, 3.7))
     )
-    aws, _ = rules["aws_rules", FailureMode.TIRE_BLOWOUT_RISK].says(
+    aws, _, _ = rules["aws_rules", FailureMode.TIRE_BLOWOUT_RISK].says(
         make_stream(
             columns={
                 "tire.pressure": pressure,
@@ -141,3 +168,19 @@ def test_limits_say_yes_where_they_are_broken() -> None:
     assert (said[:, 2] == 1.0).tolist() == (np.arange(N) >= 100).tolist()
     assert np.flatnonzero(hot[:, 0])[0] == 151
     assert np.flatnonzero(aws[:, 2])[0] == 150
+
+
+def test_flags_of_insulation_and_interlock_hold_while_the_limit_is_broken() -> None:
+    rules = {r.failure_mode: r for r in live_baselines()}
+    columns = {
+        "insulation": np.where(np.arange(N) >= 80, 199.0, 200.0),
+        "pack.voltage": np.full(N, 400.0),
+        "hv.interlock": np.where(np.arange(N) >= 120, 2.0, 1.0),
+    }
+    columns["pack.voltage"][150:] = 0.0
+    low, _, _ = rules[FailureMode.INSULATION_LOSS].says(make_stream(columns=columns))
+    loose, names, _ = rules[FailureMode.ONBOARD_ALARM].says(make_stream(columns=columns))
+
+    assert names == ("battery",)
+    assert np.flatnonzero(low[:, 0]).tolist() == list(range(80, 150))
+    assert np.flatnonzero(loose[:, 0]).tolist() == list(range(120, 150))
