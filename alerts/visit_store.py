@@ -10,7 +10,7 @@ from alerts.orders import AT_WORK
 from alerts.policy import HELD_SEVERITIES, Alert
 from alerts.rows import alert_from, prediction_from
 from alerts.sql_store import SqlStore
-from data.records import Prediction
+from data.records import FailureMode, Prediction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,7 @@ class VisitStore(SqlStore):
             now=now,
             at_work=list(AT_WORK),
             urgent=list(HELD_SEVERITIES),
+            modes=list(FailureMode),
             visit_id=visit_id,
             limit=limit,
         )
@@ -71,11 +72,11 @@ class VisitStore(SqlStore):
         """Return an alert with its newest evidence, locked.
 
         Raises:
-            UnknownAlert: There is none.
+            UnknownAlert: There is none of a fault that is repaired; silence is none.
         """
         rows = self._rows("fetch_alert", alert_id=alert_id)
-        if not rows:
-            raise UnknownAlert(f"alert {alert_id}: there is no such alert")
+        if not rows or rows[0]["failure_mode"] not in list(FailureMode):
+            raise UnknownAlert(f"alert {alert_id}: there is no such alert of a fault")
         own = {name: value for name, value in rows[0].items() if name not in ("vehicle_id", "prediction_id")}
         found = self._rows("fetch_prediction", prediction_id=rows[0]["prediction_id"])
         return Finding(

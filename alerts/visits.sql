@@ -2,13 +2,14 @@
 
 -- fetch_findings --
 -- Each raised alert that nothing is ordered for, with a visit of its vehicle for which it has not been looked at yet: of
--- one visit, or all. What is a part of a visit itself is none. What operations dismissed stays dismissed.
+-- one visit, or all. What is a part of a visit itself is none. What operations dismissed stays dismissed, and silence
+-- is nothing that a workshop repairs.
 SELECT o.order_id AS visit_id, o.vehicle_id, a.alert_id
 FROM repair_orders o JOIN alerts a USING (vehicle_id)
 LEFT JOIN repair_orders r ON r.order_id = a.order_id
 WHERE o.mode <> 'mobile' AND o.station_id IS NOT NULL AND upper(o.slot) > %(now)s
   AND (o.state = ANY(%(at_work)s) OR (o.state IN ('booked', 'dispatched') AND o.severity <> ALL(%(urgent)s)))
-  AND a.state IN ('open', 'acknowledged')
+  AND a.state IN ('open', 'acknowledged') AND a.failure_mode = ANY(%(modes)s)
   AND (a.order_id IS NULL OR (r.state IN ('declined', 'cancelled') AND r.trip_id IS NULL))
   AND NOT EXISTS (SELECT FROM visit_findings f WHERE (f.visit_id, f.alert_id) = (o.order_id, a.alert_id))
   AND NOT EXISTS (SELECT FROM visit_findings f WHERE f.order_id = o.order_id AND f.visit_id <> o.order_id)

@@ -18,6 +18,7 @@ from api.context import get_context
 from api.progress import ARRIVED, STAGES, stage_of
 from api.roles import HOMES, Principal
 from api.texts import LANGUAGES, pick_language
+from data.records import FailureMode
 
 LANGUAGE_COOKIE = "anxin_lang"
 
@@ -41,6 +42,7 @@ def make_environment(*, assets: str) -> Environment:
         stages=[name for name, _ in STAGES],
         stage_of=stage_of,
         arrived=ARRIVED,
+        repairable=frozenset(str(mode) for mode in FailureMode),
     )
     return environment
 

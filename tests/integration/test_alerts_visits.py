@@ -124,6 +124,23 @@ def test_nothing_is_ordered_for_what_is_repaired_or_unknown(pool: Pool) -> None:
         ask(pool, 99)
 
 
+def test_a_vehicle_that_has_fallen_silent_is_nothing_for_a_workshop(pool: Pool) -> None:
+    (vehicle,) = seed.seed_vehicles(pool)
+    book_visit(pool, vehicle)
+    with pool.connection() as connection:
+        connection.execute(
+            "INSERT INTO alerts (tenant_id, vehicle_id, component, failure_mode, severity, state, first_seen,"
+            " raised_at, last_seen, origin, updated_at)"
+            " SELECT tenant_id, vehicle_id, 'vehicle', 'vehicle_silent', 'S3', 'open', %(at)s, %(at)s,"
+            " %(at)s, 'simulated', %(at)s FROM vehicles",
+            {"at": NOW},
+        )
+
+    assert look(pool) == 0
+    with pytest.raises(UnknownAlert, match="alert 2"):
+        ask(pool, 2)
+
+
 def test_what_waits_is_offered_right_after_the_work_the_vehicle_comes_for(pool: Pool) -> None:
     (vehicle,) = seed.seed_vehicles(pool)
     find(pool, vehicle, SENSOR)
