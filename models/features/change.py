@@ -29,6 +29,7 @@ class Course:
     least_after: int = 3  #: and since
     has_trend: bool = False  #: it may also have been growing since before the window, of three weeks at least
     is_share: bool = False  #: the change multiplies what is expected, and is told as a share of it
+    growth_odds: float = 1.0  #: how much likelier growth is than a step before either is seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,15 @@ def find_change(
     *,
     noise: float,
     sign: int = 1,
+    at: tuple[FloatArray, BoolArray] | None = None,
 ) -> Change:
-    """Return the change that explains the newest days best.
+    """Return the change that explains the newest days best, or how much there is of a given one.
 
     Daily values are fitted by least squares with a constant, the causes, and one candidate: a ramp that
     began, or a step that came, some days before the as-of day. The candidate with the largest level in
     standard errors is returned (a generalised likelihood ratio over change points; Basseville and Nikiforov,
-    Detection of Abrupt Changes, 1993, ch. 2.4). Residuals that follow each other widen the errors by the
-    factor of a first-order autoregression.
+    Detection of Abrupt Changes, 1993, ch. 2.4), a step's less by as much as it is less likely beforehand.
+    Residuals that follow each other widen the errors by the factor of a first-order autoregression.
 
     Args:
         values: Shape (n_vehicles, n_days); NaN is missing.
@@ -70,6 +72,8 @@ def find_change(
         course: The shapes.
         noise: Smallest believed standard deviation of a day's value.
         sign: 1 looks for growth, -1 for decline, 0 for either.
+        at: Age of the change in days and whether it grows, shape (n_vehicles, n_as_of): the candidate that is
+            taken, whatever its strength; NaN: none.
 
     Returns:
         Arrays of shape (n_vehicles, n_as_of).
@@ -82,7 +86,8 @@ def find_change(
             days = slice(max(0, day - course.window + 1), day + 1)
             if day + 1 - days.start >= course.least_before + course.least_after:
                 window = _window(values[rows, days], [c[rows, days] for c in causes])
-                out[:, rows, position] = _fit(*window, course=course, noise=noise, sign=sign)
+                taken = None if at is None else (at[0][rows, position], at[1][rows, position])
+                out[:, rows, position] = _fit(*window, course=course, noise=noise, sign=sign, at=taken)
     return Change(*out)
 
 
@@ -103,7 +108,14 @@ def _window(values: FloatArray, causes: Sequence[FloatArray]) -> tuple[FloatArra
 
 
 def _fit(
-    values: FloatArray, kept: BoolArray, design: FloatArray, *, course: Course, noise: float, sign: int
+    values: FloatArray,
+    kept: BoolArray,
+    design: FloatArray,
+    *,
+    course: Course,
+    noise: float,
+    sign: int,
+    at: tuple[FloatArray, BoolArray] | None,
 ) -> FloatArray:
     """Return the fields of ``Change`` for one window, shape (8, n_vehicles)."""
     n_days, n_terms = design.shape[1:]
@@ -131,7 +143,12 @@ def _fit(
     is_possible = (after >= course.least_after) & enough & (freedom >= 8)
     is_possible &= power > 1e-6 * np.maximum((candidate**2).sum(-1), _TINY)
     strength = level / error
-    ranked = np.where(is_possible, np.abs(strength) if sign == 0 else sign * strength, -np.inf)
+    if at is not None:
+        is_possible &= (age == at[0][:, None]) & (is_ramp == at[1][:, None])
+    telling = np.abs(strength) if sign == 0 else sign * strength
+    handicap = np.where(is_ramp, 0.0, 2.0 * np.log(course.growth_odds))
+    as_likely = np.sqrt(np.maximum(telling**2 - handicap, 0.0))
+    ranked = np.where(is_possible, np.where(telling > 0, as_likely, telling), -np.inf)
     best = ranked.argmax(1)
     row = np.arange(len(best))
     lasted = age[best]

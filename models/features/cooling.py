@@ -12,7 +12,17 @@ from models.features.align import as_of
 from models.features.cooling_names import COOLING_FEATURES
 from models.features.day_grid import row_median
 from models.features.sets import DayFeatures, Feature
-from models.features.thermal import RUNNING_RPM, above_zero, as_days, hours, is_frozen, middle, soaked_rows
+from models.features.thermal import (
+    RUNNING_RPM,
+    above_zero,
+    as_days,
+    drive_loads,
+    hours,
+    is_frozen,
+    machine_heat,
+    middle,
+    soaked_rows,
+)
 from models.features.track import CONTEXT_US, GAP_US, build_track, empty_track
 
 _LEAST_H = 0.25
@@ -24,6 +34,8 @@ _COLUMNS = (
     "pack.current",
     "pack.voltage",
     "speed",
+    "motor.temperature",
+    "motor.torque",
     "coolant.pump.speed",
     "coolant.pump.current",
 )
@@ -33,14 +45,15 @@ _COLUMNS = (
 class CoolingDays:
     """The set ``cooling_days``.
 
-    Two balances in daily means over driving and charging: the pack's, C dT/dt = R I² - hA (T - Tc), and the
-    coolant's, C dTc/dt = losses - UA (Tc - Ta). Both are linear in their means, so that a lost flow (hA, UA)
-    shows as a rise that current, power and weather no longer explain. A centrifugal pump's current follows a
-    power of its speed; geometric means keep that relation exact.
+    Balances in daily means: the pack's, C dT/dt = R I² - hA (T - Tc), and the coolant's, C dTc/dt = losses -
+    UA (Tc - Ta), over driving and charging, and the motor's over driving (see ``ThermalDays``). They are
+    linear in their means, so that a lost flow (hA, UA) shows as a rise that current, power and weather no
+    longer explain. A centrifugal pump's current follows a power of its speed; geometric means keep that
+    relation exact.
     """
 
     name: str = "cooling_days"
-    version: int = 1
+    version: int = 2
 
     @property
     def columns(self) -> Mapping[Family, tuple[str, ...]]:
@@ -91,6 +104,8 @@ class CoolingDays:
             "pack_soak_k": track.quantile(pack - coolant, soaked, 0.5, 1),
             "coolant_soak_k": track.quantile(coolant - outside, soaked, 0.5, 1),
             "load_h": hours(track, loaded),
+            **machine_heat(track, "motor"),
+            **drive_loads(track),
         }
         return as_days(track, value)
 

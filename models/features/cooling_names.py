@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from models.features.sets import Feature
+from models.features.thermal_names import LOAD_FEATURES, machine_features
 
 _WINDOW = "driving and charging of the local day, time-weighted"
 _EVIDENCE = "15 min of load with the signal"
@@ -61,4 +62,6 @@ COOLING_FEATURES: Final = (
         least_evidence="1 min of load",
         missing_when="the vehicle neither drove nor charged",
     ),
+    *machine_features("motor"),  #: whose coolant it is too
+    *LOAD_FEATURES,
 )

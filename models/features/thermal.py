@@ -41,11 +41,12 @@ class ThermalDays:
     A lumped model of one node, C dT/dt = k1 M² + k2 w² + k3 |w| - UA (T - Tc) (as in Kirchgässner et al.,
     "Thermal neural networks", 2023, for the structure), integrated over the driving of a day is linear in
     daily means. The means are the features; the parameters are fitted to a vehicle's own past by whoever
-    looks for a change. Torque and speed of a row stand for the time before it, temperatures for the middle.
+    looks for a change. UA follows the flow, and the pump that drives it the coolant's temperature. Torque
+    and speed of a row stand for the time before it, temperatures for the middle.
     """
 
     name: str = "thermal_days"
-    version: int = 3
+    version: int = 4
 
     @property
     def columns(self) -> Mapping[Family, tuple[str, ...]]:
@@ -66,19 +67,8 @@ class ThermalDays:
         """Return the features of one vehicle; see ``FeatureSet``."""
         drive = rows.get(Family.DRIVE)
         track = empty_track(spec.time_zone) if drive is None else build_track(drive, _COLUMNS, spec.time_zone)
-        driving, soaked = track.is_moving, soaked_rows(track)
-        sink = sink_degc(track)
-        torque, krpm = track.held("motor.torque"), track.held("motor.speed") / 1000.0
-        value: dict[str, FloatArray] = {}
-        for part in ("motor", "inverter"):
-            own = track.held(f"{part}.temperature")
-            is_alive = ~is_frozen(track, own, driving)
-            rise = middle(own - sink)
-            value[f"{part}_rise_k"] = np.where(is_alive, track.mean(rise, driving, _LEAST_H), np.nan)
-            value[f"{part}_warming_k_per_h"] = np.where(
-                is_alive, track.warming(own, driving, _LEAST_H), np.nan
-            )
-            value[f"{part}_soak_k"] = track.quantile(own - sink, soaked, 0.5, 1)
+        driving = track.is_moving
+        value = machine_heat(track, "motor") | machine_heat(track, "inverter") | drive_loads(track)
         coolant = track.held("coolant")
         rise = track.mean(middle(coolant - track.held("ambient")), driving, _LEAST_H)
         value["coolant_rise_k"] = np.where(is_frozen(track, coolant, driving), np.nan, rise)
@@ -86,12 +76,35 @@ class ThermalDays:
         runs = driving & (rpm >= RUNNING_RPM) & (pump_a > 0)
         for name, read in (("pump_speed_rpm", rpm), ("pump_current_a", pump_a)):
             value[name] = np.exp(track.plain_mean(np.log(above_zero(read)), runs, _LEAST_ROWS))
-        value["torque_square_n2m2"] = track.mean(torque**2, driving, _LEAST_H)
-        value["torque_nm"] = track.mean(np.abs(torque), driving, _LEAST_H)
-        value["speed_square_krpm2"] = track.mean(krpm**2, driving, _LEAST_H)
-        value["speed_krpm"] = track.mean(np.abs(krpm), driving, _LEAST_H)
-        value["drive_h"] = hours(track, driving)
         return as_days(track, value)
+
+
+def machine_heat(track: Track, part: str) -> dict[str, FloatArray]:
+    """Return what ``motor`` or ``inverter`` keeps of its heat while driving, and after a rest, by day."""
+    sink, own = sink_degc(track), track.held(f"{part}.temperature")
+    is_alive = ~is_frozen(track, own, track.is_moving)
+    rise = track.mean(middle(own - sink), track.is_moving, _LEAST_H)
+    warming = track.warming(own, track.is_moving, _LEAST_H)
+    return {
+        f"{part}_rise_k": np.where(is_alive, rise, np.nan),
+        f"{part}_warming_k_per_h": np.where(is_alive, warming, np.nan),
+        f"{part}_soak_k": track.quantile(own - sink, soaked_rows(track), 0.5, 1),
+    }
+
+
+def drive_loads(track: Track) -> dict[str, FloatArray]:
+    """Return what heats the machines over the driving of each day, and what asks the pump to cool them."""
+    driving, coolant = track.is_moving, track.held("coolant")
+    torque, krpm = track.held("motor.torque"), track.held("motor.speed") / 1000.0
+    warmth = track.mean(middle(coolant), driving, _LEAST_H)
+    return {
+        "torque_square_n2m2": track.mean(torque**2, driving, _LEAST_H),
+        "torque_nm": track.mean(np.abs(torque), driving, _LEAST_H),
+        "speed_square_krpm2": track.mean(krpm**2, driving, _LEAST_H),
+        "speed_krpm": track.mean(np.abs(krpm), driving, _LEAST_H),
+        "coolant_degc": np.where(is_frozen(track, coolant, driving), np.nan, warmth),
+        "drive_h": hours(track, driving),
+    }
 
 
 def sink_degc(track: Track) -> FloatArray:

@@ -14,12 +14,18 @@ from models.predictors.pump_current import pump_excess
 
 #: What a day's mean over a hundred readings of a 1 °C sensor is good for, K.
 _NOISE_K = 0.15
+#: Coolant temperatures between which pumps begin to turn faster than their least speed.
+_PUMP_BENDS_DEGC = (15.0, 25.0)
+#: Wear grows; what comes at once is a part that was changed, or a scale.
+_GROWTH_ODDS = 10.0
 #: A soak offset of a 1 °C pair of sensors, K; it counts as moved from so many errors on.
 _SOAK_NOISE_K = 0.5
 _SOAK_STRENGTH = 2.5
 #: Of an offset that is taken away, so much may be left: gains differ from cold to warm.
 _OFFSET_LEFT = 0.25
 
+#: Standard errors from which a change of what is beside counts.
+_BESIDE_STRENGTH = 2.5
 #: Of a pump's current at its speed: noise of a day's logarithm, and a change that tells of the flow.
 _PUMP_NOISE = 0.01
 _PUMP_SHARE = 0.05
@@ -52,7 +58,12 @@ class HeatChange:
 def slow_course(window: int) -> Course:
     """Return the shapes that wear of a machine takes: weeks, not days."""
     return Course(
-        window=window, ramps=(14, 21, 30, 45, 60, 90), steps=(8, 13, 21, 34), least_after=5, has_trend=True
+        window=window,
+        ramps=(14, 21, 30, 45, 60, 90),
+        steps=(8, 13, 21, 34),
+        least_after=5,
+        has_trend=True,
+        growth_odds=_GROWTH_ODDS,
     )
 
 
@@ -66,6 +77,8 @@ def heat_change(panel: DayPanel, as_of: IntArray, part: str, course: Course) -> 
     rise, causes = daily(panel, f"{part}_rise_k"), [daily(panel, name) for name in _CAUSES[part]]
     # what it took in on the whole: the rate alone says too much of a short drive, where one degree is a lot
     causes.append(daily(panel, f"{part}_warming_k_per_h") * daily(panel, "drive_h"))
+    if part == "motor":
+        causes += _pump_causes(panel)
     found = find_change(rise, causes, as_of, course, noise=_NOISE_K)
     soak = replace(course, is_share=False)
     offset = find_change(daily(panel, f"{part}_soak_k"), [], as_of, soak, noise=_SOAK_NOISE_K, sign=0)
@@ -87,6 +100,15 @@ def heat_change(panel: DayPanel, as_of: IntArray, part: str, course: Course) -> 
     )
 
 
+def _pump_causes(panel: DayPanel) -> list[FloatArray]:
+    """Return causes for a pump that turns faster for warm coolant, and the jacket's conductance with it.
+
+    It has a least speed while all is cold; where that ends is left to the fit of a slope with a bend.
+    """
+    warmth, speed = daily(panel, "coolant_degc"), daily(panel, "speed_krpm")
+    return [np.maximum(warmth - least, 0.0) * speed for least in _PUMP_BENDS_DEGC]
+
+
 def own_level_k(part: HeatChange, other: HeatChange, coolant: Change, *, times: float) -> FloatArray:
     """Return what is left of a change once what other parts of the loop may show too is taken away.
 
@@ -100,10 +122,12 @@ def own_level_k(part: HeatChange, other: HeatChange, coolant: Change, *, times: 
         times: How much more of a lost flow the part may show than the other: jackets lose heat transfer with
             a power of 0.6 to 0.8 of the flow (Dittus-Boelter), a module's inner resistance not at all.
     """
-    shared = np.maximum(np.where(other.strength >= 3.0, np.nan_to_num(other.share), 0.0), 0.0)
-    shared = np.maximum(shared, np.where(coolant.strength >= 3.0, np.nan_to_num(coolant.level), 0.0))
+    counts = other.strength >= _BESIDE_STRENGTH
+    shared = np.maximum(np.where(counts, np.nan_to_num(other.share), 0.0), 0.0)
+    also = np.where(coolant.strength >= _BESIDE_STRENGTH, np.nan_to_num(coolant.level), 0.0)
+    shared = np.maximum(shared, also)
     # a coolant sensor that is off adds the same to both
-    added_k = np.where(other.strength >= 3.0, np.minimum(other.level_k, part.level_k), 0.0)
+    added_k = np.where(counts, np.minimum(other.level_k, part.level_k), 0.0)
     return np.asarray(part.level_k - np.maximum(times * shared * part.usual_k, np.nan_to_num(added_k)))
 
 

@@ -42,7 +42,7 @@ class InverterThermalPredictor:
     shown: Shown = _SHOWN
     history_days: int = 120
     failure_mode: FailureMode = FailureMode.INVERTER_THERMAL
-    model_version: str = "inverter-thermal-2"
+    model_version: str = "inverter-thermal-3"
     feature_set: str = "thermal_days"
     main: str = "inverter_rise_k"
     horizon_h: float = 2160.0

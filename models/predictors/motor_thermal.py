@@ -24,9 +24,10 @@ class MotorThermalPredictor:
     A lumped thermal model is fitted to the vehicle's own last ``history_days`` days of driving; what grows in
     its residual and not in the inverter's beside it (same coolant, same drive) is the motor's own. A lost
     conductance multiplies the rise, so growth is looked for as a share of what is expected. Raised when it
-    is ``least_strength`` standard errors, ``least_part`` of its limit and more, and reaches that within the
-    horizon; limit is ``limit_k`` or ``limit_share`` of the usual rise, whichever is less (a fifth of the
-    conductance to the coolant; the housing gives off heat to the air as before). With the coolant's rise
+    is ``least_strength`` standard errors, ``least_part`` of its limit and more, and will show within the
+    horizon what is usually shown at the limit; limit is ``limit_k`` or ``limit_share`` of the usual rise,
+    whichever is less (a fifth of the conductance to the coolant; the housing gives off heat to the air as
+    before). With the coolant's rise
     among the causes days no longer follow each other, and of strengths of healthy vehicles on days that do
     not, one in a thousand passes 3.5.
 
@@ -37,7 +38,7 @@ class MotorThermalPredictor:
     limit_share: float = 0.2
     least_usual_k: float = 4.0
     least_part: float = 0.3
-    least_strength: float = 4.2
+    least_strength: float = 3.8
     blind_spots: tuple[str, ...] = (
         "vehicles that send no motor temperature, torque or speed",
         "a fault that was there before the first three weeks of data",
@@ -48,7 +49,7 @@ class MotorThermalPredictor:
     shown: Shown = _SHOWN
     history_days: int = 120
     failure_mode: FailureMode = FailureMode.MOTOR_THERMAL
-    model_version: str = "motor-thermal-2"
+    model_version: str = "motor-thermal-3"
     feature_set: str = "thermal_days"
     main: str = "motor_rise_k"
     horizon_h: float = 1440.0
@@ -63,7 +64,8 @@ class MotorThermalPredictor:
         ahead = own + np.maximum(found.rate_k, 0.0) * self.horizon_h / 24.0
         # +10 K of a machine that is driven gently is a share of its conductance first
         limit = np.minimum(self.limit_k, self.limit_share * np.maximum(found.usual_k, self.least_usual_k))
-        score = weakest(found.strength / self.least_strength, own / (self.least_part * limit), ahead / limit)
+        shown = self.shown.share * limit
+        score = weakest(found.strength / self.least_strength, own / (self.least_part * limit), ahead / shown)
         ttt = time_to_limit(own, found.rate_k, found.rate_error_k, limit, self.shown)
         severity = np.where(own >= 2.0 * self.limit_k, 2, 3).astype(np.int64)
         detail = {

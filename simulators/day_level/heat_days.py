@@ -37,19 +37,23 @@ def thermal_features(
     # after a night the loop is a little warmer than the air, and machines a little cooler than the loop
     loop_k = 0.9 + 0.3 * soak[:, 0] + 0.7 * noise[:, 6]
     gain_k_per_h = _GAIN_K * np.sqrt(np.maximum(usage.trips, 1)) / np.maximum(usage.drive_h, 0.25)
-    thermal = {
+    machine = {
         "motor_rise_k": (heat.motor_rise * (1.0 + _MOTOR * noise[:, 2]) + motor - coolant, motor_lives),
         "motor_warming_k_per_h": (heat.motor_warming + gain_k_per_h * noise[:, 3], motor_lives),
+        "motor_soak_k": (0.1 - loop_k + 0.2 * soak[:, 1] + 0.3 * noise[:, 8] + motor - coolant, stands),
+        "torque_square_n2m2": (loads.torque_square * heavy, known),
+        "torque_nm": (loads.torque_nm * np.sqrt(heavy), known),
+        "speed_square_krpm2": (loads.krpm_square * krpm**2, known),
+        "speed_krpm": (loads.krpm * krpm, known),
+        "coolant_degc": (heat.outside_degc + heat.driven_coolant_rise + coolant, known & coolant_lives),
+        "drive_h": (usage.drive_h, usage.is_heard & usage.drives),
+    }
+    thermal = machine | {
         "inverter_rise_k": (
             heat.inverter_rise * (1.0 + _INVERTER * noise[:, 4]) + inverter - coolant,
             inverter_lives,
         ),
         "inverter_warming_k_per_h": (heat.inverter_warming * (1.0 + 0.15 * noise[:, 5]), inverter_lives),
-        "torque_square_n2m2": (loads.torque_square * heavy, known),
-        "torque_nm": (loads.torque_nm * np.sqrt(heavy), known),
-        "speed_square_krpm2": (loads.krpm_square * krpm**2, known),
-        "speed_krpm": (loads.krpm * krpm, known),
-        "motor_soak_k": (0.1 - loop_k + 0.2 * soak[:, 1] + 0.3 * noise[:, 8] + motor - coolant, stands),
         "inverter_soak_k": (0.4 - loop_k + 0.1 * soak[:, 2] + 0.3 * noise[:, 7] + inverter - coolant, stands),
         "coolant_rise_k": (
             heat.driven_coolant_rise + _COOLANT * noise[:, 9] + coolant - ambient,
@@ -60,9 +64,8 @@ def thermal_features(
             known & pumps & (heat.pump_rpm > 0),
         ),
         "pump_current_a": (heat.pump_a * (1.0 + 0.006 * noise[:, 1]), known & pumps & (heat.pump_a > 0)),
-        "drive_h": (usage.drive_h, usage.is_heard & usage.drives),
     }
-    cooling = {
+    cooling = machine | {
         "pack_rise_k": (heat.pack_rise + _PACK * noise[:, 10] - coolant, loaded & coolant_lives),
         "pack_warming_k_per_h": (heat.pack_warming * (1.0 + 0.08 * noise[:, 11]), loaded),
         "current_square_a2": (loads.current_square * heavy, loaded),

@@ -48,12 +48,14 @@ def drive(
     friction: FloatArray | float = 0.0,
     solder: FloatArray | float = 1.0,
     flow: FloatArray | float = 1.0,
+    jacket: FloatArray | float = 1.0,
 ) -> dict[str, FloatArray]:
     rng = np.random.default_rng(seed)
     krpm = 4.0 + noise(rng, 0.8)
     torque = np.abs(50.0 + noise(rng, 12.0))
     warming = noise(rng, 6.0)
-    motor = (0.0022 * torque**2 + 0.3 * krpm**2 + (2.0 + friction) * krpm) / flow**0.6 - 0.2 * warming
+    motor = (0.0022 * torque**2 + 0.3 * krpm**2 + (2.0 + friction) * krpm) / (jacket * flow**0.6)
+    motor = motor - 0.2 * warming
     inverter = (3.0 + 0.08 * torque + 0.4 * krpm) * solder / flow**0.3
     return {
         "motor_rise_k": motor + noise(rng, 0.5),
@@ -108,6 +110,17 @@ def test_less_flow_warms_both_and_is_neither() -> None:
 
     assert ever_raised(MOTOR, thermal(values, "motor_rise_k")) <= 0.05
     assert ever_raised(INVERTER, thermal(values, "inverter_rise_k")) <= 0.05
+
+
+def test_jacket_that_clogs_while_spring_makes_the_pump_faster_is_found() -> None:
+    """A pump that follows the coolant's temperature takes away what the jacket keeps."""
+    coolant = np.clip(8.0 + 0.35 * np.arange(DAYS), 0.0, 40.0) * np.ones((N, 1))
+    coolant = coolant + noise(np.random.default_rng(1026), 3.0)
+    pump = np.clip((coolant - 18.0) / 30.0, 0.0, 1.0)
+    values = drive(1025, jacket=(0.8 + 0.2 * pump) / (1.0 + 0.035 * GONE))
+
+    assert share_raised(MOTOR, thermal(values, "motor_rise_k")) <= 0.5
+    assert share_raised(MOTOR, thermal(values | {"coolant_degc": coolant}, "motor_rise_k")) >= 0.8
 
 
 @pytest.mark.parametrize("part", ["motor", "inverter"])
@@ -340,6 +353,27 @@ def test_change_is_measured_with_its_size_age_and_error() -> None:
     assert float(np.median(found.age)) == pytest.approx(45.0, abs=16.0)
     assert float(np.median(found.usual)) == pytest.approx(5.0, abs=0.3)
     assert (found.strength > 6.0).all()
+
+
+def test_growth_is_preferred_to_a_step_that_says_hardly_more() -> None:
+    values = np.where(np.arange(DAYS) >= DAYS - 13, 2.0, 0.0) + noise(np.random.default_rng(1062), 1.0)
+    plain = find_change(values, [], LAST, Course(window=DAYS), noise=0.5)
+    likely = find_change(values, [], LAST, Course(window=DAYS, growth_odds=1e3), noise=0.5)
+
+    assert (likely.rate > 0).sum() > (plain.rate > 0).sum()
+    assert (likely.strength <= plain.strength).all()
+
+
+def test_change_of_a_given_age_is_measured_whatever_its_strength() -> None:
+    values = 0.1 * np.maximum(np.arange(DAYS) - (DAYS - 31), 0.0) + noise(np.random.default_rng(1063), 0.5)
+    course, shape = Course(window=DAYS), (N, 1)
+    given = np.full(shape, 30.0), np.ones(shape, dtype=np.bool_)
+    found = find_change(values, [], LAST, course, noise=0.5, sign=0, at=given)
+    none = find_change(values, [], LAST, course, noise=0.5, at=(np.full(shape, np.nan), given[1]))
+
+    assert (found.age == 30.0).all()
+    assert float(np.median(found.level)) == pytest.approx(3.0, rel=0.15)
+    assert np.isnan(none.level).all()
 
 
 def test_strength_of_nothing_rarely_passes_four() -> None:
