@@ -120,14 +120,15 @@ SELECT delivery_id, attempts, received, 'received' FROM got;
 SELECT o.order_id, o.version, o.state, o.severity, o.mode, o.component, o.failure_mode, o.complaint,
        o.opened_at, o.deadline, lower(o.slot) AS slot_start, upper(o.slot) AS slot_end, o.begun_at, o.repaired_at,
        o.updated_at, o.odometer_in_km, o.odometer_out_km, o.correction, o.part_removed, o.currency, o.total,
-       o.agreed_total, o.reasons, o.origin, v.vin, v.model_id, s.code AS station, b.name AS bay,
+       o.customer_total, o.agreed_total, o.reasons, o.origin, v.vin, v.model_id, s.code AS station, b.name AS bay,
        t.name AS technician, e.at, e.actor, e.from_state, e.to_state, e.reason,
        (SELECT jsonb_build_object('outcome', f.outcome, 'cause', f.cause, 'measured_value', f.measured_value,
                    'measured_unit', f.measured_unit, 'trouble_codes', f.trouble_codes)
         FROM order_findings f WHERE f.order_id = o.order_id ORDER BY f.finding_id DESC LIMIT 1) AS finding,
        coalesce((SELECT jsonb_agg(jsonb_build_object('kind', l.kind, 'code', l.code, 'text_en', l.text_en,
                      'text_zh', l.text_zh, 'qty', l.qty::text, 'unit_price', l.unit_price::text,
-                     'amount', l.amount::text, 'reserved', r.state) ORDER BY l.line)
+                     'amount', l.amount::text, 'payer', l.payer, 'payer_en', l.payer_en, 'payer_zh', l.payer_zh,
+                     'reserved', r.state) ORDER BY l.line)
                  FROM order_lines l
                  LEFT JOIN part_reservations r ON r.order_id = l.order_id AND r.sku = l.code AND l.kind = 'part'
                  WHERE l.order_id = o.order_id), '[]') AS lines

@@ -45,6 +45,20 @@ class PriceLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one payer pays of a price."""
+
+    payer: Payer
+    net: Decimal
+    tax: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        """Return it with tax."""
+        return self.net + self.tax
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """All lines, one of tax for each payer last, and their sums."""
 
@@ -136,16 +150,36 @@ def goodwill_of(lines: Iterable[PriceLine]) -> Decimal:
     return _sum([line for line in lines if line.payer is Payer.GOODWILL and line.kind != "tax"])
 
 
-def lines_from(rows: Sequence[Mapping[str, Any]]) -> tuple[PriceLine, ...]:
+def shares_of(lines: Iterable[PriceLine]) -> tuple[Share, ...]:
+    """Return what each payer pays, those who pay nothing left out."""
+    kept = tuple(lines)
+    found = []
+    for payer in Payer:
+        theirs = [line for line in kept if line.payer is payer]
+        share = Share(
+            payer=payer,
+            net=_sum([line for line in theirs if line.kind != "tax"]),
+            tax=_sum([line for line in theirs if line.kind == "tax"]),
+        )
+        if theirs:
+            found.append(share)
+    return tuple(found)
+
+
+def lines_from(rows: Iterable[Mapping[str, Any]]) -> tuple[PriceLine, ...]:
     """Return stored lines; amounts may be text, payers missing in prices of an earlier version."""
-    numbers = ("qty", "unit_price", "amount")
     return tuple(
         PriceLine(
-            **{
-                **row,
-                **{name: Decimal(row[name]) for name in numbers},
-                "payer": Payer(row.get("payer", Payer.CUSTOMER)),
-            }
+            kind=row["kind"],
+            code=row["code"],
+            text_en=row["text_en"],
+            text_zh=row["text_zh"],
+            qty=Decimal(row["qty"]),
+            unit_price=Decimal(row["unit_price"]),
+            amount=Decimal(row["amount"]),
+            payer=Payer(row.get("payer", Payer.CUSTOMER)),
+            payer_en=row.get("payer_en", ""),
+            payer_zh=row.get("payer_zh", ""),
         )
         for row in rows
     )

@@ -361,14 +361,15 @@ ON CONFLICT (service, partition) DO UPDATE SET
 -- Orders as the demo prints them.
 SELECT o.order_id, v.vin, o.component, o.failure_mode, o.severity, o.state, o.origin, s.code AS station,
        s.name_en AS station_name, o.distance_km, o.is_distance_estimated, b.name AS bay, t.name AS technician,
-       lower(o.slot) AS slot_start, o.currency, o.total, o.reasons, o.ttt_p10_h, o.ttt_p50_h, o.ttt_p90_h,
+       lower(o.slot) AS slot_start, o.currency, o.total, o.customer_total, o.reasons, o.ttt_p10_h, o.ttt_p50_h, o.ttt_p90_h,
        o.passed_over, o.waiting_reason,
        coalesce((SELECT jsonb_agg(jsonb_build_object('sku', l.code, 'qty', l.qty::int, 'reserved',
                      coalesce(r.state = 'reserved', false)) ORDER BY l.line)
                  FROM order_lines l LEFT JOIN part_reservations r ON r.order_id = l.order_id AND r.sku = l.code
                  WHERE l.order_id = o.order_id AND l.kind = 'part'), '[]') AS parts,
        coalesce((SELECT jsonb_agg(jsonb_build_object('kind', l.kind, 'code', l.code, 'text_en', l.text_en,
-                     'text_zh', l.text_zh, 'qty', l.qty, 'unit_price', l.unit_price, 'amount', l.amount)
+                     'text_zh', l.text_zh, 'qty', l.qty, 'unit_price', l.unit_price, 'amount', l.amount,
+                     'payer', l.payer, 'payer_en', l.payer_en, 'payer_zh', l.payer_zh)
                      ORDER BY l.line)
                  FROM order_lines l WHERE l.order_id = o.order_id), '[]') AS lines,
        coalesce((SELECT jsonb_agg(jsonb_build_object('component', a.component, 'failure_mode', a.failure_mode,

@@ -40,7 +40,12 @@ def _report(row: Mapping[str, Any]) -> dict[str, Any]:
         "technician": row["technician"],
         "slot_start": None if row["slot_start"] is None else row["slot_start"].isoformat(),
         "parts": row["parts"],
-        "price": {"currency": row["currency"], "total": float(row["total"]), "lines": row["lines"]},
+        "price": {
+            "currency": row["currency"],
+            "total": float(row["total"]),
+            "customer_total": float(row["customer_total"]),
+            "lines": row["lines"],
+        },
         "reasons": row["reasons"],
         "time_to_threshold_h": {
             "p50": row["ttt_p50_h"],

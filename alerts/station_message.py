@@ -1,8 +1,9 @@
 """What a station's system is told of a repair order: JSON in the shape of a STAR RepairOrder document.
 
 Names follow the STAR 5 components (RepairOrderHeader, Job, CodesAndCommentsExpanded, ServiceLabor,
-ServiceParts); state, urgency class and version are added, as STAR has no words for them. Nothing in it names
-the owner.
+ServiceParts, Splits); state, urgency class and version are added, as STAR has no words for them.
+``PayerType`` is ``warranty``, ``goodwill`` or ``customer``; ``ApprovedAmount`` is what the customer agreed
+to pay. Nothing in it names the owner.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from alerts.outbox_store import Delivery
+from alerts.pricing import lines_from, shares_of
 
 
 def station_message(delivery: Delivery) -> dict[str, Any]:
@@ -61,7 +63,17 @@ def _header(order: Mapping[str, Any]) -> dict[str, Any]:
         },
         "Vehicle": {"VehicleID": order["vin"], "Model": order["model_id"]},
         "TotalAmount": _money(order["total"], order["currency"]),
+        "CustomerAmount": _money(order["customer_total"], order["currency"]),
         "ApprovedAmount": _money(order["agreed_total"], order["currency"]),
+        "Splits": [
+            {
+                "PayerType": share.payer,
+                "NetAmount": _money(share.net, order["currency"]),
+                "TaxAmount": _money(share.tax, order["currency"]),
+                "TotalAmount": _money(share.total, order["currency"]),
+            }
+            for share in shares_of(lines_from(order["lines"]))
+        ],
         "Origin": order["origin"],
     }
 
@@ -89,6 +101,7 @@ def _job(order: Mapping[str, Any]) -> dict[str, Any]:
                 "LaborOperationDescription": line["text_en"],
                 "LaborAllowanceHoursNumeric": line["qty"],
                 "LaborAmount": _money(line["amount"], order["currency"]),
+                **_payer(line),
             }
             for line in order["lines"]
             if line["kind"] == "labour"
@@ -101,12 +114,27 @@ def _job(order: Mapping[str, Any]) -> dict[str, Any]:
                 "UnitPrice": _money(line["unit_price"], order["currency"]),
                 "Amount": _money(line["amount"], order["currency"]),
                 "Reservation": line["reserved"],
+                **_payer(line),
             }
             for line in order["lines"]
             if line["kind"] == "part"
         ],
+        "MiscellaneousCharges": [
+            {
+                "ChargeID": line["code"],
+                "ChargeDescription": line["text_en"],
+                "ChargeAmount": _money(line["amount"], order["currency"]),
+                **_payer(line),
+            }
+            for line in order["lines"]
+            if line["kind"] == "fee"
+        ],
         "PartRemoved": order["part_removed"],
     }
+
+
+def _payer(line: Mapping[str, Any]) -> dict[str, str]:
+    return {"PayerType": line["payer"], "PayerReason": line["payer_en"]}
 
 
 def _time(at: datetime | None) -> str | None:

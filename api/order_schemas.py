@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from alerts.payers import Payer
 from api.finding_schemas import Hours
 from api.schemas import Age, Origin, Page, Severity, Shape
 
@@ -23,13 +24,29 @@ class OrderLine(Shape):
     qty: Decimal
     unit_price: Decimal
     amount: Decimal
+    payer: Payer = Field(description="who pays it; tax has a line for each payer")
+    payer_en: str = Field(description="why", examples=["battery: 8 years or 160,000 km; no in-service date"])
+    payer_zh: str
+
+
+class PayerShare(Shape):
+    """What one payer pays."""
+
+    payer: Payer
+    net: Decimal
+    tax: Decimal
+    total: Decimal
 
 
 class Price(Shape):
     """The itemised price."""
 
     currency: str = Field(examples=["CNY"])
-    total: Decimal
+    total: Decimal = Field(description="whoever pays it, with tax")
+    customer_total: Decimal = Field(description="of it, what the customer pays and agrees to, with tax")
+    shares: list[PayerShare] | None = Field(
+        default=None, description="by payer, those who pay nothing left out; null in lists"
+    )
     lines: list[OrderLine] | None = Field(default=None, description="null in lists")
 
 

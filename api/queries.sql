@@ -214,7 +214,8 @@ SELECT o.order_id, v.vin, v.time_zone AS vehicle_time_zone, m.name AS model_name
     s.name_en AS station_name_en, s.name_zh AS station_name_zh, s.city, s.address, s.lat AS station_lat,
     s.lon AS station_lon, s.has_hv_certificate, coalesce(s.time_zone, v.time_zone) AS time_zone,
     o.distance_km, o.is_distance_estimated, b.name AS bay, t.name AS technician, t.skills,
-    lower(o.slot) AS slot_start, upper(o.slot) AS slot_end, o.deadline, o.complaint, o.currency, o.total, o.reasons,
+    lower(o.slot) AS slot_start, upper(o.slot) AS slot_end, o.deadline, o.complaint, o.currency, o.total,
+    o.customer_total, o.reasons,
     o.ttt_p10_h, o.ttt_p50_h, o.ttt_p90_h, o.passed_over, o.waiting_reason, o.origin, o.prediction_id,
     o.owner_answer, o.opened_at, o.updated_at,
     p.model_version, p.data_time, p.probability,
@@ -250,7 +251,7 @@ WHERE o.tenant_id = %(tenant_id)s
 ORDER BY o.severity, o.deadline, o.order_id LIMIT %(limit)s;
 
 -- fetch_order_lines --
-SELECT line, kind, code, text_en, text_zh, qty, unit_price, amount FROM order_lines
+SELECT line, kind, code, text_en, text_zh, qty, unit_price, amount, payer, payer_en, payer_zh FROM order_lines
 WHERE order_id = %(order_id)s ORDER BY line;
 
 -- fetch_order_events --

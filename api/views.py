@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from alerts.pricing import lines_from, shares_of
 from api import finding_schemas, notice_schemas, order_schemas, vehicle_schemas
 from api.roles import FLEET, Principal, Role
 from data.catalogue import PLACE_SIGNALS, Catalogue, load_catalogue
@@ -168,6 +169,8 @@ def build_order(
         price=order_schemas.Price(
             currency=row["currency"],
             total=row["total"],
+            customer_total=row["customer_total"],
+            shares=None if lines is None else build_shares(lines),
             lines=None if lines is None else [order_schemas.OrderLine(**line) for line in lines],
         ),
         time_to_threshold_h=build_hours(row),
@@ -175,6 +178,14 @@ def build_order(
         events=events,
         bookings=bookings,
     )
+
+
+def build_shares(lines: Sequence[Mapping[str, Any]]) -> list[order_schemas.PayerShare]:
+    """Return what each payer pays of the lines of a price."""
+    return [
+        order_schemas.PayerShare(payer=share.payer, net=share.net, tax=share.tax, total=share.total)
+        for share in shares_of(lines_from(lines))
+    ]
 
 
 def build_station(row: Mapping[str, Any], principal: Principal) -> order_schemas.Station:

@@ -7,7 +7,8 @@ SELECT o.odometer_in_km, o.odometer_out_km, o.correction, o.part_removed, o.agre
         'cause', f.cause, 'measured_value', f.measured_value, 'measured_unit', f.measured_unit,
         'trouble_codes', f.trouble_codes, 'onset', f.onset) ORDER BY f.finding_id)
         FROM order_findings f WHERE f.order_id = o.order_id), '[]') AS findings,
-    (SELECT jsonb_build_object('lines', e.lines, 'total', e.total::text, 'reason', e.reason, 'proposed_at', e.proposed_at,
+    (SELECT jsonb_build_object('lines', e.lines, 'total', e.total::text,
+        'customer_total', e.customer_total::text, 'reason', e.reason, 'proposed_at', e.proposed_at,
         'decision', e.decision, 'decided_at', e.decided_at)
         FROM order_estimates e WHERE e.order_id = o.order_id ORDER BY e.estimate_id DESC LIMIT 1) AS estimate,
     coalesce((SELECT jsonb_agg(jsonb_build_object('at', g.at, 'kind', g.kind, 'technician', t.name,

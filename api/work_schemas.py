@@ -27,7 +27,7 @@ Key = Annotated[
 #: What a station does; the owner's decisions are a call of their own.
 StationAction = Literal[
     "dispatch", "check_in", "diagnose", "find", "estimate", "reserve", "pick", "assign", "start", "pause",
-    "resume", "finish", "pass", "rework", "invoice", "pay", "close", "cancel", "no_show",
+    "resume", "finish", "pass", "rework", "invoice", "pay", "close", "goodwill", "cancel", "no_show",
 ]  # fmt: skip
 
 
@@ -54,6 +54,12 @@ class WorkAction(Shape):
     trouble_codes: list[Text] | None = Field(default=None, max_length=50, description="find")
     onset: AwareDatetime | None = Field(default=None, description="find: since when, as far as can be told")
     lines: list[WorkLine] | None = Field(default=None, max_length=50, description="estimate")
+    codes: list[Text] | None = Field(
+        default=None,
+        max_length=50,
+        description="goodwill: of lines that the customer does not pay any more",
+        examples=[["brake-pads"]],
+    )
     bay: Text | None = Field(default=None, description="assign; as booked by default")
     technician: Text | None = Field(default=None, description="assign; as booked by default")
     isolated_by: Text | None = Field(
@@ -95,7 +101,7 @@ class OrderWork(Shape):
     odometer_out_km: float | None
     correction: str | None
     part_removed: str | None
-    agreed_total: Decimal | None
+    agreed_total: Decimal | None = Field(description="what the owner said yes to: theirs alone, with tax")
     findings: list[dict[str, Any]]
     estimate: dict[str, Any] | None = Field(description="the newest; decision pending: the owner is asked")
     signoffs: list[dict[str, Any]]

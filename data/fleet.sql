@@ -118,7 +118,8 @@ FROM (
 WHERE t.name = %(tenant)s ORDER BY s.since NULLS FIRST, v.vin
 
 -- owner_orders --
-SELECT o.order_id, v.vin, o.component, o.failure_mode, o.state, o.opened_at, o.currency, o.total, o.owner_answer
+SELECT o.order_id, v.vin, o.component, o.failure_mode, o.state, o.opened_at, o.currency, o.total, o.customer_total,
+    o.owner_answer
 FROM repair_orders o JOIN vehicles v USING (vehicle_id) JOIN tenants t ON t.tenant_id = o.tenant_id
 WHERE t.name = %(tenant)s AND EXISTS (
     SELECT FROM (

@@ -18,12 +18,15 @@ router = APIRouter(prefix="/api/v1/orders", tags=["orders"])
 
 def details_of(body: work_schemas.WorkAction) -> Details:
     """Return what is said with an action."""
-    said = body.model_dump(exclude={"action", "version", "key", "lines", "trouble_codes", "checked_by"})
+    said = body.model_dump(
+        exclude={"action", "version", "key", "lines", "codes", "trouble_codes", "checked_by"}
+    )
     return Details(
         **said,
         lines=None
         if body.lines is None
         else tuple(EstimateLine(kind=line.kind, code=line.code, qty=line.qty) for line in body.lines),
+        codes=None if body.codes is None else tuple(body.codes),
         trouble_codes=None if body.trouble_codes is None else tuple(body.trouble_codes),
         checked_by=None if body.checked_by is None else tuple(body.checked_by),
     )

@@ -60,6 +60,7 @@ def work_on_order(
     line_kind: Lines = [],  # noqa: B006 - FastAPI copies it
     line_code: Lines = [],  # noqa: B006
     line_qty: Lines = [],  # noqa: B006
+    codes: Lines = [],  # noqa: B006
     bay: Said = "",
     technician: Said = "",
     isolated_by: Said = "",
@@ -91,6 +92,7 @@ def work_on_order(
         measured_unit=measured_unit.strip(),
         trouble_codes=_names(trouble_codes),
         lines=lines,
+        codes=codes,
         bay=bay.strip(),
         technician=technician.strip(),
         isolated_by=isolated_by.strip(),

@@ -14,7 +14,7 @@ from api.app import create_app
 from api.work_schemas import StationAction
 from data.db import transaction
 from data.settings import Settings
-from tests.api_world import MINE, fill
+from tests.api_world import LINK_KEY, MINE, fill
 from tests.integration.api.conftest import NOW
 from tests.integration.work_steps import TERMS
 
@@ -57,7 +57,7 @@ def desk(pool):
             " (1, 'tire-replace', 'Tyre replacement', '更换轮胎', 0.7, 'T1', 'tire', false)"
         )
     commands = Commands(pool, TERMS)
-    return Desk(create_app(Settings(), pool, commands=commands, clock=lambda: NOW, push_key="k"), keys)
+    return Desk(create_app(Settings(), pool, commands=commands, clock=lambda: NOW, link_key=LINK_KEY, push_key="k"), keys)
 
 
 LINES = [
@@ -69,7 +69,10 @@ LINES = [
 def test_an_order_goes_from_yes_to_closed_and_leaves_a_label(desk):
     desk.post("owner", "1/answer", answer="yes", version=desk.version, shares_data=True)
     told = desk.work("check_in", odometer_km=12034.2).json()
-    assert (told["state"], told["work"]["next_actions"]) == ("checked_in", ["diagnose", "cancel"])
+    assert (told["state"], told["work"]["next_actions"]) == (
+        "checked_in",
+        ["diagnose", "goodwill", "cancel"],
+    )
     desk.work("diagnose")
     desk.work("find", outcome="confirmed", cause="nail", measured_value=3.9, measured_unit="kPa/day")
     asked = desk.work(
@@ -102,7 +105,7 @@ def test_an_order_goes_from_yes_to_closed_and_leaves_a_label(desk):
     [
         ({"action": "check_in"}, 422, "odometer_km: check_in needs it"),
         ({"action": "check_in", "odometer_km": 1, "version": 99}, 409, "is at version 2, not 99"),
-        ({"action": "pay"}, 409, "the order is booked; possible now: dispatch, check_in, cancel, no_show"),
+        ({"action": "pay"}, 409, "the order is booked; possible now: dispatch, check_in, goodwill, cancel, no_show"),
         ({"action": "approve"}, 422, "action"),
         ({"action": "explode"}, 422, "action"),
         ({"action": "no_show"}, 409, "the appointment has not begun"),
