@@ -11,6 +11,8 @@ from models.features.trend import theil_sen, weighted_median
 
 #: Days between two that are still compared; a leak adds up over longer.
 _LONGEST_GAP = 14
+#: Differences of days that tell the scatter of a pack.
+_LEAST_STEPS = 40
 
 
 def windowed_level(
@@ -136,6 +138,7 @@ def charge_slope(
     window: int,
     noise: float,
     spread: float,
+    least_noise: float | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Return how the deficit of each cell changes with the pack's state of charge, and its error.
 
@@ -152,6 +155,8 @@ def charge_slope(
         window: Days looked back.
         noise: Standard deviation of a day's deficit, %.
         spread: Standard deviation of the slope over healthy cells, part.
+        least_noise: Where given, the scatter of the vehicle's own days, down to it, takes the place of
+            ``noise``.
 
     Returns:
         Slope (deficit % per % of charge; a cell of 10 % less capacity has -0.10) and its standard error,
@@ -159,7 +164,6 @@ def charge_slope(
     """
     shape = (value.shape[0], len(as_of), value.shape[2])
     slope, error = np.zeros(shape), np.full(shape, spread)
-    prior = (noise / spread) ** 2
     needed = (
         slice(max(0, int(as_of.min()) - window - _LONGEST_GAP), int(as_of.max()) + 1)
         if len(as_of)
@@ -174,8 +178,12 @@ def charge_slope(
     for position, day in enumerate((as_of - needed.start).tolist()):
         rows = slice(max(0, day - window + 1), day + 1)
         power = power_part[:, rows].sum(1)
+        own: FloatArray | float = noise
+        if least_noise is not None:
+            own = _scatter(step[:, rows], pair[:, rows], least=least_noise, prior=noise)
+        prior = (own / spread) ** 2
         slope[:, position] = both_part[:, rows].sum(1) / (power + prior)
-        error[:, position] = noise / np.sqrt(power + prior)
+        error[:, position] = own / np.sqrt(power + prior)
     return slope, error
 
 
@@ -196,3 +204,16 @@ def _steps(
     # a step of the deficit that no capacity explains (a session misread) must not tilt the slope
     limit = 1.0 + 0.3 * np.abs(soc_step)
     return np.clip(step, -limit, limit), soc_step, np.where(usable, both, 0.0)
+
+
+def _scatter(step: FloatArray, pair: FloatArray, *, least: float, prior: float) -> FloatArray:
+    """Return the standard deviation of a day's value from differences of days, pooled over the cells.
+
+    Of shape (n_vehicles, 1); few cells of a pack follow the state of charge, most do not. ``prior`` while
+    little is known.
+    """
+    known = (pair > 0).reshape(len(pair), -1)
+    sizes = np.where(known, np.abs(step).reshape(known.shape), np.nan)
+    scatter = 1.4826 * weighted_median(sizes, np.ones(1))[:, None] / np.sqrt(2.0)
+    is_enough = known.sum(1, keepdims=True) >= _LEAST_STEPS
+    return np.asarray(np.where(is_enough, np.maximum(scatter, least), prior))

@@ -37,9 +37,12 @@ def measured_charge(panel: DayPanel) -> tuple[FloatArray, FloatArray]:
     return lag, np.where(np.isfinite(lag), 1.0, 0.0)
 
 
-def capacity_slope(panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, FloatArray]:
+def capacity_slope(
+    panel: DayPanel, as_of: IntArray, *, least_noise: float | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Return the slope of each cell's deficit over the state of charge as of each day, and its error.
 
+    With ``least_noise`` the vehicle's own days tell how far to trust them, down to it, in %.
     LFP is compared at one state of charge only, the top: there is none.
     """
     value, weight = measured_charge(panel)
@@ -54,6 +57,7 @@ def capacity_slope(panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, FloatA
         window=SLOPE_WINDOW,
         noise=_DAY_NOISE,
         spread=_SLOPE_SPREAD,
+        least_noise=least_noise,
     )
 
 

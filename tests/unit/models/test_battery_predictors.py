@@ -82,6 +82,22 @@ def test_each_root_cause_is_found_as_itself_and_as_nothing_else(fault: str, find
         assert np.delete(share, AT).max() == 0.0
 
 
+def emptying(noise: float, loss: float) -> DayPanel:
+    """Pack that rests at any charge, whose days scatter by ``noise`` % and of which one cell is smaller."""
+    rng = np.random.default_rng(1007)
+    soc = rng.uniform(50, 90, (20, DAYS))
+    deficit = 0.4 * rng.normal(0, 1, (20, 1, N)) + rng.normal(0, noise, (20, DAYS, N))
+    deficit[..., AT] += loss * (90.0 - soc)
+    panel = make.make_cell_panel(deficit)
+    return replace(panel, extra=dict(panel.extra) | {"rest_soc_percent": soc[..., None]})
+
+
+def test_small_loss_of_a_cell_is_told_where_days_scatter_little_and_not_where_they_scatter_much() -> None:
+    assert raised(WEAK, emptying(0.05, 0.05))[AT] >= 0.95
+    assert raised(WEAK, emptying(1.0, 0.05))[AT] <= 0.1
+    assert raised(WEAK, emptying(0.05, 0.02), list(range(20, DAYS, 3))).max() == 0.0
+
+
 def test_loose_sense_wire_is_no_fault_of_a_cell() -> None:
     panel = cells("wire")
     days = list(range(20, DAYS, 3))
