@@ -84,7 +84,7 @@ def take_alarms(
     alarms = store.fetch_alarms(vehicle_id, *span)
     if vehicle is None or not alarms:
         return Routed()
-    store.end_repaired_alerts(vehicle_id, now)
+    store.end_repaired_alerts([vehicle_id], now)
     done = Routed()
     for alarm in alarms:
         evidence = evidence_of(

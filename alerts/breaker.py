@@ -56,13 +56,17 @@ def hold_back(
     """Return the trip that holds the order of a prediction back; urgent ones never wait."""
     if severity in HELD_SEVERITIES:
         return None
-    made_by = Combination(
+    return admit(store, combination_of(prediction, vehicle), rule, now)
+
+
+def combination_of(prediction: Prediction, vehicle: VehicleFacts) -> Combination:
+    """Return what the orders of a prediction are counted by."""
+    return Combination(
         tenant_id=vehicle.tenant_id,
         failure_mode=prediction.failure_mode,
         model_version=prediction.model_version,
         model_id=vehicle.model_id,
     )
-    return admit(store, made_by, rule, now)
 
 
 def admit(store: BreakerStore, made_by: Combination, rule: BreakerRule, now: datetime) -> int | None:
@@ -71,20 +75,18 @@ def admit(store: BreakerStore, made_by: Combination, rule: BreakerRule, now: dat
     The order must be written in the same transaction: until its end all others of the combination wait, so
     that any number of routers together never place more than the limit.
     """
-    if rule.fleet_share >= 1:
+    if not rule.is_on:
         return None
-    trip_id = store.fetch_open_trip(made_by)
+    store.enter([made_by], after=now - WINDOW)
+    trip_id = store.open_trip(made_by)
     if trip_id is not None:
         return trip_id
-    store.lock_combination(made_by)
-    trip_id = store.fetch_open_trip(made_by)
-    if trip_id is not None:
-        return trip_id
-    count = store.count_orders(made_by, after=now - WINDOW)
-    if count < rule.orders_per_hour:
-        return None
-    limit = limit_of(rule, store.count_fleet(made_by))
+    count = store.order_count(made_by)
+    limit = rule.orders_per_hour
+    if count >= limit:
+        limit = limit_of(rule, store.count_fleet(made_by))
     if count < limit:
+        store.add_order(made_by)
         return None
     trip_id = store.insert_trip(made_by, order_count=count, order_limit=limit, now=now)
     _log.error(

@@ -1,25 +1,32 @@
 -- The circuit breaker: how much a predictor orders, and what waits for a person because of it.
 
--- fetch_open_trip --
+-- fetch_open_trips --
 -- Shared lock: a release waits for orders that are being added, and orders for a release.
-SELECT trip_id FROM breaker_trips
-WHERE tenant_id = %(tenant_id)s AND failure_mode = %(failure_mode)s AND model_version = %(model_version)s
-  AND model_id = %(model_id)s AND released_at IS NULL
-FOR SHARE;
+SELECT tenant_id, failure_mode, model_version, model_id, trip_id FROM breaker_trips
+WHERE (tenant_id, failure_mode, model_version, model_id) IN (
+          SELECT * FROM unnest(%(tenant_ids)s::int[], %(failure_modes)s::text[], %(model_versions)s::text[],
+                               %(model_ids)s::text[]))
+  AND released_at IS NULL
+ORDER BY trip_id FOR SHARE;
 
--- lock_combination --
-SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(key)s));
+-- lock_combinations --
+-- In one order, whoever asks: nobody who holds one waits for somebody who waits for it.
+SELECT pg_advisory_xact_lock(%(lock)s, hash)
+FROM (SELECT DISTINCT hashtext(key) AS hash FROM unnest(%(keys)s::text[]) AS k (key) ORDER BY 1 OFFSET 0) sorted;
 
 -- count_orders --
 -- A person who has released has judged what came before.
-SELECT count(*) FROM repair_orders o JOIN vehicles v USING (vehicle_id)
-WHERE o.tenant_id = %(tenant_id)s AND o.failure_mode = %(failure_mode)s AND o.model_version = %(model_version)s
-  AND v.model_id = %(model_id)s AND o.trip_id IS NULL AND o.replaces_id IS NULL
-  AND o.opened_at > %(after)s
-  AND o.opened_at >= coalesce((
-      SELECT max(released_at) FROM breaker_trips t
-      WHERE t.tenant_id = %(tenant_id)s AND t.failure_mode = %(failure_mode)s
-        AND t.model_version = %(model_version)s AND t.model_id = %(model_id)s), '-infinity');
+SELECT c.tenant_id, c.failure_mode, c.model_version, c.model_id, (
+    SELECT count(*) FROM repair_orders o JOIN vehicles v USING (vehicle_id)
+    WHERE o.tenant_id = c.tenant_id AND o.failure_mode = c.failure_mode AND o.model_version = c.model_version
+      AND v.model_id = c.model_id AND o.trip_id IS NULL AND o.replaces_id IS NULL
+      AND o.opened_at > %(after)s
+      AND o.opened_at >= coalesce((
+          SELECT max(released_at) FROM breaker_trips t
+          WHERE t.tenant_id = c.tenant_id AND t.failure_mode = c.failure_mode
+            AND t.model_version = c.model_version AND t.model_id = c.model_id), '-infinity')) AS count
+FROM unnest(%(tenant_ids)s::int[], %(failure_modes)s::text[], %(model_versions)s::text[], %(model_ids)s::text[])
+     AS c (tenant_id, failure_mode, model_version, model_id);
 
 -- count_fleet --
 SELECT count(*) FROM vehicles

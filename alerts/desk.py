@@ -11,13 +11,13 @@ import psycopg
 import structlog
 
 from alerts.breaker_store import BreakerStore
+from alerts.case_store import CaseStore
 from alerts.errors import BookingConflict
 from alerts.network import NetworkCache
 from alerts.network_store import NetworkStore
 from alerts.predictor_store import PredictorStore
 from alerts.roads import Roads
 from alerts.rules import Policy, load_policy
-from alerts.store import AlertStore
 from data.db import Connection, Pool, transaction
 from data.errors import DatabaseAway, DatabaseError
 from data.settings import Settings
@@ -45,7 +45,7 @@ class Terms:
 class Desk:
     """The stores of one transaction."""
 
-    store: AlertStore
+    store: CaseStore
     network: NetworkStore
     breaker: BreakerStore
     predictors: PredictorStore
@@ -78,10 +78,15 @@ def decide_again(pool: Pool, work: Callable[[Desk], _T], *, may_plan: bool = Tru
         except (BookingConflict, psycopg.errors.IntegrityError) as error:
             last: Exception = error
         except DatabaseAway as error:
-            if not isinstance(error.__cause__, psycopg.errors.DeadlockDetected):
+            if not is_deadlock(error):
                 raise
             last = error
     raise BookingConflict(f"the decision lost {ATTEMPTS} times: {str(last).strip()[:200]}") from last
+
+
+def is_deadlock(error: DatabaseAway) -> bool:
+    """Tell whether two transactions waited for each other and this one had to give way."""
+    return isinstance(error.__cause__, psycopg.errors.DeadlockDetected)
 
 
 def decide_for_vehicle(pool: Pool, vehicle_id: int, work: Callable[[Desk], _T], *, otherwise: _T) -> _T:
@@ -92,29 +97,26 @@ def decide_for_vehicle(pool: Pool, vehicle_id: int, work: Callable[[Desk], _T], 
 
     Raises:
         BookingConflict: It lost every time, without planning too; nothing was written, it may be tried later.
-        DatabaseError: The database, not the vehicle, is at fault.
+        DatabaseError: The database, not a value of the vehicle, is at fault.
     """
-    try:
-        return decide_again(pool, work)
-    except BookingConflict as error:
-        _log.warning("no appointment yet", action="decide", vehicle_id=vehicle_id, error=str(error)[:300])
-    except DatabaseError:
-        raise
-    except Exception:
-        _log.exception("no decision for a vehicle", action="decide", vehicle_id=vehicle_id)
-    try:
-        return decide_again(pool, work, may_plan=False)
-    except (BookingConflict, DatabaseError):
-        raise
-    except Exception:
-        _log.exception("no decision without planning either", action="decide", vehicle_id=vehicle_id)
-        return otherwise
+    for may_plan in (True, False):
+        try:
+            return decide_again(pool, work, may_plan=may_plan)
+        except BookingConflict as error:
+            if not may_plan:
+                raise
+            _log.warning("no appointment yet", action="decide", vehicle_id=vehicle_id, error=str(error)[:300])
+        except Exception as error:
+            if isinstance(error, DatabaseError) and not isinstance(error.__cause__, psycopg.DataError):
+                raise
+            _log.exception("no decision", action="decide", vehicle_id=vehicle_id, is_planned=may_plan)
+    return otherwise
 
 
 def open_desk(connection: Connection, *, is_exclusive: bool = False, may_plan: bool = True) -> Desk:
     """Return the stores of a transaction."""
     return Desk(
-        store=AlertStore(connection),
+        store=CaseStore(connection),
         network=NetworkStore(connection),
         breaker=BreakerStore(connection),
         predictors=PredictorStore(connection),

@@ -34,4 +34,4 @@ def end_repaired(pool: Pool, *, now: datetime, limit: int = 500) -> int:
 def _end(desk: Desk, vehicle_id: int, now: datetime) -> int:
     if not desk.store.try_lock_vehicle(vehicle_id):
         return 0
-    return desk.store.end_repaired_alerts(vehicle_id, now)
+    return desk.store.end_repaired_alerts([vehicle_id], now)

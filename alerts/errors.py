@@ -80,6 +80,10 @@ class BookingConflict(AlertError):  # noqa: N818 - it reads as a fact
     """A bay, a technician or a part was taken meanwhile; the decision must be made again."""
 
 
+class NeedsOwnTransaction(AlertError):  # noqa: N818 - it reads as a fact
+    """What follows from a decision cannot be done together with the decisions about other vehicles."""
+
+
 class InvalidSignature(AlertError):  # noqa: N818 - it reads as a fact
     """A message to a webhook does not carry our signature, or is too old."""
 

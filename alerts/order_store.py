@@ -10,6 +10,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from alerts.entries import Entries, Event, OrderEntry
+from alerts.entry_store import EntryStore
 from alerts.errors import BookingConflict, UnknownOrder
 from alerts.facts import NewOrder, Order
 from alerts.orders import OrderState
@@ -18,7 +20,6 @@ from alerts.rows import order_from
 from alerts.sql_store import SqlStore
 from alerts.stations import PassedOver, Place, Plan
 from alerts.warning_store import WarningStore
-from data.db import CHANNEL_LIVE, notify
 from data.records import Severity
 
 ACTOR = "anxin"
@@ -38,13 +39,18 @@ class OrderStore(SqlStore):
     # ------------------------------------------------------------ orders
 
     def fetch_open_order(self, vehicle_id: int, cause: str, component: str) -> Order | None:
-        """Return the open order of a cause, else the one of a component, locked."""
-        row = self._row("fetch_open_order", vehicle_id=vehicle_id, cause=cause, component=component)
-        return order_from(row) if row else None
+        """Return the open order of a cause, else of a component, which has one at most; locked."""
+        orders = self.fetch_open_orders(vehicle_id)
+        found = [o for o in orders if cause == o.cause or component == o.component]
+        return min(found, key=lambda order: order.cause != cause, default=None)
 
     def fetch_open_orders(self, vehicle_id: int) -> list[Order]:
         """Return all open orders of a vehicle, locked."""
-        return [order_from(row) for row in self._rows("fetch_open_orders_of_vehicle", vehicle_id=vehicle_id)]
+        return self.fetch_open_orders_of([vehicle_id])
+
+    def fetch_open_orders_of(self, vehicle_ids: Sequence[int]) -> list[Order]:
+        """Return all open orders of vehicles, locked."""
+        return [order_from(row) for row in self._rows("fetch_open_orders", vehicle_ids=list(vehicle_ids))]
 
     def fetch_order(self, order_id: int) -> Order:
         """Return one order, locked.
@@ -77,30 +83,9 @@ class OrderStore(SqlStore):
 
     def insert_order(self, order: NewOrder, now: datetime) -> int:
         """Open an order in state triaged and return its id."""
-        p10, p50, p90 = order.time_to_threshold_h or (None, None, None)
-        row = self._row(
-            "insert_order",
-            tenant_id=order.vehicle.tenant_id,
-            vehicle_id=order.vehicle.vehicle_id,
-            component=order.component,
-            cause=order.cause,
-            failure_mode=order.failure_mode,
-            severity=order.severity,
-            deadline=order.deadline,
-            complaint=order.complaint,
-            reasons=Jsonb(list(order.reasons)),
-            p10=p10,
-            p50=p50,
-            p90=p90,
-            origin=order.origin,
-            prediction_id=order.prediction_id,
-            idempotency_key=order.idempotency_key,
-            model_version=order.model_version,
-            trip_id=order.trip_id,
-            waiting_reason=order.waiting_reason,
-            now=now,
-        )
-        return int(row["order_id"]) if row else 0
+        number = self._draw_order_id()
+        self._keep(Entries(orders={number: OrderEntry(order_id=number, order=order, at=now)}))
+        return number
 
     def insert_order_event(
         self,
@@ -113,15 +98,15 @@ class OrderStore(SqlStore):
         actor: str = ACTOR,
     ) -> None:
         """Append to the history of an order."""
-        self._run(
-            "insert_order_event",
-            order_id=order_id,
+        event = Event(
+            subject_id=order_id,
+            at=now,
             actor=actor,
             from_state=from_state,
             to_state=to_state,
             reason=reason,
-            now=now,
         )
+        self._keep(Entries(order_events=[event]))
 
     def offer_order(
         self, order_id: int, plan: Plan, quote: Quote, place: Place, *, mode: str, now: datetime
@@ -247,7 +232,15 @@ class OrderStore(SqlStore):
 
     def tell_browsers(self, kind: str, key: int | str) -> None:
         """Announce a change on the live channel."""
-        notify(self._connection, CHANNEL_LIVE, json.dumps({"kind": kind, "id": key}))
+        self._keep(Entries(news=[json.dumps({"kind": kind, "id": key})]))
+
+    # ------------------------------------------------------------ writing
+
+    def _draw_order_id(self) -> int:
+        return EntryStore(self._connection).draw_order_ids(1)[0]
+
+    def _keep(self, entries: Entries) -> None:
+        EntryStore(self._connection).write(entries)
 
 
 def _passed_over(passed: PassedOver) -> Mapping[str, object]:

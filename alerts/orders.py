@@ -88,6 +88,8 @@ AT_WORK = frozenset(
 )  # fmt: skip
 #: Until the owner has agreed, Anxin may change the appointment by itself.
 UNAGREED = frozenset({_S.PREDICTED, _S.TRIAGED, _S.OFFERED})
+#: Nobody has done anything for it yet: another order may take it over.
+NOT_BEGUN = UNAGREED | {_S.BOOKED}
 
 NEXT: Mapping[OrderState, frozenset[OrderState]] = MappingProxyType(
     {state: nexts | ({_S.CANCELLED} if state in PRE_WORK else set()) for state, nexts in _FORWARD.items()}

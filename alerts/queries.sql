@@ -4,9 +4,6 @@
 -- One decision at a time for a vehicle; the second key is the vehicle.
 SELECT pg_advisory_xact_lock(%(lock)s, %(vehicle_id)s);
 
--- try_lock_vehicle --
-SELECT pg_try_advisory_xact_lock(%(lock)s, %(vehicle_id)s);
-
 -- lock_planning --
 -- Shared: try and let the constraints judge. Exclusive: alone, after having lost once.
 SELECT CASE WHEN %(is_exclusive)s THEN pg_advisory_xact_lock(%(lock)s, %(tenant_id)s)
@@ -31,7 +28,7 @@ UPDATE predictions SET routed_at = %(now)s WHERE prediction_id IN (SELECT predic
 
 -- fetch_vehicles_to_route --
 -- Of the most urgent and longest waiting some, the most urgent first; others than another router gets.
-SELECT vehicle_id FROM (
+SELECT vehicle_id, severity FROM (
     SELECT vehicle_id, min(severity) AS severity FROM predictions
     WHERE routed_at IS NULL AND NOT vehicle_id = ANY(
         CASE WHEN severity <= 'S1' THEN %(just_failed)s::int[] ELSE %(resting)s::int[] END)
@@ -41,7 +38,7 @@ ORDER BY severity, hashint4(vehicle_id # pg_backend_pid()) LIMIT %(limit)s;
 -- fetch_unrouted --
 SELECT prediction_id, vehicle_id, component, failure_mode, severity, probability, horizon_h, ttt_p10_h, ttt_p50_h,
        ttt_p90_h, predicted_at, data_time, since, window_from, window_to, reasons, model_version, origin, is_fresh
-FROM predictions WHERE routed_at IS NULL AND vehicle_id = %(vehicle_id)s
+FROM predictions WHERE routed_at IS NULL AND vehicle_id = ANY(%(vehicle_ids)s)
 ORDER BY prediction_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED;
 
 -- mark_routed --
@@ -63,13 +60,17 @@ LEFT JOIN owners o USING (owner_id)
 LEFT JOIN vehicle_latest d ON d.vehicle_id = v.vehicle_id AND d.family = 'drive'
 WHERE v.vehicle_id = ANY(%(vehicle_ids)s);
 
--- fetch_latest_alert --
-SELECT alert_id, component, failure_mode, severity, state, first_seen, last_seen, raised_at, cleared_at, quiet_since,
-       occurrence_count, order_id,
-       (SELECT o.repaired_at FROM repair_orders o WHERE o.order_id = alerts.order_id) AS repaired_at
-FROM alerts
-WHERE vehicle_id = %(vehicle_id)s AND component = %(component)s AND failure_mode = %(failure_mode)s
-ORDER BY (state = 'cleared'), alert_id DESC LIMIT 1;
+-- fetch_latest_alerts --
+-- Of each key the open alert, else the newest cleared one.
+SELECT alert.* FROM unnest(%(vehicle_ids)s::int[], %(components)s::text[], %(failure_modes)s::text[])
+     AS key (vehicle_id, component, failure_mode)
+CROSS JOIN LATERAL (
+    SELECT vehicle_id, alert_id, component, failure_mode, severity, state, first_seen, last_seen, raised_at, cleared_at,
+           quiet_since, occurrence_count, order_id,
+           (SELECT o.repaired_at FROM repair_orders o WHERE o.order_id = a.order_id) AS repaired_at
+    FROM alerts a
+    WHERE a.vehicle_id = key.vehicle_id AND a.component = key.component AND a.failure_mode = key.failure_mode
+    ORDER BY (state = 'cleared'), alert_id DESC LIMIT 1) alert;
 
 -- fetch_vehicles_repaired --
 SELECT DISTINCT a.vehicle_id FROM alerts a JOIN repair_orders o USING (order_id)
@@ -79,7 +80,7 @@ WHERE a.state <> 'cleared' AND o.repaired_at IS NOT NULL LIMIT %(limit)s;
 WITH repaired AS (
     SELECT a.alert_id, a.state, 'order ' || o.order_id || ' repaired: ' || replace(o.state, '_', ' ') AS reason
     FROM alerts a JOIN repair_orders o USING (order_id)
-    WHERE a.vehicle_id = %(vehicle_id)s AND a.state <> 'cleared' AND o.repaired_at IS NOT NULL
+    WHERE a.vehicle_id = ANY(%(vehicle_ids)s) AND a.state <> 'cleared' AND o.repaired_at IS NOT NULL
     FOR UPDATE OF a
 ), ended AS (
     UPDATE alerts SET state = 'cleared', cleared_at = %(now)s, updated_at = %(now)s
@@ -87,25 +88,6 @@ WITH repaired AS (
 )
 INSERT INTO alert_events (alert_id, at, actor, from_state, to_state, reason)
 SELECT alert_id, %(now)s, %(actor)s, state, 'cleared', reason FROM repaired RETURNING alert_id;
-
--- insert_alert --
--- At most one that is not cleared per vehicle, component and failure mode (alerts_one_open).
-INSERT INTO alerts (tenant_id, vehicle_id, component, failure_mode, severity, state, first_seen, raised_at, last_seen,
-                    quiet_since, occurrence_count, prediction_id, order_id, origin, updated_at)
-VALUES (%(tenant_id)s, %(vehicle_id)s, %(component)s, %(failure_mode)s, %(severity)s, %(state)s, %(first_seen)s,
-        %(raised_at)s, %(last_seen)s, %(quiet_since)s, %(occurrence_count)s, %(prediction_id)s, %(order_id)s,
-        %(origin)s, %(now)s)
-RETURNING alert_id;
-
--- update_alert --
-UPDATE alerts SET severity = %(severity)s, state = %(state)s, raised_at = %(raised_at)s, last_seen = %(last_seen)s,
-    cleared_at = %(cleared_at)s, quiet_since = %(quiet_since)s, occurrence_count = %(occurrence_count)s,
-    prediction_id = coalesce(%(prediction_id)s, prediction_id), order_id = %(order_id)s, updated_at = %(now)s
-WHERE alert_id = %(alert_id)s;
-
--- insert_alert_event --
-INSERT INTO alert_events (alert_id, at, actor, from_state, to_state, reason)
-VALUES (%(alert_id)s, %(now)s, %(actor)s, %(from_state)s, %(to_state)s, %(reason)s);
 
 -- acknowledge_alerts --
 WITH told AS (
@@ -115,22 +97,12 @@ WITH told AS (
 INSERT INTO alert_events (alert_id, at, actor, from_state, to_state, reason)
 SELECT alert_id, %(now)s, %(actor)s, 'open', 'acknowledged', %(reason)s FROM told;
 
--- fetch_open_order --
--- Of the cause, else of the component: that has at most one open order, too, whatever its cause.
+-- fetch_open_orders --
 SELECT order_id, vehicle_id, tenant_id, mode, component, cause, failure_mode, severity, state, version, deadline,
        station_id, lower(slot) AS slot_start, total, customer_total, waiting_reason, opened_at,
        CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
 FROM repair_orders
-WHERE vehicle_id = %(vehicle_id)s AND (cause = %(cause)s OR component = %(component)s)
-  AND state NOT IN ('ready', 'invoiced', 'closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
-ORDER BY (cause = %(cause)s) DESC NULLS LAST LIMIT 1 FOR UPDATE;
-
--- fetch_open_orders_of_vehicle --
-SELECT order_id, vehicle_id, tenant_id, mode, component, cause, failure_mode, severity, state, version, deadline,
-       station_id, lower(slot) AS slot_start, total, customer_total, waiting_reason, opened_at,
-       CASE WHEN ttt_p10_h < 8760 THEN opened_at + ttt_p10_h * interval '1 hour' END AS threshold_at
-FROM repair_orders
-WHERE vehicle_id = %(vehicle_id)s AND cause IS NOT NULL
+WHERE vehicle_id = ANY(%(vehicle_ids)s)
   AND state NOT IN ('ready', 'invoiced', 'closed', 'cancelled', 'declined', 'no_fault_found', 'paid')
 ORDER BY order_id FOR UPDATE;
 
@@ -174,15 +146,6 @@ WHERE waiting_reason IS NOT NULL AND state = 'triaged' AND waiting_reason <> %(h
   AND (updated_at <= %(before)s OR waiting_reason = ANY(%(at_once)s))
 ORDER BY severity, updated_at LIMIT %(limit)s;
 
--- insert_order --
-INSERT INTO repair_orders (tenant_id, vehicle_id, component, cause, failure_mode, severity, state, deadline, complaint,
-                           reasons, ttt_p10_h, ttt_p50_h, ttt_p90_h, origin, prediction_id, idempotency_key,
-                           model_version, trip_id, waiting_reason, opened_at, updated_at)
-VALUES (%(tenant_id)s, %(vehicle_id)s, %(component)s, %(cause)s, %(failure_mode)s, %(severity)s, 'triaged',
-        %(deadline)s, %(complaint)s, %(reasons)s, %(p10)s, %(p50)s, %(p90)s, %(origin)s, %(prediction_id)s,
-        %(idempotency_key)s, %(model_version)s, %(trip_id)s, %(waiting_reason)s, %(now)s, %(now)s)
-RETURNING order_id;
-
 -- offer_order --
 UPDATE repair_orders SET state = 'offered', version = version + 1, mode = %(mode)s, station_id = %(station_id)s,
     distance_km = %(distance_km)s, is_distance_estimated = %(is_distance_estimated)s, bay_id = %(bay_id)s,
@@ -207,10 +170,6 @@ WHERE order_id = %(order_id)s RETURNING version;
 UPDATE repair_orders SET state = %(state)s, owner_answer = coalesce(%(owner_answer)s, owner_answer),
     version = version + 1, updated_at = %(now)s
 WHERE order_id = %(order_id)s RETURNING version;
-
--- insert_order_event --
-INSERT INTO order_events (order_id, at, actor, from_state, to_state, reason)
-VALUES (%(order_id)s, %(now)s, %(actor)s, %(from_state)s, %(to_state)s, %(reason)s);
 
 -- delete_order_lines --
 DELETE FROM order_lines WHERE order_id = %(order_id)s;
@@ -301,12 +260,13 @@ ON CONFLICT (order_id, sku) DO UPDATE SET station_id = excluded.station_id, qty 
     state = excluded.state, arrival_id = excluded.arrival_id, promised_at = excluded.promised_at;
 
 -- fetch_alarms --
--- Of too many the newest: among them are the live ones.
-SELECT time, level, code, data, is_hist, received FROM (
-    SELECT time, source, level, code, data, is_hist, received FROM vehicle_events
-    WHERE vehicle_id = %(vehicle_id)s AND kind = 'alarm' AND time BETWEEN %(after)s AND %(until)s
-    ORDER BY time DESC LIMIT 10000) newest
-ORDER BY time, source, code;
+-- Of too many of one vehicle the newest: among them are the live ones.
+SELECT newest.* FROM unnest(%(vehicle_ids)s::int[]) AS v (vehicle_id)
+CROSS JOIN LATERAL (
+    SELECT e.vehicle_id, e.time, e.source, e.level, e.code, e.data, e.is_hist, e.received FROM vehicle_events e
+    WHERE e.vehicle_id = v.vehicle_id AND e.kind = 'alarm' AND e.time BETWEEN %(after)s AND %(until)s
+    ORDER BY e.time DESC LIMIT 10000) newest
+ORDER BY newest.vehicle_id, newest.time, newest.source, newest.code;
 
 -- fetch_event_cursor --
 SELECT batch_id FROM service_cursors WHERE service = %(service)s AND partition = 0;

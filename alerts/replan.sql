@@ -93,10 +93,3 @@ WHERE o.vehicle_id = %(vehicle_id)s
   AND EXISTS (SELECT FROM alerts a WHERE a.order_id = o.order_id AND a.failure_mode = ANY(%(modes)s)
                 AND a.state IN ('open', 'acknowledged'))
 ORDER BY o.severity, o.order_id LIMIT 1;
-
--- fetch_explained --
--- Orders of these modes that nobody has begun to work on.
-SELECT order_id FROM repair_orders
-WHERE vehicle_id = %(vehicle_id)s AND order_id <> %(order_id)s AND failure_mode = ANY(%(modes)s)
-  AND state IN ('predicted', 'triaged', 'offered', 'booked')
-ORDER BY order_id;

@@ -53,11 +53,6 @@ class ReplanStore(SqlStore):
         rows = self._rows("fetch_root_order", vehicle_id=vehicle_id, modes=list(modes))
         return int(rows[0]["order_id"]) if rows else None
 
-    def fetch_explained(self, vehicle_id: int, order_id: int, modes: Sequence[FailureMode]) -> list[int]:
-        """Return a vehicle's other orders of these modes that nobody has begun to work on."""
-        rows = self._rows("fetch_explained", vehicle_id=vehicle_id, order_id=order_id, modes=list(modes))
-        return [row["order_id"] for row in rows]
-
     def insert_successor(self, order_id: int, *, held: str, now: datetime) -> int | None:
         """Open an order in the place of a cancelled one; None where its fault is gone or there is one."""
         rows = self._rows("insert_successor", order_id=order_id, held=held, now=now)

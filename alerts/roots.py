@@ -7,7 +7,7 @@ from datetime import datetime
 from alerts.desk import Desk, Terms
 from alerts.facts import Order, VehicleFacts
 from alerts.order_store import ACTOR
-from alerts.orders import OrderState, check_transition
+from alerts.orders import NOT_BEGUN, OrderState, check_transition
 from alerts.placing import prefaced
 from alerts.policy import Alert
 from alerts.rules import Policy
@@ -25,7 +25,7 @@ _PREFACE = (
 def explained_order(desk: Desk, vehicle_id: int, failure_mode: FailureMode, policy: Policy) -> Order | None:
     """Return the open order of what explains this failure mode on the vehicle, locked; None: nothing does."""
     roots = [mode for mode, rule in policy.modes.items() if failure_mode in rule.explains]
-    if not roots:
+    if not roots or not desk.store.fetch_open_orders(vehicle_id):
         return None
     order_id = desk.store.replan().fetch_root_order(vehicle_id, roots)
     return None if order_id is None else desk.store.fetch_order(order_id)
@@ -74,12 +74,14 @@ def gather(
 
 def _absorb(desk: Desk, order: Order, root: FailureMode, policy: Policy, *, now: datetime) -> Severity | None:
     """Make the orders of what a root explains part of its order; return the most urgent class among them."""
-    modes = list(policy.modes[root].explains)
+    modes = policy.modes[root].explains
     if not modes:
         return None
     store, urgency = desk.store, []
-    for order_id in store.replan().fetch_explained(order.vehicle_id, order.order_id, modes):
-        part = store.fetch_order(order_id)
+    for part in store.fetch_open_orders(order.vehicle_id):
+        order_id = part.order_id
+        if order_id == order.order_id or part.failure_mode not in modes or part.state not in NOT_BEGUN:
+            continue
         check_transition(part.state, OrderState.CANCELLED)
         reason = f"{root} explains it: order {order.order_id}"
         store.release_order(order_id)

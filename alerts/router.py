@@ -1,26 +1,40 @@
-"""From predictions and the vehicle's own alarms to alerts and repair orders, one transaction per vehicle."""
+"""From predictions to alerts and repair orders: a vehicle by itself, or many in one transaction."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
-from alerts.breaker import HELD_BACK, hold_back
-from alerts.desk import Desk, Terms, decide_for_vehicle
+import psycopg
+import structlog
+
+from alerts.breaker import HELD_BACK, WINDOW, combination_of, hold_back
+from alerts.case_store import Case
+from alerts.desk import Desk, Terms, decide_for_vehicle, is_deadlock, open_desk
 from alerts.errors import BookingConflict
 from alerts.facts import Order, VehicleFacts
 from alerts.findings import tell_finding
 from alerts.joining import join_alarms
 from alerts.opening import open_order
 from alerts.placing import place_order
-from alerts.policy import Alert, Move, decide
+from alerts.policy import HELD_SEVERITIES, Alert, Move, decide
 from alerts.roots import explained_order, gather
+from alerts.rules import Policy
 from alerts.setbacks import Setbacks
-from alerts.shadow import PredictorMode, fetch_modes, record_shadow
+from alerts.shadow import Modes, PredictorMode, fetch_modes, record_shadow
 from alerts.store import AlertStore
 from alerts.urgency import hurry, make_urgent, threshold_of
 from data.db import Pool, transaction
+from data.errors import DatabaseAway
 from data.records import Prediction
+
+_log = structlog.get_logger("alerts")
+#: Vehicles that are decided in one transaction where many wait.
+TOGETHER: Final = 64
+#: Predictions of each that are acted on at once.
+_PREDICTIONS: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +57,13 @@ class Routed:
 
 
 def route_waiting(
-    pool: Pool, terms: Terms, *, now: datetime, limit: int = 64, setbacks: Setbacks | None = None
+    pool: Pool, terms: Terms, *, now: datetime, limit: int = 128, setbacks: Setbacks | None = None
 ) -> Routed:
-    """Act on the predictions that wait, vehicle by vehicle, and return what was done.
+    """Act on the predictions that wait and return what was done.
 
-    Vehicles that another process is deciding about are left to it; those that failed rest (``setbacks``).
+    What calls for stopping comes first, each vehicle by itself; where many wait, the others are decided many
+    in a transaction. Vehicles that another process is deciding about are left to it; those that failed rest
+    (``setbacks``).
     """
     setbacks = setbacks or Setbacks()
     with transaction(pool) as connection:
@@ -58,12 +74,27 @@ def route_waiting(
         )
     done = Routed(predictions=quiet)
     terms = replace(terms, is_batching=len(vehicles) >= terms.policy.batch.from_vehicles)
-    for vehicle_id in vehicles:
+    calm = [v for v, severity in vehicles.items() if severity not in HELD_SEVERITIES]
+    together = calm if terms.is_batching else []
+    alone = [v for v in vehicles if v not in set(together)]
+    done += _route_each(pool, alone, terms, setbacks, now=now)
+    for begin in range(0, len(together), TOGETHER):
+        routed, apart = _route_together(pool, together[begin : begin + TOGETHER], terms, setbacks, now=now)
+        done += routed + _route_each(pool, apart, terms, setbacks, now=now)
+    return done
+
+
+def _route_each(
+    pool: Pool, vehicle_ids: Sequence[int], terms: Terms, setbacks: Setbacks, *, now: datetime
+) -> Routed:
+    """Decide about vehicles in transactions of their own."""
+    done = Routed()
+    for vehicle_id in vehicle_ids:
         try:
             routed = decide_for_vehicle(
                 pool,
                 vehicle_id,
-                lambda desk, v=vehicle_id: _route(desk, v, terms, now=now),  # type: ignore[misc]
+                lambda desk, v=vehicle_id: route_vehicles(desk, [v], terms, now=now)[0],  # type: ignore[misc]
                 otherwise=None,
             )
         except BookingConflict:
@@ -76,31 +107,97 @@ def route_waiting(
     return done
 
 
-def _route(desk: Desk, vehicle_id: int, terms: Terms, *, now: datetime) -> Routed:
+def _route_together(
+    pool: Pool, vehicle_ids: Sequence[int], terms: Terms, setbacks: Setbacks, *, now: datetime
+) -> tuple[Routed, Sequence[int]]:
+    """Decide about vehicles in one transaction; return those that need one of their own.
+
+    Where it cannot be written, because of one of them or because of somebody else, that is all of them.
+    """
+    try:
+        with transaction(pool) as connection:
+            routed, apart = route_vehicles(open_desk(connection), vehicle_ids, terms, now=now)
+    except Exception as error:
+        if isinstance(error, DatabaseAway) and not is_deadlock(error):
+            raise
+        _log.warning(
+            "decided one by one", action="decide", vehicles=len(vehicle_ids), error=repr(error)[:300]
+        )
+        return Routed(), vehicle_ids
+    for vehicle_id in set(vehicle_ids).difference(apart):
+        setbacks.forget(vehicle_id)
+    return routed, apart
+
+
+def route_vehicles(
+    desk: Desk, vehicle_ids: Sequence[int], terms: Terms, *, now: datetime
+) -> tuple[Routed, list[int]]:
+    """Act on vehicles' waiting predictions in order, in the caller's transaction.
+
+    Args:
+        desk: Of a transaction that has done nothing else yet.
+        vehicle_ids: One or many; those that another process is deciding about are left to it.
+        terms: For deciding.
+        now: Wall time.
+
+    Returns:
+        What was done, and of several vehicles those about which nothing was decided: what follows for them
+        needs a transaction of its own, or deciding failed. With one vehicle, that is raised.
+    """
+    done = Routed()
+    ended: list[int] = []
+    apart: list[int] = []
     with desk.store.pipeline():
-        return route_vehicle(desk, vehicle_id, terms, now=now)
+        cases = desk.store.take(vehicle_ids, now=now, limit=_PREDICTIONS * len(vehicle_ids))
+        tenants = {case.vehicle.tenant_id for case in cases}
+        modes = {tenant_id: fetch_modes(desk.predictors, tenant_id) for tenant_id in sorted(tenants)}
+        if terms.policy.breaker.is_on:
+            desk.breaker.enter(
+                {
+                    combination_of(p, case.vehicle)
+                    for case in cases
+                    for p in case.predictions
+                    if _may_order(desk, p, terms.policy)
+                },
+                after=now - WINDOW,
+            )
+        for case in cases:
+            try:
+                with desk.store.decision(), desk.breaker.decision():
+                    routed = _decide(desk, case, modes[case.vehicle.tenant_id], terms, now=now)
+            except psycopg.Error:
+                raise
+            except Exception:
+                if len(cases) == 1:
+                    raise
+                apart.append(case.vehicle.vehicle_id)
+            else:
+                done += routed
+                ended += case.prediction_ids
+        if ended:
+            desk.store.end(ended, now)
+    return done, apart
 
 
-def route_vehicle(desk: Desk, vehicle_id: int, terms: Terms, *, now: datetime, limit: int = 500) -> Routed:
-    """Act on one vehicle's waiting predictions in order, in the caller's transaction."""
-    store = desk.store
-    if not store.try_lock_vehicle(vehicle_id):
-        return Routed()
-    store.end_repaired_alerts(vehicle_id, now)
-    ids, predictions = store.fetch_unrouted(vehicle_id, limit)
-    if not ids:
-        return Routed()
-    vehicle = store.fetch_vehicle(vehicle_id)
-    done = Routed(predictions=len(ids))
-    if vehicle is not None:
-        modes = fetch_modes(desk.predictors, vehicle.tenant_id)
-        for prediction in predictions:
-            mode = modes.of(prediction.failure_mode, prediction.model_version)
-            if mode is PredictorMode.LIVE:
-                done += act_on(desk, prediction, vehicle, terms, now=now)
-            elif mode is PredictorMode.SHADOW:
-                record_shadow(desk.predictors, prediction, vehicle, terms.policy, now=now)
-    store.mark_routed(ids, now)
+def _may_order(desk: Desk, prediction: Prediction, policy: Policy) -> bool:
+    """Tell whether a prediction may open an order that the circuit breaker counts, as things are now."""
+    is_strong = prediction.probability >= policy.modes[prediction.failure_mode].raise_level
+    if not (is_strong and prediction.is_fresh) or prediction.severity in HELD_SEVERITIES:
+        return False
+    known = desk.store.fetch_latest_alert(
+        prediction.vehicle_id, prediction.component, prediction.failure_mode
+    )
+    return known is None or not known.is_active or prediction.severity < known.severity
+
+
+def _decide(desk: Desk, case: Case, modes: Modes, terms: Terms, *, now: datetime) -> Routed:
+    done = Routed(predictions=len(case.prediction_ids))
+    for prediction in case.predictions:
+        mode = modes.of(prediction.failure_mode, prediction.model_version)
+        if mode is PredictorMode.LIVE:
+            done += act_on(desk, prediction, case.vehicle, terms, now=now)
+        elif mode is PredictorMode.SHADOW:
+            record_shadow(desk.predictors, prediction, case.vehicle, terms.policy, now=now)
     return done
 
 
@@ -180,7 +277,8 @@ def _join(
 ) -> None:
     store = desk.store
     if alert.order_id != order.order_id:
-        _link(desk, alert, vehicle, order.order_id, prediction, now=now)
+        linked = replace(alert, order_id=order.order_id)
+        store.save_alert(linked, vehicle, prediction_id=None, origin=prediction.origin, now=now)
         reason = f"joined: {alert.component} {alert.failure_mode} {alert.severity}"
         store.insert_order_event(order.order_id, order.state, order.state, reason, now=now)
     if alert.severity < order.severity:
@@ -194,17 +292,3 @@ def _join(
             terms=terms,
             now=now,
         )
-
-
-def _link(
-    desk: Desk,
-    alert: Alert,
-    vehicle: VehicleFacts,
-    order_id: int,
-    prediction: Prediction,
-    *,
-    now: datetime,
-) -> None:
-    desk.store.save_alert(
-        replace(alert, order_id=order_id), vehicle, prediction_id=None, origin=prediction.origin, now=now
-    )

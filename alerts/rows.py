@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from alerts.alarms import AlarmEvent
 from alerts.facts import Order, VehicleFacts
 from alerts.orders import OrderState
 from alerts.policy import Alert, AlertState
@@ -16,6 +17,7 @@ from data.records import FailureMode, Origin, Prediction, Quantiles, Reason, Sev
 from data.warranty import Warranty, WarrantyTerm
 
 _REASON_FIELDS = frozenset(f.name for f in fields(Reason))
+_ALARM = tuple(f.name for f in fields(AlarmEvent))
 _SAME = (
     "prediction_id", "vehicle_id", "component", "probability", "horizon_h", "predicted_at", "data_time",
     "since", "window_from", "window_to", "model_version", "is_fresh",
@@ -53,6 +55,11 @@ def alert_from(row: Mapping[str, Any]) -> Alert:
             "state": AlertState(row["state"]),
         }
     )
+
+
+def alarm_from(row: Mapping[str, Any]) -> AlarmEvent:
+    """Return the alarm of a row."""
+    return AlarmEvent(**{name: row[name] for name in _ALARM})
 
 
 def order_from(row: Mapping[str, Any]) -> Order:

@@ -121,6 +121,11 @@ class BreakerRule:
     orders_per_hour: int
     fleet_share: float  #: or this share of the model's vehicles, whichever is more; 1: no limit
 
+    @property
+    def is_on(self) -> bool:
+        """Tell whether there is a limit."""
+        return self.fleet_share < 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:

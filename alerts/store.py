@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from alerts.alarms import AlarmEvent
+from alerts.entries import AlertEntry, Entries, Event
+from alerts.entry_store import EntryStore
 from alerts.facts import Order, VehicleFacts
 from alerts.order_store import ACTOR, OrderStore
 from alerts.orders import BATCHED
 from alerts.policy import Alert, AlertState
 from alerts.price_store import PriceStore
 from alerts.replan_store import ReplanStore
-from alerts.rows import alert_from, order_from, prediction_from, vehicle_from
+from alerts.rows import alarm_from, alert_from, order_from, prediction_from, vehicle_from
 from alerts.visit_store import VisitStore
 from alerts.work_store import WorkStore
 from data.locks import LOCK_BATCH, LOCK_PLANNING, LOCK_VEHICLE
-from data.records import FailureMode, Prediction
+from data.records import FailureMode, Prediction, Severity
+
+#: Vehicle, component and failure mode: at most one alert of these is open.
+AlertKey = tuple[int, str, FailureMode]
 
 
 class AlertStore(OrderStore):
@@ -52,8 +58,7 @@ class AlertStore(OrderStore):
 
     def try_lock_vehicle(self, vehicle_id: int) -> bool:
         """Take the vehicle if nobody else is deciding about it."""
-        row = self._row("try_lock_vehicle", lock=LOCK_VEHICLE, vehicle_id=vehicle_id)
-        return bool(row and row["pg_try_advisory_xact_lock"])
+        return vehicle_id in self.try_lock_vehicles([vehicle_id])
 
     def try_lock_vehicles(self, vehicle_ids: Sequence[int]) -> set[int]:
         """Take those vehicles that nobody else is deciding about and return them."""
@@ -101,21 +106,31 @@ class AlertStore(OrderStore):
 
     def fetch_vehicles_to_route(
         self, limit: int, *, resting: Sequence[int] = (), just_failed: Sequence[int] = ()
-    ) -> list[int]:
-        """Return vehicles with predictions that nobody has acted on, the longest waiting first.
+    ) -> dict[int, Severity]:
+        """Return vehicles with predictions that nobody has acted on, and the most urgent class among these.
 
-        Those that rest are left out, with something of S0 or S1 only those that have just failed.
+        The most urgent come first, then those that have waited longest. Those that rest are left out, with
+        something of S0 or S1 only those that have just failed.
         """
         rows = self._rows(
             "fetch_vehicles_to_route", limit=limit, resting=list(resting), just_failed=list(just_failed)
         )
-        return [row["vehicle_id"] for row in rows]
+        return {row["vehicle_id"]: Severity(row["severity"]) for row in rows}
 
-    def fetch_unrouted(self, vehicle_id: int, limit: int) -> tuple[list[int], list[Prediction]]:
-        """Return the ids of all waiting predictions, and those that can be read, in order; locked."""
-        rows = self._rows("fetch_unrouted", vehicle_id=vehicle_id, limit=limit)
-        read = [prediction_from(row) for row in rows]
-        return [row["prediction_id"] for row in rows], [p for p in read if p is not None]
+    def fetch_unrouted(
+        self, vehicle_ids: Sequence[int], limit: int
+    ) -> dict[int, tuple[list[int], list[Prediction]]]:
+        """Return the ids of all waiting predictions and those that can be read, in order, by vehicle; locked.
+
+        Of more than ``limit`` the oldest; vehicles of which none is among these are left out.
+        """
+        found: dict[int, tuple[list[int], list[Prediction]]] = {}
+        for row in self._rows("fetch_unrouted", vehicle_ids=list(vehicle_ids), limit=limit):
+            ids, read = found.setdefault(row["vehicle_id"], ([], []))
+            ids.append(row["prediction_id"])
+            if (prediction := prediction_from(row)) is not None:
+                read.append(prediction)
+        return found
 
     def mark_routed(self, ids: Sequence[int], now: datetime) -> None:
         """Mark predictions as acted on."""
@@ -134,8 +149,16 @@ class AlertStore(OrderStore):
 
     def fetch_alarms(self, vehicle_id: int, after: datetime, until: datetime) -> list[AlarmEvent]:
         """Return the vehicle's own alarms within a span of event time, both ends included, in time order."""
-        rows = self._rows("fetch_alarms", vehicle_id=vehicle_id, after=after, until=until)
-        return [AlarmEvent(**row) for row in rows]
+        return self.fetch_alarms_of([vehicle_id], after, until).get(vehicle_id, [])
+
+    def fetch_alarms_of(
+        self, vehicle_ids: Sequence[int], after: datetime, until: datetime
+    ) -> dict[int, list[AlarmEvent]]:
+        """Return vehicles' own alarms within a span of event time, as ``fetch_alarms`` does, by vehicle."""
+        found: dict[int, list[AlarmEvent]] = {}
+        for row in self._rows("fetch_alarms", vehicle_ids=list(vehicle_ids), after=after, until=until):
+            found.setdefault(row["vehicle_id"], []).append(alarm_from(row))
+        return found
 
     def fetch_event_cursor(self, service: str) -> int:
         """Return the last batch whose events this service has acted on; 0 at first."""
@@ -177,19 +200,28 @@ class AlertStore(OrderStore):
         """Return vehicles with alerts whose order has ended with a finding."""
         return [row["vehicle_id"] for row in self._rows("fetch_vehicles_repaired", limit=limit)]
 
-    def end_repaired_alerts(self, vehicle_id: int, now: datetime) -> int:
-        """Clear a vehicle's alerts whose order has ended with a finding; return how many there were."""
-        ended = self._rows("end_repaired_alerts", vehicle_id=vehicle_id, actor=ACTOR, now=now)
+    def end_repaired_alerts(self, vehicle_ids: Sequence[int], now: datetime) -> int:
+        """Clear vehicles' alerts whose order has ended with a finding; return how many there were."""
+        ended = self._rows("end_repaired_alerts", vehicle_ids=list(vehicle_ids), actor=ACTOR, now=now)
         for row in ended:
             self.tell_browsers("alert", row["alert_id"])
         return len(ended)
 
     def fetch_latest_alert(self, vehicle_id: int, component: str, failure_mode: FailureMode) -> Alert | None:
         """Return the open alert of this key, else the newest cleared one."""
-        row = self._row(
-            "fetch_latest_alert", vehicle_id=vehicle_id, component=component, failure_mode=failure_mode
+        key = (vehicle_id, component, failure_mode)
+        return self._fetch_latest_alerts([key]).get(key)
+
+    def _fetch_latest_alerts(self, keys: Sequence[AlertKey]) -> dict[AlertKey, Alert]:
+        vehicle_ids, components, modes = zip(*keys, strict=True)
+        rows = self._rows(
+            "fetch_latest_alerts",
+            vehicle_ids=list(vehicle_ids),
+            components=list(components),
+            failure_modes=[str(mode) for mode in modes],
         )
-        return alert_from(row) if row else None
+        found = [(row.pop("vehicle_id"), alert_from(row)) for row in rows]
+        return {(v, alert.component, alert.failure_mode): alert for v, alert in found}
 
     def save_alert(
         self,
@@ -201,32 +233,22 @@ class AlertStore(OrderStore):
         now: datetime,
     ) -> int:
         """Insert a new alert or update the known one; return its id."""
-        values = {
-            "severity": alert.severity,
-            "state": alert.state,
-            "raised_at": alert.raised_at,
-            "cleared_at": alert.cleared_at,
-            "last_seen": alert.last_seen,
-            "quiet_since": alert.quiet_since,
-            "occurrence_count": alert.occurrence_count,
-            "prediction_id": prediction_id,
-            "order_id": alert.order_id,
-            "now": now,
-        }
-        if alert.alert_id:
-            self._run("update_alert", alert_id=alert.alert_id, **values)
-            return alert.alert_id
-        row = self._row(
-            "insert_alert",
+        is_new = not alert.alert_id
+        known = replace(alert, alert_id=self._draw_alert_id()) if is_new else alert
+        entry = AlertEntry(
+            alert=known,
             tenant_id=vehicle.tenant_id,
             vehicle_id=vehicle.vehicle_id,
-            component=alert.component,
-            failure_mode=alert.failure_mode,
-            first_seen=alert.first_seen,
+            prediction_id=prediction_id,
             origin=origin,
-            **values,
+            is_new=is_new,
+            at=now,
         )
-        return int(row["alert_id"]) if row else 0
+        self._keep(Entries(alerts={known.alert_id: entry}))
+        return known.alert_id
+
+    def _draw_alert_id(self) -> int:
+        return EntryStore(self._connection).draw_alert_ids(1)[0]
 
     def insert_alert_event(
         self,
@@ -238,15 +260,15 @@ class AlertStore(OrderStore):
         now: datetime,
     ) -> None:
         """Append to the history of an alert."""
-        self._run(
-            "insert_alert_event",
-            alert_id=alert_id,
+        event = Event(
+            subject_id=alert_id,
+            at=now,
             actor=ACTOR,
             from_state=from_state,
             to_state=to_state,
             reason=reason,
-            now=now,
         )
+        self._keep(Entries(alert_events=[event]))
 
     def acknowledge_alerts(self, order_id: int, *, actor: str, reason: str, now: datetime) -> None:
         """Note that a person knows of the open alerts of an order, and of its warnings."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from decimal import Decimal
@@ -11,8 +12,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from alerts.alarms import AlarmEvent
+from alerts.case_store import Case
 from alerts.errors import BookingConflict
-from alerts.facts import Combination, NewOrder, Order, VehicleFacts
+from alerts.facts import NewOrder, Order, VehicleFacts
 from alerts.jobs import Job, JobPart, Operation
 from alerts.network import Network
 from alerts.orders import DEALT_WITH, OrderState
@@ -64,18 +66,22 @@ class FakeStore:
 
     def tell_browsers(self, kind: str, key: int | str) -> None: ...
 
-    def try_lock_vehicle(self, vehicle_id: int) -> bool:
-        return True
-
     def fetch_vehicle(self, vehicle_id: int) -> VehicleFacts:
         return self.vehicle
 
-    def fetch_unrouted(self, vehicle_id: int, limit: int) -> tuple[list[int], list[Prediction]]:
-        waiting = [p for p in self.predictions if p.prediction_id not in self.routed]
-        return [p.prediction_id for p in waiting], waiting
+    def pipeline(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
-    def mark_routed(self, ids: Sequence[int], now: datetime) -> None:
-        self.routed += ids
+    def decision(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def take(self, vehicle_ids: Sequence[int], *, now: datetime, limit: int) -> list[Case]:
+        waiting = [p for p in self.predictions if p.prediction_id not in self.routed]
+        ids = [p.prediction_id for p in waiting]
+        return [Case(vehicle=self.vehicle, prediction_ids=ids, predictions=waiting)]
+
+    def end(self, prediction_ids: Sequence[int], now: datetime) -> None:
+        self.routed += prediction_ids
 
     def fetch_alarms(self, vehicle_id: int, after: datetime, until: datetime) -> list[AlarmEvent]:
         return sorted((a for a in self.alarms if after <= a.time <= until), key=lambda a: a.time)
@@ -198,19 +204,11 @@ class FakeStore:
         )
         self.holds.append(Hold(order_id, taken, [(station, s, q) for s, q in parts], now + hold_for))
 
-    def end_repaired_alerts(self, vehicle_id: int, now: datetime) -> int:
+    def end_repaired_alerts(self, vehicle_ids: Sequence[int], now: datetime) -> int:
         return 0
 
     def fetch_modes(self, tenant_id: int) -> list[tuple[str, str, str]]:
         return []
-
-    def fetch_open_trip(self, made_by: Combination) -> int | None:
-        return None
-
-    def lock_combination(self, made_by: Combination) -> None: ...
-
-    def count_orders(self, made_by: Combination, *, after: datetime) -> int:
-        return 0
 
     def warnings(self) -> FakeStore:
         return self

@@ -13,7 +13,7 @@ from alerts.alarm_router import take_alarms
 from alerts.alarms import AlarmEvent
 from alerts.desk import Desk, open_desk
 from alerts.facts import VehicleFacts
-from alerts.router import route_vehicle
+from alerts.router import route_vehicles
 from data.db import Pool, transaction
 from data.records import FailureMode, Origin, Prediction, Reason, Severity
 from tests.contract.alerts_fake import FakeStore
@@ -85,7 +85,7 @@ class FakeWorld:
     def predict(self, hours: float = 0, **changes: Any) -> None:
         number = len(self.store.predictions) + 1
         self.store.predictions.append(replace(make_prediction(hours, **changes), prediction_id=number))
-        route_vehicle(self.desk, 1, TERMS, now=NOW + timedelta(hours=hours))
+        route_vehicles(self.desk, [1], TERMS, now=NOW + timedelta(hours=hours))
 
     def alarm(self, hours: float = 0, *, is_hist: bool = False) -> None:
         time = NOW + timedelta(hours=hours)
@@ -127,7 +127,7 @@ class RealWorld:
             ),
         )
         with transaction(self.pool) as connection:
-            route_vehicle(open_desk(connection), self.vehicle, TERMS, now=p.data_time)
+            route_vehicles(open_desk(connection), [self.vehicle], TERMS, now=p.data_time)
 
     def alarm(self, hours: float = 0, *, is_hist: bool = False) -> None:
         time = NOW + timedelta(hours=hours)

@@ -8,7 +8,7 @@ from alerts.alarm_router import follow_events
 from alerts.desk import Desk, decide_for_vehicle
 from alerts.replanning import replan_waiting
 from alerts.report import order_report
-from alerts.router import Routed, route_vehicle, route_waiting
+from alerts.router import Routed, route_vehicles, route_waiting
 from data.db import Pool, load_queries, transaction
 from tests.integration import alerts_seed as seed
 
@@ -320,7 +320,7 @@ def test_a_vehicle_whose_data_break_the_decision_leaves_nothing_behind_and_stops
     seed.add_prediction(pool, vehicle, NOW)
 
     def half_done(desk: Desk) -> Routed:
-        route_vehicle(desk, vehicle, TERMS, now=NOW)
+        route_vehicles(desk, [vehicle], TERMS, now=NOW)
         raise ZeroDivisionError
 
     done = decide_for_vehicle(pool, vehicle, half_done, otherwise=Routed(lost=1))
@@ -339,11 +339,11 @@ def test_the_newest_alert_of_a_component_is_found_without_reading_all_alerts(poo
         " now(), now(), 'real', now() FROM tenants, generate_series(1, 5000) n RETURNING 1",
         vehicle,
     )
-    subject = {"vehicle_id": vehicle, "component": "cell 7", "failure_mode": "cell_weak"}
+    subject = {"vehicle_ids": [vehicle], "components": ["cell 7"], "failure_modes": ["cell_weak"]}
     with transaction(pool) as connection:
         connection.execute("ANALYZE alerts")
         plan = connection.execute(
-            "EXPLAIN " + load_queries("alerts")["fetch_latest_alert"], subject
+            "EXPLAIN " + load_queries("alerts")["fetch_latest_alerts"], subject
         ).fetchall()
 
     assert any("alerts_of_component" in line for (line,) in plan)

@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -22,15 +23,19 @@ class MemoryStore:
     fleet: int = 0
     orders: list[datetime] = field(default_factory=list)
     trips: list[datetime | None] = field(default_factory=list)  # when each was released
+    after: datetime = NOON  # orders are counted from then
 
-    def fetch_open_trip(self, made_by: Combination) -> int | None:
+    def enter(self, made_by: Collection[Combination], *, after: datetime) -> None:
+        self.after = after
+
+    def open_trip(self, made_by: Combination) -> int | None:
         return len(self.trips) if self.trips and self.trips[-1] is None else None
 
-    def lock_combination(self, made_by: Combination) -> None: ...
-
-    def count_orders(self, made_by: Combination, *, after: datetime) -> int:
+    def order_count(self, made_by: Combination) -> int:
         released = [at for at in self.trips if at is not None]
-        return sum(at > after and all(at >= release for release in released) for at in self.orders)
+        return sum(at > self.after and all(at >= release for release in released) for at in self.orders)
+
+    def add_order(self, made_by: Combination) -> None: ...
 
     def count_fleet(self, made_by: Combination) -> int:
         return self.fleet
@@ -53,7 +58,7 @@ def test_no_hour_between_two_releases_sees_more_orders_than_the_limit(
     limit, spans = limit_of(rule, fleet), [[]]  # type: ignore[var-annotated]
     for minutes, is_release in steps:
         now += timedelta(minutes=minutes)
-        if is_release and store.fetch_open_trip(MADE_BY):
+        if is_release and store.open_trip(MADE_BY):
             store.trips[-1] = now
             spans.append([])
             now += timedelta(microseconds=1)
