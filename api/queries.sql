@@ -10,7 +10,7 @@ SELECT max(number) FROM schema_migrations;
 -- One row a vehicle: its model, the newest readings of each family, what is open. vin narrows to one vehicle,
 -- after_rank and after name the last vehicle of the page before. The page is chosen before it is dressed.
 WITH page AS (
-    SELECT v.vehicle_id, v.vin, v.time_zone, v.firmware, v.owner_id, v.model_id, a.open_alerts,
+    SELECT v.vehicle_id, v.vin, v.time_zone, v.firmware, v.in_service_on, v.owner_id, v.model_id, a.open_alerts,
         c.is_masked, CASE WHEN c.is_masked THEN left(v.plate, 2) || '•••' ELSE v.plate END AS plate,
         a.worst_severity, r.rank, CASE WHEN %(owner_id)s::int IS NOT NULL THEN v.owner_since END AS visible_since
     FROM vehicles v
@@ -39,7 +39,7 @@ WITH page AS (
     ORDER BY r.rank, v.vin
     LIMIT %(limit)s
 )
-SELECT v.vehicle_id, v.vin, v.plate, v.is_masked, v.time_zone, v.firmware, v.owner_id, v.visible_since,
+SELECT v.vehicle_id, v.vin, v.plate, v.is_masked, v.time_zone, v.firmware, v.in_service_on, v.owner_id, v.visible_since,
     m.model_id, m.name AS model_name, m.chemistry, m.cell_count, m.probe_count, m.capacity_ah, m.energy_kwh,
     m.wheels, m.placard_kpa,
     l.latest, v.open_alerts, v.worst_severity, v.rank, o.order_id, o.order_state,

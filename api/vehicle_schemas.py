@@ -62,6 +62,7 @@ class Vehicle(Shape):
     model: ModelInfo
     time_zone: str
     firmware: str | None
+    in_service_on: date | None = Field(description="its warranties count from this day; null: not known")
     state: Literal["live", "late", "silent"] = Field(
         description="live: a live sample within 15 minutes; silent: none within a day"
     )

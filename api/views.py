@@ -71,6 +71,7 @@ def build_vehicle(row: Mapping[str, Any], *, now: datetime) -> vehicle_schemas.V
         ),
         time_zone=row["time_zone"],
         firmware=row["firmware"],
+        in_service_on=row["in_service_on"],
         state=_state(max(live, default=None), times.get(newest) if newest else None, now),
         is_online=row["is_online"],
         age_s=age_s(times[newest], now) if newest else None,

@@ -15,20 +15,22 @@ SELECT reference, owner_id, name FROM owners
 WHERE tenant_id = %(tenant_id)s AND reference = ANY(%(references)s)
 
 -- insert_vehicles --
-INSERT INTO vehicles (tenant_id, vin, model_id, plate, time_zone, iccid)
-SELECT %(tenant_id)s, vin, model_id, plate, coalesce(time_zone, 'Asia/Shanghai'), iccid
-FROM unnest(%(vins)s::text[], %(models)s::text[], %(plates)s::text[], %(time_zones)s::text[], %(iccids)s::text[])
-    AS g (vin, model_id, plate, time_zone, iccid)
+INSERT INTO vehicles (tenant_id, vin, model_id, plate, time_zone, iccid, in_service_on)
+SELECT %(tenant_id)s, vin, model_id, plate, coalesce(time_zone, 'Asia/Shanghai'), iccid, in_service_on
+FROM unnest(%(vins)s::text[], %(models)s::text[], %(plates)s::text[], %(time_zones)s::text[], %(iccids)s::text[],
+        %(in_service)s::date[]) AS g (vin, model_id, plate, time_zone, iccid, in_service_on)
 
 -- update_vehicles --
 -- What the file does not say stays; a row that would not change is not written.
 UPDATE vehicles v SET model_id = coalesce(g.model_id, v.model_id), plate = coalesce(g.plate, v.plate),
-    time_zone = coalesce(g.time_zone, v.time_zone), iccid = coalesce(g.iccid, v.iccid)
-FROM unnest(%(vins)s::text[], %(models)s::text[], %(plates)s::text[], %(time_zones)s::text[], %(iccids)s::text[])
-    AS g (vin, model_id, plate, time_zone, iccid)
+    time_zone = coalesce(g.time_zone, v.time_zone), iccid = coalesce(g.iccid, v.iccid),
+    in_service_on = coalesce(g.in_service_on, v.in_service_on)
+FROM unnest(%(vins)s::text[], %(models)s::text[], %(plates)s::text[], %(time_zones)s::text[], %(iccids)s::text[],
+        %(in_service)s::date[]) AS g (vin, model_id, plate, time_zone, iccid, in_service_on)
 WHERE v.tenant_id = %(tenant_id)s AND v.vin = g.vin
-    AND (v.model_id, v.plate, v.time_zone, v.iccid) IS DISTINCT FROM (coalesce(g.model_id, v.model_id),
-        coalesce(g.plate, v.plate), coalesce(g.time_zone, v.time_zone), coalesce(g.iccid, v.iccid))
+    AND (v.model_id, v.plate, v.time_zone, v.iccid, v.in_service_on) IS DISTINCT FROM (
+        coalesce(g.model_id, v.model_id), coalesce(g.plate, v.plate), coalesce(g.time_zone, v.time_zone),
+        coalesce(g.iccid, v.iccid), coalesce(g.in_service_on, v.in_service_on))
 RETURNING v.vin
 
 -- next_owner_ids --
@@ -58,7 +60,7 @@ RETURNING o.owner_id
 
 -- export_fleet --
 SELECT v.vin, v.model_id AS model, v.plate, v.time_zone, v.iccid, o.reference AS owner_ref, o.name AS owner_name,
-    o.locale, o.home_lat, o.home_lon
+    o.locale, o.home_lat, o.home_lon, v.in_service_on
 FROM vehicles v JOIN tenants t USING (tenant_id) LEFT JOIN owners o USING (owner_id)
 WHERE t.name = %(tenant)s AND v.retired_at IS NULL ORDER BY v.vin
 

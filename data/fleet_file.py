@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import date
 from typing import Any, TextIO
 
 from data.errors import FleetFileError, ReferenceDataError, VinError
@@ -33,6 +34,7 @@ class FleetRow:
     locale: str | None = None  #: ``zh`` or ``en``
     home_lat: float | None = None  #: WGS-84
     home_lon: float | None = None
+    in_service_on: date | None = None  #: warranties count from this day
 
 
 COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(FleetRow))
@@ -101,7 +103,11 @@ def write_fleet(rows: Iterable[FleetRow], target: TextIO, *, is_json: bool) -> i
     if not is_json:
         writer.writeheader()
     for row in rows:
-        cells = {name: value for name, value in asdict(row).items() if value is not None}
+        cells = {
+            name: value.isoformat() if isinstance(value, date) else value
+            for name, value in asdict(row).items()
+            if value is not None
+        }
         if is_json:
             target.write(json.dumps(cells, ensure_ascii=False) + "\n")
         else:
@@ -178,6 +184,13 @@ def _check(
             if not low <= degrees <= high:
                 return _problem(number, name, texts[name], f"must be degrees from {low:g} to {high:g}")
             texts[name] = degrees
+    if "in_service_on" in texts:
+        try:
+            texts["in_service_on"] = date.fromisoformat(texts["in_service_on"])
+        except ValueError:
+            return _problem(
+                number, "in_service_on", texts["in_service_on"], "must be a date such as 2024-05-31"
+            )
     given = [name for name in ("home_lat", "home_lon") if name in texts]
     if len(given) == 1:
         rule = "home_lat and home_lon must be given together"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.rows import class_row, dict_row
@@ -13,6 +14,8 @@ from data.db import Connection, load_queries, wrap_errors
 from data.errors import FleetError
 from data.fleet_file import FleetFile, FleetRow, Problem
 
+#: It is tomorrow already where the day begins first.
+_EARLIEST_ZONE = timedelta(hours=14)
 _Q = load_queries("data", "fleet.sql")
 _REFERENCE = load_queries("data", "reference.sql")
 
@@ -62,7 +65,7 @@ def import_fleet(
         found = connection.execute(_REFERENCE["upsert_tenant"], {"name": tenant}).fetchone()
         if found is None:
             raise FleetError(f"tenant {tenant!r}: not stored")
-        plan = _Plan(connection, int(found[0]), corrects_owners=corrects_owners)
+        plan = _Plan(connection, int(found[0]), now=deed.now, corrects_owners=corrects_owners)
         report = ImportReport(problems=list(file.problems))
         rows = plan.check(file, report.problems)
         report.problems.sort(key=lambda problem: problem.line)
@@ -83,10 +86,13 @@ def export_fleet(connection: Connection, *, tenant: str) -> list[FleetRow]:
 class _Plan:
     """One import: what is registered, and what becomes of each line."""
 
-    def __init__(self, connection: Connection, tenant_id: int, *, corrects_owners: bool) -> None:
+    def __init__(
+        self, connection: Connection, tenant_id: int, *, now: datetime, corrects_owners: bool
+    ) -> None:
         self.tenant_id = tenant_id
         self._connection = connection
         self._corrects_owners = corrects_owners
+        self._latest = (now + _EARLIEST_ZONE).date()
         self._known: dict[str, dict[str, Any]] = {}
         self._references: dict[str, dict[str, Any]] = {}
 
@@ -125,6 +131,8 @@ class _Plan:
 
     def _wrong(self, row: FleetRow, taken: dict[str, str], names: dict[str, str]) -> tuple[str, str] | None:
         known = self._known.get(row.vin)
+        if row.in_service_on is not None and row.in_service_on > self._latest:
+            return "in_service_on", "must not be in the future"
         if known is None and row.model is None:
             return "model", "must be given for a new vehicle"
         if known is not None and known["retired_at"] is not None:
@@ -205,6 +213,7 @@ class _Plan:
             "plates": [row.plate for row in rows],
             "time_zones": [row.time_zone for row in rows],
             "iccids": [row.iccid for row in rows],
+            "in_service": [row.in_service_on for row in rows],
         }
 
     def _run(self, query: str, **values: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import time
+from datetime import date, time
 from importlib import resources
 
 import msgspec
@@ -35,6 +35,7 @@ class VehicleRegistration:
     locale: str = "zh"  #: ``zh`` or ``en``
     home_lat: float | None = None  #: WGS-84
     home_lon: float | None = None
+    in_service_on: date | None = None  #: warranties count from this day
     quiet: tuple[time, time] | None = None  #: the owner's quiet hours, local; None: as the policy says
 
 
@@ -177,6 +178,7 @@ def register_vehicles(
             "model_ids": [v.model_id for v in vehicles],
             "plates": [v.plate for v in vehicles],
             "time_zones": [v.time_zone for v in vehicles],
+            "in_service": [v.in_service_on for v in vehicles],
         },
     ).fetchall()
     connection.execute(

@@ -87,12 +87,13 @@ ON CONFLICT (tenant_id, failure_mode) DO UPDATE SET
 SELECT model_id FROM vehicle_models;
 
 -- upsert_vehicles --
-INSERT INTO vehicles (tenant_id, vin, model_id, plate, time_zone)
-SELECT %(tenant_id)s, vin, model_id, nullif(plate, ''), time_zone
-FROM unnest(%(vins)s::text[], %(model_ids)s::text[], %(plates)s::text[], %(time_zones)s::text[])
-     AS v (vin, model_id, plate, time_zone)
+INSERT INTO vehicles (tenant_id, vin, model_id, plate, time_zone, in_service_on)
+SELECT %(tenant_id)s, vin, model_id, nullif(plate, ''), time_zone, in_service_on
+FROM unnest(%(vins)s::text[], %(model_ids)s::text[], %(plates)s::text[], %(time_zones)s::text[], %(in_service)s::date[])
+     AS v (vin, model_id, plate, time_zone, in_service_on)
 ON CONFLICT (tenant_id, vin) DO UPDATE SET
-    model_id = excluded.model_id, plate = excluded.plate, time_zone = excluded.time_zone
+    model_id = excluded.model_id, plate = excluded.plate, time_zone = excluded.time_zone,
+    in_service_on = coalesce(excluded.in_service_on, vehicles.in_service_on)
 RETURNING vin, vehicle_id;
 
 -- upsert_owners --

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, LiteralString
 
 import psycopg
@@ -14,7 +14,7 @@ from data.audit import Deed
 from data.db import Connection, connect
 from data.errors import FleetError
 from data.fleet import NewOwner, retire, transfer
-from data.fleet_file import FleetFile, read_fleet
+from data.fleet_file import FleetFile, read_fleet, write_fleet
 from data.fleet_import import ImportReport, export_fleet, fetch_models, import_fleet
 from data.reference import load_reference
 
@@ -73,6 +73,21 @@ def test_what_the_file_does_not_say_stays(connection: Connection) -> None:
         row.owner_name,
         row.home_lat,
     ) == ("B9", "89860000000000000001", "Li Lei", 31.2)
+
+
+def test_the_first_day_in_service_is_kept_exported_and_never_in_the_future(connection: Connection) -> None:
+    tomorrow = DEED.now.date() + timedelta(days=2)
+    load(connection, f"vin,model,in_service_on\n{VIN},{MODEL},2024-02-29\n{OTHER},{MODEL},\n")
+    again = load(connection, f"vin,in_service_on\n{VIN},{tomorrow}\n{OTHER},2025-01-31\n")
+
+    assert [str(p) for p in again.problems] == [
+        f"line 2: in_service_on '{tomorrow}': must not be in the future"
+    ]
+    rows = export_fleet(connection, tenant="demo")
+    assert {row.vin: row.in_service_on for row in rows} == {VIN: date(2024, 2, 29), OTHER: date(2025, 1, 31)}
+    written = io.StringIO()
+    write_fleet(rows, written, is_json=False)
+    assert load(connection, written.getvalue()).unchanged == 2
 
 
 def test_wrong_lines_are_named_and_the_others_imported_unless_strict(connection: Connection) -> None:

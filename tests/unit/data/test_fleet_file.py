@@ -63,6 +63,8 @@ def test_a_csv_file_with_every_column_is_read() -> None:
         ({"home_lat": "1", "home_lon": "east"}, "home_lon", "must be degrees from -180 to 180"),
         ({"home_lat": "nan", "home_lon": "0"}, "home_lat", "must be degrees"),
         ({"home_lat": "1"}, "home_lat", "must be given together"),
+        ({"in_service_on": "31.5.2024"}, "in_service_on", "must be a date such as 2024-05-31"),
+        ({"in_service_on": "2024-02-30"}, "in_service_on", "must be a date"),
         ({"owner_name": "x" * 201}, "owner_name", "at most 200"),
     ],
 )
