@@ -1,8 +1,9 @@
-"""Learning: probabilities, widths and learners from fleets with a known truth."""
+"""Learning: probabilities, widths and learners from fleets with a known truth, or from the history."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from commands.evaluate import parse_seeds
 from commands.evaluation_work import VEHICLES_PER_PART, drawn_part
 from commands.options import Json
 from commands.printing import console, print_json, progress_bar
-from commands.running import connect_running, own_deed, read_settings
+from commands.running import connect_running, own_deed, read_settings, running_settings
 from data.errors import SettingsError
 
 
@@ -26,6 +27,19 @@ def train(
     seeds: Annotated[
         str, typer.Option(help="Fleets, by comma; the last is held out to check what was learned.")
     ] = "1101,1102,1103,1104,1105",
+    stored: Annotated[
+        bool,
+        typer.Option(
+            "--stored", help="In place of fleets, the database: stored days and what workshops found."
+        ),
+    ] = False,
+    until: Annotated[
+        datetime | None,
+        typer.Option(help="With --stored: nothing decided or measured later is known; default: now."),
+    ] = None,
+    origin: Annotated[
+        str, typer.Option(help="With --stored: of vehicles that are real, simulated or replayed.")
+    ] = "real",
     compare: Annotated[
         bool, typer.Option("--compare", help="Also judge learners against the physical scores.")
     ] = False,
@@ -39,54 +53,21 @@ def train(
     cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Learn probabilities, p-values and interval widths on simulated fleets, learners where they earn it."""
-    from importlib.metadata import version
-
+    """Learn probabilities, p-values, interval widths, learners where they earn it: of fleets or --stored."""
     from models.artefacts import write_file
-    from models.errors import LearningError
-    from models.learning.train import add_up, train_learner, train_maps
-    from models.spread import run_partitions
-    from simulators.day_level import draw_fleet
-    from simulators.day_level.plan import FAULTS
 
     settings = read_settings()
     chosen = _choose_predictors(predictors)
-    numbers = parse_seeds(seeds)
-    faults = [mode.value for mode in FAULTS if mode in {p.failure_mode for p in chosen}]
-    fleets = []
-    for seed in numbers:
-        fleets.append(draw_fleet(vehicles, days, seed=seed, mode="enriched", faults=faults))
-        fleets.append(draw_fleet(vehicles, days, seed=seed, mode="healthy"))
-    work = [(fleet, block) for fleet in fleets for block in fleet.blocks(VEHICLES_PER_PART)]
-    found = []
-    with progress_bar() as progress:
-        task = progress.add_task("parts of fleets", total=len(work))
-        learning = partial(_learn_drawn, versions=[p.model_version for p in chosen], with_examples=compare)
-        for one in run_partitions(learning, work, cluster=cluster, workers=workers):
-            found.append(one)
-            progress.advance(task)
-    learned = add_up(found)
+    if until is not None and not stored:
+        raise SettingsError("--until: needs --stored")
+    spread = {"cluster": cluster, "workers": workers}
+    if stored:
+        learned, given = _learn_history(chosen, until, origin, with_examples=compare, spread=spread)
+    else:
+        asked = {"vehicles": vehicles, "days": days, "seeds": parse_seeds(seeds)}
+        learned, given = _learn_fleets(chosen, asked, with_examples=compare, spread=spread)
+    results, artefacts = _fit(chosen, learned, given, with_learners=compare)
     folder = out or settings.home_path / "models"
-    given: dict[str, Any] = {
-        "origin": "simulated",
-        "source": {"vehicles": vehicles, "days": days, "level": "day"},
-        "code_version": version("anxin"),
-    }
-    results, artefacts = [], []
-    for predictor in chosen:
-        told: dict[str, Any] = {"model_version": predictor.model_version}
-        maps = train_maps(predictor, learned[predictor.model_version], **given)
-        told["maps"] = dict(maps.metrics)
-        artefacts.append(maps)
-        if compare:
-            try:
-                verdict, learner = train_learner(predictor, learned[predictor.model_version], **given)
-                told["learner"] = verdict.to_dict()
-                artefacts += [learner] if learner else []
-            except LearningError as error:
-                told["learner"] = {"is_earned": False, "reason": str(error)}
-        results.append(told)
-        _tell_trained(told)
     if register:
         from models.store_artefacts import register as add
 
@@ -95,9 +76,125 @@ def train(
         files = [write_file(folder, one, number) for one, number in numbered]
     else:
         files = [write_file(folder, one) for one in artefacts]
-    console.print(f"{len(files)} artefacts in {folder}, learned on simulated vehicles")
+    console.print(f"{len(files)} artefacts in {folder}, learned on {given['origin']} vehicles")
     if as_json:
-        print_json({"simulated": True, "folder": str(folder), "seeds": numbers, "predictors": results})
+        told = {"simulated": given["origin"] == "simulated", "folder": str(folder), "predictors": results}
+        print_json({**told, **given["source"]})
+
+
+def _learn_fleets(
+    chosen: list[Any], asked: dict[str, Any], *, with_examples: bool, spread: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what simulated fleets teach, by model version, and where it comes from."""
+    from models.learning.train import add_up
+    from simulators.day_level import draw_fleet
+    from simulators.day_level.plan import FAULTS
+
+    faults = [mode.value for mode in FAULTS if mode in {p.failure_mode for p in chosen}]
+    fleets = []
+    for seed in asked["seeds"]:
+        size = asked["vehicles"], asked["days"]
+        fleets.append(draw_fleet(*size, seed=seed, mode="enriched", faults=faults))
+        fleets.append(draw_fleet(*size, seed=seed, mode="healthy"))
+    work = [(fleet, block) for fleet in fleets for block in fleet.blocks(VEHICLES_PER_PART)]
+    learning = partial(_learn_drawn, versions=[p.model_version for p in chosen], with_examples=with_examples)
+    found = _spread_out(learning, work, spread)
+    return add_up(found), {"origin": "simulated", "source": {**asked, "level": "day"}}
+
+
+def _learn_history(
+    chosen: list[Any], until: datetime | None, origin: str, *, with_examples: bool, spread: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the stored history teaches, by model version, and where it comes from."""
+    from data.db import connect
+    from data.records import Origin
+    from models.features.days import to_us
+    from models.store_backtest import fetch_vehicles
+    from models.stored_learning import FOLDS, LearningWork, StoredLearned, learn_stored
+
+    if origin not in set(Origin):
+        raise SettingsError(f"--origin {origin!r}: must be of {', '.join(Origin)}")
+    cut = datetime.now(UTC) if until is None else until.replace(tzinfo=until.tzinfo or UTC)
+    url = running_settings().database_url
+    with connect(url, name="anxin-train") as connection:
+        ids = sorted(fetch_vehicles(connection, None))
+    work = [
+        LearningWork(
+            url=url,
+            vehicle_ids=tuple(ids[at : at + VEHICLES_PER_PART]),
+            versions=tuple(p.model_version for p in chosen),
+            cut_us=to_us(cut),
+            origin=Origin(origin),
+            with_examples=with_examples,
+        )
+        for at in range(0, len(ids), VEHICLES_PER_PART)
+    ]
+    total = sum(_spread_out(learn_stored, work, spread), StoredLearned())
+    if not total.vehicles:
+        raise SettingsError(f"--origin {origin}: none of the {len(ids)} stored vehicles is {origin}")
+    console.print(
+        f"{total.vehicles:,} vehicles, {total.findings:,} findings decided until {cut:%Y-%m-%d %H:%M} UTC,"
+        f" {total.undecided:,} components with an open order left out"
+    )
+    source = {
+        "level": "stored",
+        "vehicles": total.vehicles,
+        "findings": total.findings,
+        "undecided": total.undecided,
+        "until": cut.isoformat(),
+        "folds": FOLDS,
+    }
+    return dict(total.learned), {"origin": origin, "source": source}
+
+
+def _spread_out(function: Any, work: list[Any], spread: dict[str, Any]) -> list[Any]:
+    from models.spread import run_partitions
+
+    found = []
+    with progress_bar() as progress:
+        task = progress.add_task("parts of the fleet", total=len(work))
+        for one in run_partitions(function, work, **spread):
+            found.append(one)
+            progress.advance(task)
+    return found
+
+
+def _fit(
+    chosen: list[Any], learned: Mapping[str, Any], given: Mapping[str, Any], *, with_learners: bool
+) -> tuple[list[dict[str, Any]], list[Any]]:
+    """Return what is told of each predictor, and the artefacts; of too little nothing is made."""
+    from importlib.metadata import version
+
+    from models.errors import LearningError
+    from models.learning.train import train_learner, train_maps
+
+    results, artefacts = [], []
+    for predictor in chosen:
+        name = predictor.model_version
+        told: dict[str, Any] = {"model_version": name, "maps": None}
+        results.append(told)
+        source = {**given, "code_version": version("anxin")}
+        if name not in learned:
+            told["reason"] = f"there are no days of {predictor.feature_set}"
+            console.print(f"{name} is left out: {told['reason']}")
+            continue
+        try:
+            maps = train_maps(predictor, learned[name], **source)
+        except LearningError as error:
+            told["reason"] = str(error)
+            console.print(f"left out: {error}")
+            continue
+        told["maps"] = dict(maps.metrics)
+        artefacts.append(maps)
+        if with_learners:
+            try:
+                verdict, learner = train_learner(predictor, learned[name], **source)
+                told["learner"] = verdict.to_dict()
+                artefacts += [learner] if learner else []
+            except LearningError as error:
+                told["learner"] = {"is_earned": False, "reason": str(error)}
+        _tell_trained(told)
+    return results, artefacts
 
 
 def _choose_predictors(text: str) -> list[Any]:

@@ -1,4 +1,4 @@
--- Statements of anxin backtest; used by models/store_backtest.py only. They read.
+-- Statements of anxin backtest and anxin train; used by models/store_backtest.py only. They read.
 
 -- fetch_vehicles --
 -- Vehicles that have readings, by VIN where some are asked for.
@@ -19,7 +19,15 @@ ORDER BY prediction_id;
 
 -- fetch_outcomes --
 -- What workshops found, known by a time.
-SELECT o.vehicle_id, v.vin, o.component, o.failure_mode, o.outcome, o.onset, o.found_at, o.measured_unit
+SELECT o.vehicle_id, v.vin, o.component, o.failure_mode, o.outcome, o.onset, o.found_at, o.measured_unit,
+       o.decided_at
 FROM outcomes o JOIN vehicles v USING (vehicle_id)
 WHERE o.vehicle_id = ANY (%(vehicle_ids)s) AND o.decided_at < %(until)s
 ORDER BY o.order_id;
+
+-- fetch_undecided --
+-- Components with an order that was open at a time: nobody had said yet what they have.
+SELECT DISTINCT o.vehicle_id, o.component FROM repair_orders o LEFT JOIN outcomes x USING (order_id)
+WHERE o.vehicle_id = ANY (%(vehicle_ids)s) AND o.opened_at < %(until)s
+  AND (x.decided_at IS NULL OR x.decided_at >= %(until)s)
+  AND NOT (o.state IN ('closed', 'cancelled', 'no_fault_found') AND o.updated_at < %(until)s);

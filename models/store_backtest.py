@@ -1,14 +1,16 @@
-"""The SQL of the backtest: vehicles, their span, what was predicted live, what workshops found."""
+"""The SQL of backtest and training: vehicles, their span, what was predicted live, what workshops found."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from data.db import Connection, load_queries
 from data.records import Truth, Vin
 from models.features.days import to_us
+from models.learning.labels import WorkshopLabel
 
 _SQL = load_queries("models", "backtest_queries.sql")
 _EPOCH = date(1970, 1, 1)
@@ -54,8 +56,6 @@ def fetch_outcomes(connection: Connection, vehicle_ids: Collection[int], until: 
     A confirmed fault began at its estimated onset, else at any time, and reached its limit when it was found.
     What turned out to be something else is a fault without a name; a vehicle without a fault is a decoy.
     """
-    params = {"vehicle_ids": list(vehicle_ids), "until": until}
-    rows = connection.execute(_SQL["fetch_outcomes"], params).fetchall()
     return [
         Truth(
             vehicle=vehicle,
@@ -70,5 +70,40 @@ def fetch_outcomes(connection: Connection, vehicle_ids: Collection[int], until: 
             magnitude=float("nan"),
             unit=unit or "",
         )
-        for vehicle, vin, component, mode, outcome, onset, found_at, unit in rows
+        for vehicle, vin, component, mode, outcome, onset, found_at, unit, _ in _outcomes(
+            connection, vehicle_ids, until
+        )
     ]
+
+
+def fetch_labels(
+    connection: Connection, vehicle_ids: Collection[int], until: datetime
+) -> list[WorkshopLabel]:
+    """Return what workshops had found and written down by a time, as labels."""
+    return [
+        WorkshopLabel(
+            vehicle=vehicle,
+            component=component,
+            failure_mode=mode,
+            is_confirmed=outcome == "confirmed",
+            found_us=to_us(found_at),
+            decided_us=to_us(decided_at),
+            onset_us=None if onset is None else to_us(onset),
+        )
+        for vehicle, _, component, mode, outcome, onset, found_at, _, decided_at in _outcomes(
+            connection, vehicle_ids, until
+        )
+    ]
+
+
+def fetch_undecided(
+    connection: Connection, vehicle_ids: Collection[int], until: datetime
+) -> set[tuple[int, str]]:
+    """Return (vehicle, component) with an order that was open at a time."""
+    params = {"vehicle_ids": list(vehicle_ids), "until": until}
+    return {(row[0], row[1]) for row in connection.execute(_SQL["fetch_undecided"], params)}
+
+
+def _outcomes(connection: Connection, vehicle_ids: Collection[int], until: datetime) -> list[tuple[Any, ...]]:
+    params = {"vehicle_ids": list(vehicle_ids), "until": until}
+    return connection.execute(_SQL["fetch_outcomes"], params).fetchall()

@@ -95,7 +95,8 @@ def collect(panel: DayPanel, risk: Risk, labels: Labels, *, is_enriched: bool) -
         needed, fault = _needed(risk, score, labels.left_h[:, risk.as_of])
     else:
         days = DayCounts(healthy=counts(score[event == 0]))
-        vehicles = _vehicle_days(panel, risk.as_of, score)
+        # a day of which nobody knows yet is no healthy one
+        vehicles = _vehicle_days(panel, risk.as_of, np.where(np.isnan(event), np.nan, score))
         needed, fault = np.zeros(0), np.zeros(0, dtype=np.int64)
     return Evidence(
         components={chemistry: days},

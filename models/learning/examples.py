@@ -81,7 +81,8 @@ def gather(
     day = panel.day[risk.as_of[position]]
     left = labels.left_h[:, risk.as_of][here]
     columns = _features(panel, risk, score)
-    known_h = np.where(event[here] == 1, left, predictor.horizon_h)
+    late_h = labels.late_h[vehicle, component]
+    known_h = np.where(event[here] == 1, left + late_h, predictor.horizon_h)
     return Examples(
         names=tuple(columns),
         x=np.stack([values[here] for values in columns.values()], axis=1),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from data.records import BoolArray, FloatArray, Truth
+from data.records import BoolArray, FloatArray, IntArray, Truth
 from models.features.days import to_us
 from models.predictors.base import DayPanel, Predictor
 
@@ -36,6 +36,11 @@ class Labels(NamedTuple):
     )
     is_faulty: BoolArray  #: shape (n_vehicles, n_components): has the fault at any time
     left_h: FloatArray  #: shape as ``is_event``, hours until the limit; NaN: none
+    late_h: FloatArray  #: shape (n_vehicles, n_components), hours from the limit until it was written down
+
+    def rows(self, which: IntArray) -> Labels:
+        """Return those of some vehicles."""
+        return Labels(self.is_event[which], self.is_faulty[which], self.left_h[which], self.late_h[which])
 
 
 def label_truths(predictor: Predictor, panel: DayPanel, truths: Sequence[Truth]) -> Labels:
@@ -77,19 +82,26 @@ def label_truths(predictor: Predictor, panel: DayPanel, truths: Sequence[Truth])
 
 
 def label_outcomes(
-    predictor: Predictor, panel: DayPanel, found: Sequence[WorkshopLabel], *, cut_us: int
+    predictor: Predictor,
+    panel: DayPanel,
+    found: Sequence[WorkshopLabel],
+    *,
+    cut_us: int,
+    undecided: Collection[tuple[int, str]] = (),
 ) -> Labels:
     """Return the labels of real vehicles from what workshops found, as it was known at a cut.
 
     Confirmed work is an event at the time it was found. A day without one is healthy only when its whole
     horizon lies before the cut; what was decided after the cut is not looked at, whenever it was found. A
-    finding of another kind or of nothing makes the days before it healthy ones up to that time.
+    finding of another kind or of nothing makes the days before it healthy ones up to that time. Of components
+    with an order that is open at the cut nothing is known yet: their days are neither.
 
     Args:
         predictor: As in ``label_truths``.
         panel: Of the predictor.
         found: In any order; of other failure modes too.
         cut_us: The present of the training.
+        undecided: (vehicle, component) with an open order at the cut.
     """
     out = _blank(panel)
     names = _names(predictor, panel)
@@ -97,6 +109,9 @@ def label_outcomes(
     is_open = (panel.last_us + horizon > cut_us) | (panel.last_us == 0)
     out.is_event[is_open] = np.nan
     row_of = {int(v): i for i, v in enumerate(panel.vehicle_id)}
+    for vehicle, component in undecided:
+        if vehicle in row_of and component in names:
+            out.is_event[row_of[vehicle], :, names[component]] = np.nan
     known = [
         one
         for one in found
@@ -107,7 +122,9 @@ def label_outcomes(
         and one.component in names
     ]
     for one in sorted(known, key=lambda label: -label.found_us):
-        _set_limit(out, panel, (row_of[one.vehicle], names[one.component]), one.found_us, horizon)
+        at = row_of[one.vehicle], names[one.component]
+        _set_limit(out, panel, at, one.found_us, horizon)
+        out.late_h[at] = (one.decided_us - one.found_us) / _HOUR_US
     return out
 
 
@@ -124,7 +141,8 @@ def _set_limit(out: Labels, panel: DayPanel, at: tuple[int, int], limit_us: int,
 
 def _blank(panel: DayPanel) -> Labels:
     shape = (len(panel.vehicle_id), len(panel.day), max(1, panel.value.shape[2]))
-    return Labels(np.zeros(shape), np.zeros((shape[0], shape[2]), dtype=np.bool_), np.full(shape, np.nan))
+    parts = shape[0], shape[2]
+    return Labels(np.zeros(shape), np.zeros(parts, dtype=np.bool_), np.full(shape, np.nan), np.zeros(parts))
 
 
 def _names(predictor: Predictor, panel: DayPanel) -> dict[str, int]:

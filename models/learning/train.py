@@ -18,11 +18,11 @@ from models.learning.compare import Bar, Verdict, compare, threshold_at
 from models.learning.coverage import covered
 from models.learning.evidence import DayCounts, Evidence, collect
 from models.learning.examples import Examples, concatenate, gather
-from models.learning.labels import label_truths
+from models.learning.labels import Labels, label_truths
 from models.learning.learner import Kind, fit, out_of_fold
 from models.learning.maps import ALL, RiskMaps, fit_maps
 from models.panels import with_main
-from models.predictors.base import Predictor
+from models.predictors.base import DayPanel, Predictor
 
 #: Where a failure mode has no budget of false alerts of its own, in 1,000 vehicle-days.
 BUDGET_PER_1000 = 0.05
@@ -60,22 +60,50 @@ def learn_part(
     """
     out = {}
     for predictor in predictors:
-        if predictor.feature_set not in part.panels:
-            continue
-        panel = with_main(part.panels[predictor.feature_set], predictor.main)
-        risk = predictor.predict(panel, np.arange(every - 1, len(panel.day), every, dtype=np.int64))
-        labels = label_truths(predictor, panel, part.truths)
-        rows = (
-            (gather(predictor, panel, risk, labels, is_enriched=part.is_enriched, seed=part.seed),)
-            if with_examples
-            else ()
-        )
-        out[predictor.model_version] = Learned(
-            evidence={part.seed: collect(panel, risk, labels, is_enriched=part.is_enriched)},
-            examples=rows,
-            span=(int(panel.day[0]), int(panel.day[-1])),
-        )
+        if predictor.feature_set in part.panels:
+            panel = with_main(part.panels[predictor.feature_set], predictor.main)
+            out[predictor.model_version] = learn_panel(
+                predictor,
+                panel,
+                label_truths(predictor, panel, part.truths),
+                is_enriched=part.is_enriched,
+                seed=part.seed,
+                every=every,
+                with_examples=with_examples,
+            )
     return out
+
+
+def learn_panel(
+    predictor: Predictor,
+    panel: DayPanel,
+    labels: Labels,
+    *,
+    is_enriched: bool,
+    seed: int,
+    every: int,
+    with_examples: bool,
+) -> Learned:
+    """Return what vehicles of known fate teach of one predictor.
+
+    Args:
+        predictor: Of whom.
+        panel: Its own.
+        labels: Of the whole panel.
+        is_enriched: Every vehicle has the fault: only the faulty components count. Else all are healthy.
+        seed: Group that is held out as one: the draw, or a fold of vehicles.
+        every: As ``learn_part``.
+        with_examples: As ``learn_part``.
+    """
+    risk = predictor.predict(panel, np.arange(every - 1, len(panel.day), every, dtype=np.int64))
+    rows = (
+        (gather(predictor, panel, risk, labels, is_enriched=is_enriched, seed=seed),) if with_examples else ()
+    )
+    return Learned(
+        evidence={seed: collect(panel, risk, labels, is_enriched=is_enriched)},
+        examples=rows,
+        span=(int(panel.day[0]), int(panel.day[-1])),
+    )
 
 
 def add_up(found: Iterable[Mapping[str, Learned]]) -> dict[str, Learned]:
