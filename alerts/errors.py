@@ -15,7 +15,8 @@ AnxinError
     ├── InvalidDetails          what is said with an action does not fit it; names field and rule
     ├── KeyReused               the idempotency key belongs to another command
     ├── BookingConflict         bay, technician or part was taken meanwhile; decide again
-    ├── InvalidSignature        a message to a webhook is not ours, or too old
+    ├── InvalidSignature        a message to a webhook, or a link, is not ours, or the message too old
+    ├── LinkExpired             a link of ours is not good any more
     └── DeliveryError           a message was not delivered
         ├── AddressRefused      the address may not be called
         └── SubscriptionGone    the push service has forgotten the subscription
@@ -86,6 +87,10 @@ class NeedsOwnTransaction(AlertError):  # noqa: N818 - it reads as a fact
 
 class InvalidSignature(AlertError):  # noqa: N818 - it reads as a fact
     """A message to a webhook does not carry our signature, or is too old."""
+
+
+class LinkExpired(AlertError):  # noqa: N818 - it reads as a fact
+    """The link was one of ours and is not good any more."""
 
 
 class DeliveryError(AlertError):

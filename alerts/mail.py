@@ -9,12 +9,14 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from urllib.parse import unquote, urlsplit
 
+from alerts.ack_link import AckLinks
 from alerts.endpoints import is_local
 from alerts.errors import DeliveryError
 from alerts.messages import message_of
 from alerts.outbox_store import Delivery
 
 _MORE = {"en": "See and answer: ", "zh": "查看并答复："}
+_SEEN = {"en": "I have read this: ", "zh": "我已知悉："}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,8 @@ class MailSender:
     sender: str  #: ``Anxin <service@example.com>``
     base_url: str
     timeout_s: float
+    links: AckLinks  #: where a person says that they have read it
+    asks_for: frozenset[str]  #: classes whose warnings go on until a person says so
 
     def send(self, delivery: Delivery) -> str:
         """Hand the message to the server.
@@ -73,9 +77,18 @@ class MailSender:
         letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notices in return
         if delivery.severity in ("S0", "S1"):
             letter["Importance"] = "high"
-        more = f"\n\n{_MORE[delivery.locale]}{message.url}" if message.url else ""
-        letter.set_content(message.body + more + "\n")
+        lines = [message.body]
+        if message.url:
+            lines += ["", _MORE[delivery.locale] + message.url, *self._acknowledgement(delivery)]
+        letter.set_content("\n".join(lines) + "\n")
         return letter
+
+    def _acknowledgement(self, delivery: Delivery) -> list[str]:
+        """Return the line with the link of the owner's own letter; nobody else can speak for them."""
+        is_asked = delivery.audience == "owner" and delivery.severity in self.asks_for
+        if not is_asked or delivery.warning_id is None or delivery.warned_at is None:
+            return []
+        return [_SEEN[delivery.locale] + self.links.url_of(delivery.warning_id, delivery.warned_at)]
 
 
 def _refusal(code: int, text: bytes | str) -> DeliveryError:

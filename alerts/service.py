@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import psycopg
 import structlog
 
+from alerts.ack_link import PURPOSE, AckLinks
 from alerts.alarm_router import follow_events, retry_events
 from alerts.assigner import assign_batches
 from alerts.concerns import watch_orders
@@ -23,6 +24,7 @@ from alerts.notify import Sender, deliver_next, take_receipts, take_step
 from alerts.outbox_store import OutboxStore
 from alerts.replanning import make_room, replan_upset, replan_waiting
 from alerts.router import Routed, route_waiting
+from alerts.rules import load_policy
 from alerts.setbacks import Setbacks
 from alerts.succession import follow_owners
 from alerts.vehicle_link import VehicleLink
@@ -118,8 +120,9 @@ def run_notify(settings: Settings, *, stop: threading.Event) -> None:
         KeysError: The push key file is damaged.
         PolicyError: The file of gateways breaks a rule.
     """
+    keys, telling = load_push_keys(settings.home_path), load_policy().telling
     push = PushSender(
-        keys=load_push_keys(settings.home_path),
+        keys=keys,
         subject=settings.push_subject,
         base_url=settings.base_url,
         timeout_s=settings.push_timeout_s,
@@ -149,6 +152,8 @@ def run_notify(settings: Settings, *, stop: threading.Event) -> None:
             sender=settings.mail_from,
             base_url=settings.base_url,
             timeout_s=settings.webhook_timeout_s,
+            links=AckLinks(key=keys.derive(PURPOSE), base_url=settings.base_url),
+            asks_for=frozenset(s for s, rule in telling.escalation.items() if rule.needs_person),
         )
         jobs.append(lambda: _deliver(settings, {"email": mail}, None, stop, vitals))
     if gateways:

@@ -43,6 +43,7 @@ from api.routes import (
     predictors,
     push,
     reports,
+    seen,
     session,
     silence,
     stations,
@@ -104,6 +105,7 @@ def list_routers() -> tuple[APIRouter, ...]:
         contact.router,
         stream.router,
         health.router,
+        seen.router,
         session.router,
         pages.router,
         work_pages.router,
@@ -116,6 +118,7 @@ def create_app(
     *,
     commands: Commands,
     clock: Callable[[], datetime],
+    link_key: bytes,
     push_key: str = "",
     hub: Hub | None = None,
     routers: tuple[APIRouter, ...] | None = None,
@@ -156,6 +159,7 @@ def create_app(
         pages=make_environment(assets=assets),
         texts=texts,
         push_key=push_key,
+        link_key=link_key,
         assets=assets,
     )
     app.state.route_table = table

@@ -117,6 +117,7 @@ class Context:
     meters: Meters
     pages: Environment
     texts: Mapping[str, Mapping[str, str]]  #: language -> key -> text
+    link_key: bytes  #: signs the links of letters
     push_key: str  #: VAPID public key, base64url; empty where Web Push is off
     assets: str  #: changes when a static file changes; part of asset URLs
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import structlog
 import uvicorn
 
+from alerts.ack_link import PURPOSE
 from alerts.commands import Commands
 from alerts.desk import terms_of
 from api.app import create_app
@@ -77,13 +78,14 @@ def run(settings: Settings, *, stop: threading.Event) -> None:
     if pool is None:
         listening.close()
         return
-    hub = Hub()
+    hub, keys = Hub(), load_push_keys(settings.home_path)
     app = create_app(
         settings,
         pool,
         commands=Commands(pool, terms_of(settings)),
         clock=lambda: datetime.now(UTC),
-        push_key=load_push_keys(settings.home_path).public_key,
+        push_key=keys.public_key,
+        link_key=keys.derive(PURPOSE),
         hub=hub,
     )
     server = _Server(

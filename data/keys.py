@@ -10,6 +10,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from data.errors import KeysError
 
@@ -22,6 +24,10 @@ class PushKeys:
 
     private_pem: bytes
     public_key: str  #: uncompressed point, base64url without padding, as browsers want it
+
+    def derive(self, purpose: str) -> bytes:
+        """Return a key of 32 bytes for another purpose, which tells nothing of this one (HKDF, RFC 5869)."""
+        return HKDF(SHA256(), length=32, salt=None, info=purpose.encode()).derive(self.private_pem)
 
 
 def load_push_keys(home: Path) -> PushKeys:

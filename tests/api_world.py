@@ -14,6 +14,7 @@ from api.access import create_api_key, create_user
 from data.db import Pool, transaction
 
 PASSWORD = "correct horse battery"
+LINK_KEY = b"signs the links of letters"
 MINE, WANGS, NOBODYS, STRANGERS = (f"LANXTEST00000000{n}" for n in (1, 2, 3, 9))
 WARNING = UUID("11111111-1111-4111-8111-111111111111")
 #: caller -> (tenant, role, owner_id, station_id)

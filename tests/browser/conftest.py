@@ -20,7 +20,7 @@ from api.app import create_app
 from api.live import Hub, follow_database
 from data.db import Pool
 from data.settings import Settings
-from tests.api_world import PASSWORD, RecordedCommands, fill
+from tests.api_world import LINK_KEY, PASSWORD, RecordedCommands, fill
 
 ARGS = [
     "--no-sandbox",
@@ -50,7 +50,13 @@ def site(pool: Pool, database_url: str) -> Iterator[Site]:
     fill(pool, now=datetime.now(UTC))
     commands, hub, stop = RecordedCommands(), Hub(), threading.Event()
     app = create_app(
-        Settings(), pool, commands=commands, clock=lambda: datetime.now(UTC), push_key=PUSH_KEY, hub=hub
+        Settings(),
+        pool,
+        commands=commands,
+        clock=lambda: datetime.now(UTC),
+        link_key=LINK_KEY,
+        push_key=PUSH_KEY,
+        hub=hub,
     )
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=2))
     threads = [

@@ -85,6 +85,7 @@ def shell(pool: Pool, database_url: str) -> Iterator[Shell]:
         pool,
         commands=Commands(pool, terms),
         clock=lambda: datetime.now(UTC),
+        link_key=b"k",
         push_key="k" * 87,
     )
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=2))

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from alerts.ack_link import AckLinks
 from alerts.errors import AddressRefused, DeliveryError, PolicyError
 from alerts.gateways import AppriseSender, gateway_url, load_gateways
 from alerts.mail import MailSender
@@ -20,6 +21,7 @@ from tests.integration.mail_server import Mailbox, running_mail
 from tests.integration.webhook_server import running
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
+LINKS = AckLinks(key=b"k", base_url="https://anxin.example")
 
 
 def make_delivery(**overrides: Any) -> Delivery:
@@ -131,6 +133,8 @@ def mail(mailbox: Mailbox) -> MailSender:
         sender="Anxin <anxin@anxin.example>",
         base_url="https://anxin.example",
         timeout_s=5.0,
+        links=LINKS,
+        asks_for=frozenset({"S0", "S1", "S2"}),
     )
 
 
@@ -144,8 +148,18 @@ def test_a_letter_says_what_the_push_says_with_a_way_to_answer(mail: MailSender,
     assert first.get_content().split() == [
         "请尽快安全停车。",
         "查看并答复：https://anxin.example/owner?order=3",
+        f"我已知悉：{LINKS.url_of(UUID(int=5), NOW)}",
     ]
     assert first["message-id"] == again["message-id"] == f"<{UUID(int=5)}.7@anxin.example>"
+
+
+def test_only_the_owners_letter_about_what_goes_on_until_a_person_knows_has_a_link_to_say_so(
+    mail: MailSender, mailbox: Mailbox
+) -> None:
+    mail.send(make_delivery(severity="S3"))
+    mail.send(make_delivery(audience="emergency"))
+
+    assert all("/seen/" not in letter.get_content() for letter in mailbox.letters)
 
 
 def test_the_emergency_contact_is_told_why_they_hear_of_it(mail: MailSender, mailbox: Mailbox) -> None:
@@ -182,7 +196,14 @@ def test_a_refusal_for_good_is_told_from_one_for_now(
 def test_a_mail_server_that_is_away_is_an_error_to_try_again_after() -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
-    sender = MailSender(url=f"smtp://127.0.0.1:{port}", sender="a@b.example", base_url="", timeout_s=1.0)
+    sender = MailSender(
+        url=f"smtp://127.0.0.1:{port}",
+        sender="a@b.example",
+        base_url="",
+        timeout_s=1.0,
+        links=LINKS,
+        asks_for=frozenset(),
+    )
 
     with pytest.raises(DeliveryError) as refused:
         sender.send(make_delivery())

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from data.db import Pool
 from data.settings import Settings
-from tests.api_world import RecordedCommands, fill
+from tests.api_world import LINK_KEY, RecordedCommands, fill
 
 NOW = datetime(2026, 1, 20, 8, tzinfo=UTC)
 
@@ -47,7 +47,10 @@ def world(pool: Pool) -> Iterator[World]:
     keys = fill(pool, now=NOW)
     commands = RecordedCommands()
     made = World(
-        create_app(Settings(), pool, commands=commands, clock=lambda: NOW, push_key="k"), pool, keys, commands
+        create_app(Settings(), pool, commands=commands, clock=lambda: NOW, link_key=LINK_KEY, push_key="k"),
+        pool,
+        keys,
+        commands,
     )
     yield made
     for client in made.clients:

@@ -6,16 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from alerts.ack_link import make_token
 from api.access import create_user
 from data.audit import Deed
 from data.fleet import NewOwner, transfer
-from tests.api_world import MINE, NOBODYS, PASSWORD, STRANGERS, WANGS, WARNING
+from tests.api_world import LINK_KEY, MINE, NOBODYS, PASSWORD, STRANGERS, WANGS, WARNING
 
 #: Values for path parameters: what the owner and the station of CALLERS may see.
 PATHS = {
     "vin": MINE,
     "order_id": "1",
     "alert_id": "1",
+    "token": make_token(LINK_KEY, WARNING, expires=datetime(2100, 1, 1, tzinfo=UTC)),
     "code": "SH1",
     "warning_id": str(WARNING),
     "language": "en",

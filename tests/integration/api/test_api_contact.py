@@ -9,7 +9,7 @@ import pytest
 from api.app import create_app
 from data.db import transaction
 from data.settings import Settings
-from tests.api_world import WARNING
+from tests.api_world import LINK_KEY, WARNING
 from tests.integration.api.conftest import NOW
 
 
@@ -21,7 +21,12 @@ def reachable(world, tmp_path):
     world.now = NOW
     settings = Settings(smtp_url="smtp://127.0.0.1:25", gateways=str(gateways))
     world.app = create_app(
-        settings, world.pool, commands=world.commands, clock=lambda: world.now, push_key="k"
+        settings,
+        world.pool,
+        commands=world.commands,
+        clock=lambda: world.now,
+        link_key=LINK_KEY,
+        push_key="k",
     )
     return world
 

@@ -57,7 +57,10 @@ def desk(pool):
             " (1, 'tire-replace', 'Tyre replacement', '更换轮胎', 0.7, 'T1', 'tire', false)"
         )
     commands = Commands(pool, TERMS)
-    return Desk(create_app(Settings(), pool, commands=commands, clock=lambda: NOW, link_key=LINK_KEY, push_key="k"), keys)
+    return Desk(
+        create_app(Settings(), pool, commands=commands, clock=lambda: NOW, link_key=LINK_KEY, push_key="k"),
+        keys,
+    )
 
 
 LINES = [

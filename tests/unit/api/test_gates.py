@@ -45,11 +45,12 @@ def test_the_table_names_method_path_and_roles() -> None:
     assert (entry.method, entry.path, entry.roles, entry.is_open) == ("POST", "/x/y", (Role.OWNER,), False)
 
 
-def test_only_login_language_health_and_the_service_worker_are_open() -> None:
+def test_only_login_language_links_of_letters_health_and_the_service_worker_are_open() -> None:
     table = declare(list_routers())
 
     assert {entry.path for entry in table if entry.is_open} == {
         "/login",
+        "/seen/{token}",
         "/language/{language}",
         "/health/live",
         "/health/ready",

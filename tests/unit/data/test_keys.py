@@ -35,3 +35,10 @@ def test_a_damaged_key_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "vapid.pem").write_text("no key")
     with pytest.raises(KeysError, match=r"vapid\.pem: must hold a private key"):
         load_push_keys(tmp_path)
+
+
+def test_a_derived_key_is_the_same_for_one_purpose_and_another_for_another(tmp_path: Path) -> None:
+    keys = load_push_keys(tmp_path)
+
+    assert keys.derive("one") == load_push_keys(tmp_path).derive("one")
+    assert len({keys.derive("one"), keys.derive("two"), keys.private_pem}) == 3
