@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from random import Random
 
 import psycopg
 import structlog
@@ -112,8 +113,11 @@ def _assign(
             severities=terms.policy.severities,
             rule=terms.policy.order,
             cost=terms.policy.cost,
+            parts=terms.policy.parts,
+            improve_rounds=terms.policy.batch.improve_rounds,
             now=now,
         ),
+        rng=Random(tenant_id),  # noqa: S311 - the same orders get the same appointments; no secret
     )
     by_station: dict[int, list[Order]] = defaultdict(list)
     for order in orders:

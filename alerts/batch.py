@@ -1,10 +1,8 @@
 """Many orders at once: which goes where and when, so that all together cost least. Pure.
 
-Classes strictly first, within a class short work before long, which keeps the mean delay low. The orders of
-one kind of work are matched with the free slots of the stations around them by minimum-cost assignment
-(``scipy.optimize.linear_sum_assignment``), some hundred at a time; what one kind takes is no longer free
-for the next. What finds no time before its deadline is matched with the times after it before the next
-class is looked at: a late appointment before none.
+Classes strictly first: the orders of one class are matched with what is free as if the less urgent ones did
+not exist. Within a class all kinds of work are matched together, so that none takes the time that another
+needs more. A late beginning has its price, and comes before none.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
+from random import Random
 from typing import Final
 
 import numpy as np
@@ -22,23 +20,22 @@ from alerts.calendars import Calendar
 from alerts.costs import Merits, costs_of
 from alerts.facts import Order
 from alerts.jobs import STEP_MINUTES, Job
+from alerts.matching import Choice, Match, Matching, Wish
 from alerts.modes import Way
-from alerts.obstacles import Obstacle, missing_part, static_obstacle
+from alerts.obstacles import PART_COMING, Obstacle, static_obstacle
+from alerts.part_rules import PartRule
 from alerts.rules import CostRule, OrderRule, SeverityRule
 from alerts.slots import TimeGrid
 from alerts.stations import Occupancy, PassedOver, Plan, Station, Worked
+from alerts.supply import supply_of
 from data.records import BoolArray, FloatArray, IntArray, Severity
 
-#: Orders matched together, and the nearest stations that each of them may go to.
-_MATCHED: Final = 400
-_NEAREST: Final = 16
-#: Of these, the ones that an order most likely goes to.
-_NEAR: Final = 4
-#: Beyond any cost of an appointment: not possible.
-_NEVER: Final = 1e6
-#: Times that what was not placed is matched with what is left.
-_ROUNDS: Final = 3
+#: The nearest stations that an order may go to.
+_NEAREST: Final = 40
+#: However few orders there are, they are tried otherwise so often.
+_LEAST_ROUNDS: Final = 100
 _STEP: Final = timedelta(minutes=STEP_MINUTES)
+_HOUR: Final = timedelta(hours=1)
 _ELSEWHERE: Final[Obstacle] = (
     "batch",
     "its time serves others who waited at the same time, at less cost for all",
@@ -48,7 +45,7 @@ _ELSEWHERE: Final[Obstacle] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An order of the batch, its work and the ways to all stations."""
+    """An order of the batch, its work and the way to all stations."""
 
     order: Order
     job: Job
@@ -66,161 +63,113 @@ class Batch:
     severities: Mapping[Severity, SeverityRule]
     rule: OrderRule
     cost: CostRule
+    parts: PartRule
+    improve_rounds: float  #: for each order
     now: datetime
 
+    def occupancy_of(self, station: Station) -> Occupancy:
+        """Return what is taken and in stock at a station."""
+        return self.occupancy.get(station.station_id, Occupancy())
 
-def match(requests: Sequence[Request], batch: Batch) -> dict[int, Plan]:
+
+def match(requests: Sequence[Request], batch: Batch, *, rng: Random) -> dict[int, Plan]:
     """Return appointments by order, late ones marked; orders that find none are left out.
 
     Args:
         requests: Of one tenant, in any order; none of S0 or S1, which do not wait.
         batch: The network as it is now.
+        rng: Source of chance.
     """
     if not requests or not batch.stations:
         return {}
     horizon = max(r.order.deadline for r in requests)
-    overdue = timedelta(days=batch.rule.overdue_days)
-    grid = TimeGrid.between(batch.now, max(horizon, batch.now) + overdue + _STEP)
+    grid = TimeGrid.between(batch.now, max(horizon, batch.now) + _overdue(batch) + _STEP)
+    jobs = list(dict.fromkeys(r.job for r in requests))
     calendars = [
-        Calendar(s, batch.occupancy.get(s.station_id, Occupancy()), grid, batch.worked)
-        for s in batch.stations
-    ]
-    found: dict[int, Plan] = {}
-    ranked = sorted(requests, key=lambda r: (r.order.severity, r.job.step_count, r.order.failure_mode))
-    for _, of_class in groupby(ranked, key=lambda r: r.order.severity):
-        kinds = [list(kind) for _, kind in groupby(of_class, key=lambda r: r.order.failure_mode)]
-        for late_by in (timedelta(0), overdue):
-            for kind in kinds:
-                waiting = [r for r in kind if r.order.order_id not in found]
-                found |= _match_kind(waiting, batch, calendars, grid, late_by)
-    return found
-
-
-def _match_kind(
-    requests: list[Request],
-    batch: Batch,
-    calendars: Sequence[Calendar],
-    grid: TimeGrid,
-    late_by: timedelta,
-) -> dict[int, Plan]:
-    """Match the orders of one class and kind of work, the nearest to their deadlines first."""
-    waiting = sorted(requests, key=lambda r: (r.order.deadline, r.order.order_id))
-    found: dict[int, Plan] = {}
-    for _ in range(_ROUNDS):
-        for begin in range(0, len(waiting), _MATCHED):
-            found |= _match_some(waiting[begin : begin + _MATCHED], batch, calendars, grid, late_by)
-        waiting = [r for r in waiting if r.order.order_id not in found]
-    return found
-
-
-def _match_some(
-    requests: Sequence[Request],
-    batch: Batch,
-    calendars: Sequence[Calendar],
-    grid: TimeGrid,
-    late_by: timedelta,
-) -> dict[int, Plan]:
-    """Match some orders of one kind with slots, then let each have the earliest time it can have there.
-
-    A slot says how many come before at a station; the time itself waits for the vehicle to arrive. It begins
-    no later than ``late_by`` after the order's deadline.
-    """
-    fit = np.array([_can_do(calendar, requests[0]) for calendar in calendars])
-    if not fit.any():
-        return {}
-    way_km = _ways(requests, fit)
-    columns = _columns(requests[0].job, way_km, calendars, first=_first(requests[0], 0.0, batch, grid))
-    if not columns:
-        return {}
-    queue = _queues(calendars)
-    costs = _cost_matrix(requests, way_km, columns, grid, batch=batch, queue=queue, late_by=late_by)
-    from scipy.optimize import linear_sum_assignment  # a second to import, for batches only
-
-    rows, picks = linear_sum_assignment(costs)
-    matched = [
-        (columns[pick][1], columns[pick][0], requests[row])
-        for row, pick in zip(rows.tolist(), picks.tolist(), strict=True)
-        if costs[row, pick] < _NEVER
-    ]
-    found: dict[int, Plan] = {}
-    for _, index, request in sorted(matched, key=lambda m: (m[0], m[2].road_km[m[1]], m[2].order.order_id)):
-        taken = calendars[index].take(
-            request.job,
-            first=_first(request, float(request.road_km[index]), batch, grid),
-            last=grid.index_at_or_after(request.order.deadline + late_by + timedelta(seconds=1)) - 1,
+        Calendar(
+            station,
+            batch.occupancy_of(station),
+            grid,
+            batch.worked,
+            jobs=jobs,
+            parts=batch.parts,
+            now=batch.now,
         )
-        if taken is not None:
-            found[request.order.order_id] = _plan_of(request, batch, grid, index, taken)
-    return found
+        for station in batch.stations
+    ]
+    plans: dict[int, Plan] = {}
+    for severity in sorted({r.order.severity for r in requests}):
+        of_class = [r for r in requests if r.order.severity == severity]
+        wishes = _wishes(of_class, batch, grid, calendars, jobs)
+        matching = Matching(calendars, wishes, late_cost=batch.cost.late, rng=rng)
+        matching.improve(max(_LEAST_ROUNDS, round(batch.improve_rounds * len(of_class))))
+        for request, found in zip(of_class, matching.matches, strict=True):
+            if found is not None:
+                plans[request.order.order_id] = _plan_of(request, batch, grid, found)
+    return plans
 
 
-def _first(request: Request, way_km: float, batch: Batch, grid: TimeGrid) -> int:
-    """Return the first step at which the vehicle can be there."""
-    notice_h = batch.severities[request.order.severity].notice_h
-    lead_h = request.way.lead_h(way_km, batch.rule.road_speed_km_per_h)
-    return grid.index_at_or_after(batch.now + timedelta(hours=notice_h + lead_h))
+def _overdue(batch: Batch) -> timedelta:
+    return timedelta(days=batch.rule.overdue_days)
 
 
-def _can_do(calendar: Calendar, request: Request) -> bool:
-    is_fit = static_obstacle(calendar.station, request.job, request.way, 0.0) is None
-    return is_fit and calendar.supply(request.job) > 0
-
-
-def _ways(requests: Sequence[Request], fit: BoolArray) -> FloatArray:
-    """Return the way of each order to the nearest few stations that it may go to, else infinity."""
-    ways = np.stack([np.where(fit, r.road_km, np.inf) for r in requests])
-    limits = np.array([r.way.limit_km for r in requests])[:, None]
-    if fit.sum() > _NEAREST:
-        limits = np.minimum(limits, np.partition(ways, _NEAREST - 1, axis=1)[:, [_NEAREST - 1]])
-    return np.where(ways <= limits, ways, np.inf)
-
-
-def _columns(
-    job: Job, way_km: FloatArray, calendars: Sequence[Calendar], *, first: int
-) -> list[tuple[int, int]]:
-    """Return (station, start) of the slots that may be wanted: as many as have the station near."""
-    near = min(_NEAR, way_km.shape[1]) - 1
-    is_near = np.isfinite(way_km) & (way_km <= np.partition(way_km, near, axis=1)[:, [near]])
+def _wishes(
+    requests: Sequence[Request],
+    batch: Batch,
+    grid: TimeGrid,
+    calendars: Sequence[Calendar],
+    jobs: Sequence[Job],
+) -> list[Wish]:
+    """Return what the orders of one class may have, and at what cost."""
+    numbers = {job: number for number, job in enumerate(jobs)}
+    way_km = _ways(requests, batch)
+    notice_h = batch.severities[requests[0].order.severity].notice_h
+    offset_h = (grid.start - batch.now) / _HOUR
+    arrival_h = notice_h + way_km / batch.rule.road_speed_km_per_h - offset_h
+    first = np.ceil(np.where(np.isfinite(way_km), arrival_h, 0.0) / (_STEP / _HOUR) - 1e-9)
+    opened = [request.order.opened_at or batch.now for request in requests]
+    span_h = np.array(
+        [max((r.order.deadline - o) / _HOUR, 1.0) for r, o in zip(requests, opened, strict=True)]
+    )
+    waited_h = np.array([(grid.start - o) / _HOUR for o in opened])
+    costs = costs_of(
+        batch.cost,
+        Merits(
+            delay=(waited_h / span_h)[:, None],
+            way_km=way_km,
+            late=0.0,
+            dearness=_dearness(batch.stations),
+            queue=_queues(calendars),
+        ),
+    )
+    nearest = np.argsort(costs, axis=1, kind="stable")[:, :_NEAREST]
     return [
-        (index, start)
-        for index in np.flatnonzero(np.isfinite(way_km).any(axis=0)).tolist()
-        for start in calendars[index].starts(job, first=first, count=int(is_near[:, index].sum()) + 2)
+        Wish(
+            job=numbers[request.job],
+            choices=tuple(
+                Choice(station, float(costs[row, station]), max(0, int(first[row, station])))
+                for station in nearest[row].tolist()
+                if np.isfinite(costs[row, station])
+            ),
+            delay_cost=batch.cost.delay * (_STEP / _HOUR) / float(span_h[row]),
+            in_time=(request.order.deadline - grid.start) // _STEP,
+            last=(request.order.deadline + _overdue(batch) - grid.start) // _STEP,
+        )
+        for row, request in enumerate(requests)
     ]
 
 
-def _cost_matrix(
-    requests: Sequence[Request],
-    way_km: FloatArray,
-    columns: Sequence[tuple[int, int]],
-    grid: TimeGrid,
-    *,
-    batch: Batch,
-    queue: FloatArray,
-    late_by: timedelta,
-) -> FloatArray:
-    """Return what each order costs in each slot; shape (orders, slots)."""
-    stations, starts = np.array(columns, dtype=np.int64).T
-    way_km = way_km[:, stations]
-    notice_h = batch.severities[requests[0].order.severity].notice_h
-    arrival_h = notice_h + way_km / batch.rule.road_speed_km_per_h
-    start_h = (grid.start - batch.now) / timedelta(hours=1) + starts * STEP_MINUTES / 60
-    start_h = np.maximum(start_h, arrival_h)
-    deadline_h = _hours([r.order.deadline - batch.now for r in requests])
-    opened_h = _hours([(r.order.opened_at or batch.now) - batch.now for r in requests])
-    merits = Merits(
-        delay=(start_h - opened_h) / np.maximum(deadline_h - opened_h, 1.0),
-        way_km=np.where(np.isfinite(way_km), way_km, 0.0),
-        late=(start_h > deadline_h).astype(np.float64),
-        dearness=_dearness(batch.stations)[stations],
-        queue=queue[stations],
+def _ways(requests: Sequence[Request], batch: Batch) -> FloatArray:
+    """Return the way of orders to stations that they may go to, else infinity; shape (orders, stations)."""
+    fit: dict[Job, BoolArray] = {}
+    for request in requests:
+        if request.job not in fit:
+            obstacles = [static_obstacle(s, request.job, request.way, 0.0) for s in batch.stations]
+            fit[request.job] = np.array([obstacle is None for obstacle in obstacles])
+    ways = np.stack(
+        [np.where(fit[r.job] & (r.road_km <= r.way.limit_km), r.road_km, np.inf) for r in requests]
     )
-    costs = costs_of(batch.cost, merits)
-    is_possible = np.isfinite(way_km) & (start_h <= deadline_h + late_by / timedelta(hours=1))
-    return np.where(is_possible, costs, _NEVER)
-
-
-def _hours(spans: Sequence[timedelta]) -> FloatArray:
-    return np.array([span / timedelta(hours=1) for span in spans], dtype=np.float64)[:, None]
+    return np.asarray(ways, dtype=np.float64)
 
 
 def _dearness(stations: Sequence[Station]) -> FloatArray:
@@ -236,23 +185,23 @@ def _queues(calendars: Sequence[Calendar]) -> FloatArray:
     return queues
 
 
-def _plan_of(request: Request, batch: Batch, grid: TimeGrid, index: int, taken: tuple[int, int, int]) -> Plan:
-    start, bay, technician = taken
-    station = batch.stations[index]
-    begins = grid.time_of(start)
+def _plan_of(request: Request, batch: Batch, grid: TimeGrid, found: Match) -> Plan:
+    station, taken = batch.stations[found.station], found.taken
+    begins = grid.time_of(taken.start)
     ends = begins + request.job.step_count * _STEP
     return Plan(
         station=station,
-        distance_km=float(request.road_km[index]),
-        bay=station.bays[bay],
-        technician=station.technicians[technician],
+        distance_km=float(request.road_km[found.station]),
+        bay=station.bays[taken.bay],
+        technician=station.technicians[taken.technician],
         start=begins,
         end=ends,
         busy=(begins, ends),
         is_late=begins > request.order.deadline,
         mode=request.way.mode,
-        passed_over=tuple(_nearer(request, batch, index)),
-        supply=Supply(job=request.job),
+        passed_over=tuple(_nearer(request, batch, found.station)),
+        supply=taken.supply,
+        p_late=taken.supply.p_late(begins, batch.now),
     )
 
 
@@ -260,11 +209,18 @@ def _nearer(request: Request, batch: Batch, index: int) -> Iterator[PassedOver]:
     order: IntArray = np.argsort(request.road_km, kind="stable")
     for i in order[request.road_km[order] < request.road_km[index]].tolist():
         station, way_km = batch.stations[i], float(request.road_km[i])
-        code, reason_en, reason_zh = (
-            static_obstacle(station, request.job, request.way, way_km)
-            or missing_part(request.job, batch.occupancy.get(station.station_id, Occupancy()))
-            or _ELSEWHERE
-        )
+        code, reason_en, reason_zh = _obstacle(request, batch, station, way_km)
         yield PassedOver(
             station=station, distance_km=way_km, code=code, reason_en=reason_en, reason_zh=reason_zh
         )
+
+
+def _obstacle(request: Request, batch: Batch, station: Station, way_km: float) -> Obstacle:
+    """Return why an order does not go to a nearer station: what it lacked at the beginning, or the others."""
+    obstacle = static_obstacle(station, request.job, request.way, way_km)
+    if obstacle is not None:
+        return obstacle
+    supply = supply_of(request.job, batch.occupancy_of(station), batch.parts, batch.now)
+    if not isinstance(supply, Supply):
+        return supply
+    return PART_COMING if supply.arrivals else _ELSEWHERE

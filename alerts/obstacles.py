@@ -10,7 +10,7 @@ from typing import Final
 from alerts.jobs import Job, JobPart
 from alerts.modes import Way
 from alerts.rules import Mode
-from alerts.stations import Bay, Occupancy, PassedOver, Station, Technician
+from alerts.stations import Bay, PassedOver, Station, Technician
 
 #: Why stations are passed over, as a summary counts them.
 SUMMARY: Final = MappingProxyType(
@@ -36,6 +36,11 @@ NO_SLOT: Final[Obstacle] = (
     "no free bay and technician before the deadline",
     "截止时间前没有空闲工位和技师",
 )
+PART_COMING: Final[Obstacle] = (
+    "part_coming",
+    "the part is only on its way there",
+    "备件尚在运往该站途中",
+)
 
 
 def static_obstacle(station: Station, job: Job, way: Way, way_km: float) -> Obstacle | None:
@@ -58,14 +63,6 @@ def static_obstacle(station: Station, job: Job, way: Way, way_km: float) -> Obst
         return ("no_bay", f"no {' + '.join(sorted(job.bay_kinds))} bay", "没有合适的工位")
     if not fit_technicians(station, job):
         return ("no_skill", f"no technician with {' + '.join(sorted(job.skills))}", "没有具备技能的技师")
-    return None
-
-
-def missing_part(job: Job, occupancy: Occupancy) -> Obstacle | None:
-    """Return which part of a job a station has too few of, or None."""
-    for part in job.parts:
-        if occupancy.stock.get(part.sku, 0) < part.qty:
-            return missing(part)
     return None
 
 

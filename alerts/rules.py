@@ -97,6 +97,7 @@ class BatchRule:
     every_s: float
     from_vehicles: int  #: waiting at once; fewer are placed one by one
     most_orders: int  #: in a batch; so many do not wait for the time
+    improve_rounds: float  #: of making the appointments of a batch cheaper, for each order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +241,8 @@ def _batch_rule(entry: Mapping[str, Any]) -> BatchRule:
     rule = BatchRule(**entry)
     if rule.every_s < 0 or not 1 <= rule.from_vehicles <= rule.most_orders:
         raise PolicyError(f"policy batch: {rule}: every_s >= 0, 1 <= from_vehicles <= most_orders")
+    if rule.improve_rounds < 0:
+        raise PolicyError(f"policy batch.improve_rounds: {rule.improve_rounds}: must not be negative")
     return rule
 
 

@@ -17,6 +17,7 @@ from alerts.jobs import Job
 from alerts.modes import Way
 from alerts.obstacles import (
     NO_SLOT,
+    PART_COMING,
     Obstacle,
     static_obstacle,
     summary_of,
@@ -170,7 +171,7 @@ def _why_not(chosen: Plan | None, *, is_avoided: bool) -> Obstacle:
     if is_avoided:
         return ("gave_back", "gave this work back", "已退回此单")
     if chosen is not None and chosen.supply.arrivals:
-        return ("part_coming", "the part is only on its way there", "备件尚在运往该站途中")
+        return PART_COMING
     return NO_SLOT
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from alerts.bench.duals import Capacity, Kind, capacities_of, lower_bound
 from alerts.bench.scenario import Fault, Scenario
-from alerts.calendars import Calendar
+from alerts.calendars import Calendar, free_rows
 from alerts.costs import Merits, costs_of
 from alerts.jobs import STEP_MINUTES, Job
 from alerts.network import Network
@@ -56,18 +56,25 @@ def bounds_of(
     """
     longest_h = max(policy.severities[f.severity].deadline_h for f in scenario.faults)
     grid = TimeGrid.between(now, now + timedelta(hours=longest_h, days=policy.order.overdue_days))
-    calendars = [_make_calendar(s, network, grid) for s in network.stations]
     faults = sorted(set(scenario.faults), key=lambda f: (f.severity, f.failure_mode))
     jobs = {fault: network.jobs[fault.failure_mode] for fault in faults}
+    worked = network.work_times.mask
+    plenty = Occupancy(
+        stock={part.sku: len(scenario.faults) * part.qty for j in jobs.values() for part in j.parts}
+    )
+    calendars = [
+        Calendar(s, plenty, grid, worked, jobs=list(jobs.values()), parts=policy.parts, now=now)
+        for s in network.stations
+    ]
     can = {fault: np.array([_can_do(s, job) for s in network.stations]) for fault, job in jobs.items()}
     kinds = [
         Kind(
             job=jobs[fault],
             orders=np.flatnonzero([f == fault for f in scenario.faults]),
-            possible=np.stack([_possible(c, jobs[fault]) for c in calendars]),
+            possible=np.stack([_as_mask(c.begins(number), grid) for c in calendars]) & can[fault][:, None],
             start_costs=_start_costs(fault, policy, grid, now),
         )
-        for fault in faults
+        for number, fault in enumerate(faults)
     ]
     way_km = road_factor * np.stack(
         [
@@ -84,15 +91,17 @@ def bounds_of(
     count = len(scenario.faults)
     bounds = [
         lower_bound(kinds, some, first=first, way_costs=way_costs, upper=reached * count, rounds=_ROUNDS)
-        for some in (_capacities(kinds, network, calendars), [])
+        for some in (_capacities(kinds, network, grid), [])
     ]
     greedy = []
-    for number, fault in enumerate(scenario.faults):
-        nearest = int(np.where(can[fault], way_km[number], np.inf).argmin())
-        taken = calendars[nearest].take(jobs[fault], first=int(first[number, nearest]), last=grid.count)
-        if taken is not None and is_fit[number, nearest]:
-            start_cost = _start_costs(fault, policy, grid, now)[taken[0]]
-            greedy.append(float(start_cost + way_costs[number, nearest]))
+    for order, fault in enumerate(scenario.faults):
+        nearest = int(np.where(can[fault], way_km[order], np.inf).argmin())
+        number, arrives = faults.index(fault), int(first[order, nearest])
+        begins = calendars[nearest].begins(number) >> arrives
+        if begins and is_fit[order, nearest]:
+            start = arrives + (begins & -begins).bit_length() - 1
+            calendars[nearest].take(number, start)
+            greedy.append(float(kinds[number].start_costs[start] + way_costs[order, nearest]))
     return Bounds(
         lower_bound=max(bounds) / count,
         alone=bounds[1] / count,
@@ -101,31 +110,15 @@ def bounds_of(
     )
 
 
-def _make_calendar(station: Station, network: Network, grid: TimeGrid) -> Calendar:
-    """Return a station's calendar with parts for everything."""
-    stock = {part.sku: 1_000_000 for job in network.jobs.values() for part in job.parts}
-    return Calendar(station, Occupancy(stock=stock), grid, network.work_times.mask)
-
-
 def _can_do(station: Station, job: Job) -> bool:
     is_certified = station.has_hv_certificate or not job.needs_hv
     return is_certified and bool(fit_bays(station, job)) and bool(fit_technicians(station, job))
 
 
-def _possible(calendar: Calendar, job: Job) -> BoolArray:
-    """Return at which steps the job could begin at a station that has nothing else to do."""
-    station = calendar.station
-    found = np.zeros(calendar.bays.shape[1], dtype=np.bool_)
-    if not _can_do(station, job):
-        return found
-    bays = [station.bays.index(bay) for bay in fit_bays(station, job)]
-    people = [station.technicians.index(who) for who in fit_technicians(station, job)]
-    is_free = np.ones(len(found) - job.step_count + 1, dtype=np.bool_)
-    for rows in (calendar.bays[bays], calendar.technicians[people]):
-        runs = np.lib.stride_tricks.sliding_window_view(rows, job.step_count, axis=1)
-        is_free &= runs.all(axis=2).any(axis=0)
-    found[: len(is_free)] = is_free
-    return found
+def _as_mask(bits: int, grid: TimeGrid) -> BoolArray:
+    """Return the bits of a grid's steps as truth values; shape (steps,)."""
+    octets = np.frombuffer(bits.to_bytes(grid.count // 8 + 1, "little"), dtype=np.uint8)
+    return np.unpackbits(octets, count=grid.count, bitorder="little").astype(np.bool_)
 
 
 def _start_costs(fault: Fault, policy: Policy, grid: TimeGrid, now: datetime) -> FloatArray:
@@ -137,7 +130,7 @@ def _start_costs(fault: Fault, policy: Policy, grid: TimeGrid, now: datetime) ->
     return np.where(start_h <= deadline_h + 24 * policy.order.overdue_days, costs, np.inf)
 
 
-def _capacities(kinds: Sequence[Kind], network: Network, calendars: Sequence[Calendar]) -> list[Capacity]:
+def _capacities(kinds: Sequence[Kind], network: Network, grid: TimeGrid) -> list[Capacity]:
     stations = network.stations
     offsets = {
         "bays": np.cumsum([0, *(len(s.bays) for s in stations)]).tolist(),
@@ -159,8 +152,12 @@ def _capacities(kinds: Sequence[Kind], network: Network, calendars: Sequence[Cal
             for k in kinds
         ],
     }
-    free = {
-        "bays": np.concatenate([c.bays for c in calendars]),
-        "technicians": np.concatenate([c.technicians for c in calendars]),
-    }
-    return capacities_of(kinds, rows, free)
+    free = [free_rows(station, Occupancy(), grid, network.work_times.mask) for station in stations]
+    return capacities_of(
+        kinds,
+        rows,
+        {
+            "bays": np.concatenate([bays for bays, _, _ in free]),
+            "technicians": np.concatenate([technicians for _, technicians, _ in free]),
+        },
+    )

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, permutations, product
+from math import ceil
+from random import Random
 
 import numpy as np
+import pytest
 
+from alerts.arrivals import Arrival
 from alerts.batch import Batch, Request, match
 from alerts.facts import Order
 from alerts.jobs import Job
@@ -52,9 +56,16 @@ def make_request(
 
 
 def place(
-    requests: Sequence[Request], stations: Sequence[Station], *, kits: int = 99, taken: Sequence[Taken] = ()
+    requests: Sequence[Request],
+    stations: Sequence[Station],
+    *,
+    kits: int = 99,
+    taken: Sequence[Taken] = (),
+    arrivals: Sequence[Arrival] = (),
 ) -> dict[int, Plan]:
-    occupancy = {s.station_id: Occupancy(stock={"KIT": kits}, taken=taken) for s in stations}
+    occupancy = {
+        s.station_id: Occupancy(stock={"KIT": kits}, taken=taken, arrivals=arrivals) for s in stations
+    }
     return match(
         requests,
         Batch(
@@ -64,8 +75,11 @@ def place(
             severities=POLICY.severities,
             rule=POLICY.order,
             cost=POLICY.cost,
+            parts=POLICY.parts,
+            improve_rounds=POLICY.batch.improve_rounds,
             now=NOW,
         ),
+        rng=Random(1),  # noqa: S311 - chance for a test
     )
 
 
@@ -115,6 +129,56 @@ def test_a_batch_costs_less_than_each_in_turn_at_the_nearest() -> None:
 
     assert len(together) == len(in_turn) == 40
     assert cost_of(together, 24.0) < cost_of(in_turn, 24.0)
+
+
+def test_a_few_orders_are_matched_as_cheaply_as_they_can_be() -> None:
+    rng = np.random.default_rng(3)
+    stations = [make_station(1), make_station(2)]
+    long = replace(JOB, operations=tuple(replace(o, hours=Decimal("1.2")) for o in JOB.operations))
+    requests = [
+        make_request(n, rng.uniform(1, 30, 2).tolist(), severity=Severity.S2, job=long if n % 2 else JOB)
+        for n in range(5)
+    ]
+
+    placed = place(requests, stations)
+
+    least = min(
+        cost_in_turn(turn, where) for turn in permutations(requests) for where in product((0, 1), repeat=5)
+    )
+    assert cost_of(placed, 24.0) == pytest.approx(least)
+
+
+def cost_in_turn(turn: Sequence[Request], where: Sequence[int]) -> float:
+    """Return what orders cost one after the other at the stations said; both close at 18:00, in 8 h."""
+    cost, free = 0.0, [0, 0]
+    for request, station in zip(turn, where, strict=True):
+        way_km = float(request.road_km[station])
+        start = max(free[station], ceil((1 + way_km / 40) * 4))
+        free[station] = start + request.job.step_count
+        cost += start / 4 / 24 + way_km / 50 if free[station] <= 32 else np.inf
+    return cost
+
+
+def test_the_same_chance_gives_the_same_appointments() -> None:
+    rng = np.random.default_rng(4)
+    stations = [make_station(n) for n in range(1, 4)]
+    requests = [make_request(n, rng.uniform(1, 60, 3).tolist()) for n in range(30)]
+
+    first, again = (place(requests, stations) for _ in range(2))
+
+    assert first == again
+
+
+def test_parts_on_their_way_are_waited_for_and_each_is_given_out_once() -> None:
+    coming = Arrival(arrival_id=7, sku="KIT", free=2, expected_at=NOW + timedelta(days=1), spread_h=2.0)
+
+    placed = place([make_request(n, [5.0]) for n in range(4)], [make_station(1)], kits=1, arrivals=[coming])
+
+    starts = sorted((p.start, p.supply.arrivals, p.p_late) for p in placed.values())
+    assert [[a.arrival_id for a in arrivals] for _, arrivals, _ in starts] == [[], [7], [7]]
+    sure_at = coming.sure_at(POLICY.parts, NOW)
+    assert starts[0][0] < NOW + timedelta(hours=4)
+    assert all(start >= sure_at and 0 < p_late <= 0.1 for start, _, p_late in starts[1:])
 
 
 def test_the_more_urgent_class_goes_first_whatever_it_costs_the_other() -> None:
