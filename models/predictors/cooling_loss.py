@@ -7,14 +7,16 @@ from typing import Final
 
 import numpy as np
 
-from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
+from data.records import BoolArray, FailureMode, FloatArray, IntArray, Reason, VehicleSpec
 from models.features.change import Course, find_change
 from models.predictors.base import DayPanel, Explanation, Risk
 from models.predictors.foresight import Shown, time_to_limit
+from models.predictors.loop_heat import RISE_NOISE_K, coolant_causes, pack_causes, shared_heat
 from models.predictors.part import (
     clears,
     daily,
     evidence,
+    heard,
     newest,
     past_median,
     until,
@@ -24,29 +26,46 @@ from models.predictors.pump_current import pump_excess
 from models.predictors.ways import Way, strongest_way, told_of, way_risk
 
 #: Ways in which a loop shows it, in the order of ``Risk.detail["way"]``.
-_PACK, _COOLANT, _LESS, _MORE, _STOPPED = range(5)
-_NOISE_K: Final = 0.3
+_PACK, _COOLANT, _LESS, _MORE, _STOPPED, _MOTOR = range(6)
 _NOISE_LOG: Final = 0.01
 _SOAK_NOISE_K: Final = 0.5
-_FAN_KM_PER_H: Final = 50.0
-_KNOWN_BY: Final = ("pack_rise_k", "coolant_rise_k", "pump_current_a", "pump_idle_share")
+_KNOWN_BY: Final = ("pack_rise_k", "coolant_rise_k", "pump_current_a", "pump_idle_share", "motor_rise_k")
 _TITLES: Final = {
     _PACK: ("K", "Pack above its coolant under load", "负载下电池相对冷却液的温升"),
     _COOLANT: ("K", "Coolant above the outside air under load", "负载下冷却液相对环境的温升"),
     _LESS: ("A", "Current of the coolant pump", "冷却泵电流"),
     _MORE: ("A", "Current of the coolant pump", "冷却泵电流"),
     _STOPPED: ("", "Share of warm driving with the pump at rest", "高温负载时水泵停转的比例"),
+    _MOTOR: ("K", "Motor above its coolant while driving", "行驶中电机相对冷却液的温升"),
 }
-_SERIES: Final = ("pack_rise_k", "coolant_rise_k", "pump_current_a", "pump_current_a", "pump_idle_share")
+#: Part, in Chinese with what it is held against, and the same in English; what is usual, % either way.
+_RISES: Final = {
+    _PACK: ("pack", "电池相对冷却液", "its coolant", 15.0),
+    _COOLANT: ("coolant", "冷却液相对环境", "the outside air", 15.0),
+    _MOTOR: ("motor", "电机相对冷却液", "its coolant", 4.0),
+}
+_CAUTION: Final = (
+    "; no pump signals: less flow, or a clogged jacket of the motor",
+    "；无水泵信号：流量减少或电机水套堵塞",
+)
+_SERIES: Final = (
+    "pack_rise_k",
+    "coolant_rise_k",
+    "pump_current_a",
+    "pump_current_a",
+    "pump_idle_share",
+    "motor_rise_k",
+)
 #: Of development fleets; see ``foresight``.
 _SHOWN: Final = Shown(share=2.3, spread=0.3)
+_SHOWN_BY_MOTOR: Final = Shown(share=0.85, spread=0.25)
 
 
 @dataclass(frozen=True, slots=True)
 class CoolingLossPredictor:
     """Find the cooling loop that carries less heat away.
 
-    Four kinds of evidence, each against the vehicle's own past, the strongest decides:
+    Five kinds of evidence, each against the vehicle's own past, the strongest decides:
 
     - the pack's rise over its coolant at equal I²: heat transfer follows the flow to the power of 0.6 to 0.8
       (Dittus-Boelter), so that 30 % less flow is a rise of a quarter and more;
@@ -55,7 +74,11 @@ class CoolingLossPredictor:
     - the pump's current at equal speed: a radial pump takes about half of its power with nothing flowing, so
       that 30 % less flow takes 15 % less current (40 % less when it runs dry), and something in its wheel
       takes more;
-    - a pump that stands still while the loop is warm, and did not before.
+    - a pump that stands still while the loop is warm, and did not before;
+    - where no pump tells: the motor's rise over its coolant as a share of what its work explains, unless
+      pack and coolant speak for the motor's own jacket by more than loops fail more often (four times, for
+      which ``least_evidence`` stands; see ``shared_heat``). What grows to its limit within days does not wait
+      for a second look.
 
     Sensors that are off after a night of standing explain a rise away. Heat waves, hard driving and towing
     are among the causes of the fit, and a day outside of all experience widens its own error.
@@ -72,9 +95,17 @@ class CoolingLossPredictor:
     least_pump_share: float = 0.08
     dry_share: float = 0.35
     idle_share: float = 0.8
+    limit_motor_share: float = 0.17
+    least_motor_share: float = 0.05
+    least_motor_strength: float = 3.2
+    urgent_motor_strength: float = 3.8
+    urgent_motor_h: float = 240.0
+    least_evidence: float = -1.5
     least_strength: float = 5.0
     blind_spots: tuple[str, ...] = (
-        "vehicles without pump signals and without coolant, pack and outside temperatures",
+        "vehicles without pump signals and without motor, coolant, pack and outside temperatures",
+        "without pump signals: flow that is lost within two weeks is told late",
+        "without pump signals: a jacket of the motor that clogs may pass for lost flow",
         "a loop that was weak before the first three weeks of data",
         "a leak of coolant as long as the pump still draws liquid",
         "the chiller: refrigerant is not measured",
@@ -82,7 +113,7 @@ class CoolingLossPredictor:
     shown: Shown = _SHOWN
     history_days: int = 120
     failure_mode: FailureMode = FailureMode.COOLING_LOSS
-    model_version: str = "cooling-loss-2"
+    model_version: str = "cooling-loss-3"
     feature_set: str = "cooling_days"
     main: str = "load_h"
     horizon_h: float = 720.0
@@ -90,25 +121,39 @@ class CoolingLossPredictor:
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk of the loop as of each day."""
         ways = [self._pack(panel, as_of), self._coolant(panel, as_of), *self._pump(panel, as_of)]
-        ways.append(self._stopped(panel, as_of))
+        motor, is_fast = self._motor(panel, as_of)
+        ways += [self._stopped(panel, as_of), motor]
         best, place = strongest_way(ways)
         has_stopped = ways[_STOPPED].score >= 1.0
         is_hot = (place == _PACK) & (best.value >= 1.0)
-        return way_risk(panel, as_of, (best, place), has_stopped | is_hot, _KNOWN_BY)
+        is_urgent = has_stopped | is_hot | ((place == _MOTOR) & is_fast)
+        return way_risk(panel, as_of, (best, place), is_urgent, _KNOWN_BY)
 
     def _pack(self, panel: DayPanel, as_of: IntArray) -> Way:
-        names = ("current_square_a2", "pack_warming_k_per_h", "outside_degc")
-        causes = [daily(panel, name) for name in names]
-        return self._rise(panel, as_of, "pack", causes, (self.least_share, self.limit_share, 4.0))
+        levels = (self.least_share, self.limit_share, 4.0)
+        return self._rise(panel, as_of, "pack", pack_causes(panel), levels)
 
     def _coolant(self, panel: DayPanel, as_of: IntArray) -> Way:
-        # a radiator gives off heat in proportion to its air: the fan's and the drive's, equal at some 50 km/h
-        still = 1.0 / (1.0 + daily(panel, "speed_km_per_h") / _FAN_KM_PER_H)
-        names = ("power_kw", "current_square_a2", "coolant_warming_k_per_h")
-        causes = [daily(panel, "power_kw"), *(daily(panel, name) * still for name in names)]
-        causes.append(daily(panel, "outside_degc"))
         levels = (self.least_coolant_share, self.limit_coolant_share, 5.0)
-        return self._rise(panel, as_of, "coolant", causes, levels)
+        return self._rise(panel, as_of, "coolant", coolant_causes(panel), levels)
+
+    def _motor(self, panel: DayPanel, as_of: IntArray) -> tuple[Way, BoolArray]:
+        """Return what the motor shows of a loop whose pump tells nothing, and whether it comes fast."""
+        found = shared_heat(panel, as_of, self.history_days)
+        motor, per_k = found.motor, 1.0 / np.maximum(found.motor.usual_k, 3.0)
+        rate, limit = motor.rate_k * per_k, self.limit_motor_share
+        has_pump = heard(daily(panel, "pump_current_a"), as_of, self.history_days) > 0
+        score = weakest(
+            motor.strength / self.least_motor_strength,
+            motor.share / self.least_motor_share,
+            (motor.share + np.maximum(rate, 0.0) * self.horizon_h / 24.0) / limit,
+        )
+        score = np.where(found.evidence >= self.least_evidence, score, np.minimum(score, 0.5))
+        score = np.where(has_pump, np.nan, score)
+        ttt = time_to_limit(motor.share, rate, motor.rate_error_k * per_k, limit, _SHOWN_BY_MOTOR)
+        comes_soon = motor.share + rate * self.urgent_motor_h / 24.0 >= limit
+        is_fast = comes_soon & (score >= 1.0) & (motor.strength >= self.urgent_motor_strength)
+        return Way(score, motor.share, motor.usual_k, motor.age, ttt), is_fast
 
     def _rise(
         self,
@@ -124,7 +169,7 @@ class CoolingLossPredictor:
         )
         course = replace(plain, is_share=True)
         values = daily(panel, f"{part}_rise_k")
-        found = find_change(values, causes, as_of, course, noise=_NOISE_K)
+        found = find_change(values, causes, as_of, course, noise=RISE_NOISE_K)
         offset = find_change(daily(panel, f"{part}_soak_k"), [], as_of, plain, noise=_SOAK_NOISE_K, sign=0)
         moved = np.nan_to_num(np.where(np.abs(offset.strength) >= 2.5, offset.level, 0.0))
         level_k = np.minimum(found.level, 2.0 * found.support) * found.usual - np.maximum(1.25 * moved, 0.0)
@@ -230,20 +275,18 @@ class CoolingLossPredictor:
                 text_zh=f"同转速下冷却泵电流变化 {100 * value:+.0f}%，{why_zh}"
                 f"（平时 {usual:.1f} A，已 {age:.0f} 天）{ends[1]}",
             )
-        what_en, what_zh = (
-            ("the pack", "电池相对冷却液") if way == _PACK else ("the coolant", "冷却液相对环境")
-        )
-        over_en = "its coolant" if way == _PACK else "the outside air"
+        name, what, over, band = _RISES[way]
+        caution = _CAUTION if way == _MOTOR else ("", "")
         return Reason(
-            feature="pack_rise_growth_percent" if way == _PACK else "coolant_rise_growth_percent",
+            feature=f"{name}_rise_growth_percent",
             value=round(100 * value),
             unit="%",
-            healthy_low=-15.0,
-            healthy_high=15.0,
-            text_en=f"{what_en} rises {100 * value:+.0f} % more over {over_en} than its load explains "
-            f"({usual:.1f} K usual, for {age:.0f} days){ends[0]}",
-            text_zh=f"{what_zh}的温升比负载所能解释的高 {100 * value:+.0f}%"
-            f"（平时 {usual:.1f} K，已 {age:.0f} 天）{ends[1]}",
+            healthy_low=-band,
+            healthy_high=band,
+            text_en=f"the {name} rises {100 * value:+.0f} % more over {over} than its load explains "
+            f"({usual:.1f} K usual, for {age:.0f} days){caution[0]}{ends[0]}",
+            text_zh=f"{what}的温升比负载所能解释的高 {100 * value:+.0f}%"
+            f"（平时 {usual:.1f} K，已 {age:.0f} 天）{caution[1]}{ends[1]}",
         )
 
     def component_name(self, spec: VehicleSpec, component: int) -> str:

@@ -24,6 +24,8 @@ _SOAK_STRENGTH = 2.5
 #: Of an offset that is taken away, so much may be left: gains differ from cold to warm.
 _OFFSET_LEFT = 0.25
 
+#: A change counts as this many times what the newest three days show of it: not for one odd day.
+_SUPPORT = 3.0
 #: Standard errors from which a change of what is beside counts.
 _BESIDE_STRENGTH = 2.5
 #: Of a pump's current at its speed: noise of a day's logarithm, and a change that tells of the flow.
@@ -71,8 +73,8 @@ def heat_change(panel: DayPanel, as_of: IntArray, part: str, course: Course) -> 
     """Return the change of ``motor`` or ``inverter``.
 
     The lumped thermal model (see ``ThermalDays``) is fitted to the vehicle's own past of ``course.window``
-    days together with the change. A sensor that is off is off after a night of standing too: that part of
-    the change is taken away again.
+    days together with the change. A sensor that is off is off after a night of standing too, and has been for
+    as long: that part of the change is taken away again.
     """
     rise, causes = daily(panel, f"{part}_rise_k"), [daily(panel, name) for name in _CAUSES[part]]
     # what it took in on the whole: the rate alone says too much of a short drive, where one degree is a lot
@@ -81,10 +83,11 @@ def heat_change(panel: DayPanel, as_of: IntArray, part: str, course: Course) -> 
         causes += _pump_causes(panel)
     found = find_change(rise, causes, as_of, course, noise=_NOISE_K)
     soak = replace(course, is_share=False)
-    offset = find_change(daily(panel, f"{part}_soak_k"), [], as_of, soak, noise=_SOAK_NOISE_K, sign=0)
+    at_rest, at = daily(panel, f"{part}_soak_k"), (found.age, found.rate > 0)
+    offset = find_change(at_rest, [], as_of, soak, noise=_SOAK_NOISE_K, sign=0, at=at)
     moved = np.where(np.abs(offset.strength) >= _SOAK_STRENGTH, offset.level, 0.0)
     unit = found.usual if course.is_share else np.ones(found.level.shape)
-    shown = np.minimum(found.level, 2.0 * found.support) * unit
+    shown = np.minimum(found.level, _SUPPORT * found.support) * unit
     level = shown - np.maximum(np.nan_to_num((1.0 + _OFFSET_LEFT) * moved), 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         kept = np.clip(level / (found.level * unit), 0.0, 1.0)

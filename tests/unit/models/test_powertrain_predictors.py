@@ -205,6 +205,53 @@ def test_healthy_loops_stay_quiet() -> None:
     assert ever_raised(COOLING, loop(1033)) == 0.0
 
 
+def silent_loop(
+    seed: int, *, flow: FloatArray | float = 1.0, jacket: FloatArray | float = 1.0, pump_a: float = np.nan
+) -> DayPanel:
+    """Return loops of motor, pack and radiator whose pump tells nothing unless ``pump_a`` is given."""
+    rng = np.random.default_rng(seed)
+    values = drive(seed, flow=flow, jacket=jacket)
+    square, power = 1500.0 + np.abs(noise(rng, 600.0)), 8.0 + noise(rng, 1.0)
+    values |= {
+        "pack_rise_k": 0.002 * square / flow**0.6 + noise(rng, 0.3),
+        "coolant_rise_k": 0.5 * power / flow**0.6 + noise(rng, 0.35),
+        "current_square_a2": square,
+        "power_kw": power,
+        "speed_km_per_h": 40.0 + noise(rng, 8.0),
+        "outside_degc": 15.0 + noise(rng, 4.0),
+        "pump_current_a": np.full((N, DAYS), pump_a),
+        "pump_speed_rpm": np.full((N, DAYS), 2000.0 if np.isfinite(pump_a) else np.nan),
+        "load_h": np.ones((N, DAYS)),
+    }
+    return panel_of(COOLING_FEATURES, "load_h", {k: v for k, v in values.items() if k[:8] != "inverter"})
+
+
+def test_flow_that_all_parts_of_a_loop_miss_is_found_without_pump_signals() -> None:
+    panel = silent_loop(1034, flow=1.0 / (1.0 + 0.06 * GONE))
+    risk = COOLING.predict(panel, LAST)
+    told = COOLING.explain(panel, risk, 0, 0, 0).reasons[0]
+
+    assert share_raised(COOLING, panel) >= 0.9
+    assert "no pump signals" in told.text_en
+    assert told.healthy_high is not None
+    assert told.value is not None
+    assert told.value > told.healthy_high
+
+
+def test_jacket_that_clogs_alone_is_the_motors_even_without_pump_signals() -> None:
+    assert share_raised(COOLING, silent_loop(1035, jacket=1.0 / (1.0 + 0.04 * GONE))) <= 0.1
+
+
+def test_motor_says_nothing_of_a_loop_whose_pump_tells_of_itself() -> None:
+    panel = silent_loop(1036, jacket=1.0 / (1.0 + 0.04 * GONE), pump_a=1.4)
+
+    assert ever_raised(COOLING, panel) == 0.0
+
+
+def test_healthy_loops_without_pump_signals_stay_quiet() -> None:
+    assert ever_raised(COOLING, silent_loop(1037)) == 0.0
+
+
 def low_voltage(
     seed: int,
     *,
