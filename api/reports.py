@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from math import sqrt
 from typing import Any
 
@@ -54,7 +55,7 @@ class Failures(Shape):
     """How many vehicles of a group had a confirmed failure, beside the whole fleet."""
 
     failure_mode: str
-    group: str = Field(description="model, batch or firmware", examples=["anxin-sedan-96-ncm R/0"])
+    group: str = Field(description="model, batch, firmware or supplier", examples=["anxin-sedan-96-ncm R/0"])
     failures: int = Field(description="confirmed by technicians")
     vehicles: Share = Field(description="vehicles of the group that had one")
     fleet: Share = Field(description="vehicles of the whole fleet that had one")
@@ -72,6 +73,11 @@ class Guarantee(Shape):
     repairs: int = Field(description="of the fault that was repaired most often")
     component: str | None
     failure_mode: str | None
+    in_service_on: date | None = Field(description="null: not known, and everything counts")
+    odometer_km: float | None
+    is_in_term: bool | None = Field(
+        description="it holds today; what happened within it counts afterwards, too; null: not known"
+    )
     is_over_days: bool
     is_over_repairs: bool
 

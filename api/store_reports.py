@@ -15,6 +15,6 @@ def fetch_report(
     """Return the rows of a report.
 
     ``report_precision``, ``report_service``, ``report_failures`` (``by`` what) or ``report_guarantee``
-    (``now``, ``most_days``, ``most_repairs``).
+    (``now``, ``most_days``, ``most_repairs``, ``term_months``, ``term_km``).
     """
     return fetch_rows(connection, _SQL[name], {"tenant_id": tenant_id, "since": since, **asked})

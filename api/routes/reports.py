@@ -22,8 +22,11 @@ Days = Annotated[int, Query(ge=1, le=3650, description="of labels decided within
 
 
 By = Annotated[
-    Literal["model", "batch", "firmware"],
-    Query(description="a batch is a model with model year and plant, by the VIN"),
+    Literal["model", "batch", "firmware", "supplier"],
+    Query(
+        description="a batch is a model with model year and plant, by the VIN; a supplier is that of the part"
+        " removed, among all vehicles of a model, ? where the catalogue does not know it"
+    ),
 ]
 
 
@@ -59,7 +62,7 @@ def get_service(ctx: Ctx, principal: Fleet, days: Days = 365) -> reports.Service
     return reports.ServiceReport(items=_service(ctx, principal, days))
 
 
-@router.get("/api/v1/reports/failures", summary="Confirmed failures by model, batch or firmware")
+@router.get("/api/v1/reports/failures", summary="Confirmed failures by model, batch, firmware or supplier")
 def get_failures(ctx: Ctx, principal: Fleet, by: By = "model", days: Days = 365) -> reports.FailureReport:
     """Return how many vehicles of each group had a confirmed failure, the most affected group first."""
     return reports.FailureReport(items=_failures(ctx, principal, days, by))
@@ -67,15 +70,19 @@ def get_failures(ctx: Ctx, principal: Fleet, by: By = "model", days: Days = 365)
 
 @router.get("/api/v1/reports/guarantee", summary="Vehicles near the limits of the buyer's guarantee")
 def get_guarantee(
+    *,
     ctx: Ctx,
     principal: Fleet,
     days: Days = 730,
     most_days: Annotated[int, Query(ge=1, le=1000, description="in the workshop, all together")] = 30,
     most_repairs: Annotated[int, Query(ge=1, le=100, description="of the same fault")] = 4,
+    term_months: Annotated[int, Query(ge=1, le=240, description="since the first day in service")] = 24,
+    term_km: Annotated[int, Query(ge=1, le=1_000_000, description="whichever comes first")] = 50_000,
 ) -> reports.GuaranteeReport:
     """Return vehicles with 80 % of the days or all of the repairs; defaults: China's three guarantees."""
     limits = {"most_days": most_days, "most_repairs": most_repairs}
-    rows = _rows(ctx, principal, "report_guarantee", days, now=ctx.clock(), **limits)
+    term = {"term_months": term_months, "term_km": term_km}
+    rows = _rows(ctx, principal, "report_guarantee", days, now=ctx.clock(), **limits, **term)
     return reports.GuaranteeReport(items=[reports.build_guarantee(row, **limits) for row in rows])
 
 

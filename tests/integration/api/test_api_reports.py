@@ -88,6 +88,52 @@ def test_failures_are_counted_by_firmware_too(labelled):
     assert labelled.client("engineer").get("/api/v1/reports/failures?by=colour").status_code == 422
 
 
+def test_failures_are_counted_by_the_supplier_of_the_part_removed(labelled):
+    with transaction(labelled.pool) as connection:
+        connection.execute("UPDATE parts SET supplier = 'Sealing Ltd' WHERE sku = 'TIRE-PLUG'")
+        connection.execute("UPDATE outcomes SET part_removed = 'TIRE-PLUG'")
+    client = labelled.client("engineer")
+
+    (item,) = client.get("/api/v1/reports/failures?by=supplier").json()["items"]
+    with transaction(labelled.pool) as connection:
+        connection.execute("UPDATE outcomes SET part_removed = 'a valve'")
+    (unknown,) = client.get("/api/v1/reports/failures?by=supplier").json()["items"]
+
+    assert (item["group"], item["failures"], item["vehicles"]["of"]) == ("sedan-96-ncm Sealing Ltd", 1, 3)
+    assert unknown["group"] == "sedan-96-ncm ?"
+    assert client.get("/reports?by=supplier").status_code == 200
+    with transaction(labelled.pool) as connection:
+        connection.execute("UPDATE outcomes SET part_removed = NULL")
+    assert client.get("/api/v1/reports/failures?by=supplier").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("months", "odometer_in_km", "is_listed", "is_in_term"),
+    [
+        (23, 49_999, True, True),
+        (24, 50_000, True, True),
+        (25, 100, False, None),
+        (23, 50_001, False, None),
+        (None, 100, True, None),
+    ],
+)
+def test_the_buyers_guarantee_counts_what_happened_within_its_time_and_distance(
+    labelled, months, odometer_in_km, is_listed, is_in_term
+):
+    with transaction(labelled.pool) as connection:
+        connection.execute(
+            "UPDATE repair_orders SET repaired_at = %s, odometer_in_km = %s", (NOW, odometer_in_km)
+        )
+        connection.execute(
+            "UPDATE vehicles"
+            " SET in_service_on = (%s AT TIME ZONE time_zone)::date - make_interval(months => %s)",
+            (NOW, months),
+        )
+    found = labelled.client("engineer").get("/api/v1/reports/guarantee?most_repairs=1").json()["items"]
+
+    assert [(item["repairs"], item["is_in_term"]) for item in found] == [(1, is_in_term)] * is_listed
+
+
 def test_reports_begin_where_they_are_asked_to_and_end_at_the_tenant(labelled):
     with transaction(labelled.pool) as connection:
         connection.execute("UPDATE outcomes SET decided_at = %s", (NOW - timedelta(days=8),))
