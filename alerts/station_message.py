@@ -1,7 +1,12 @@
 """What a station's system is told of a repair order: JSON in the shape of a STAR RepairOrder document.
 
-Names follow the STAR 5 components (RepairOrderHeader, Job, CodesAndCommentsExpanded, ServiceLabor,
-ServiceParts, Splits); state, urgency class and version are added, as STAR has no words for them.
+Shaped after the RepairOrder of STAR 5 (``http://www.starstandard.org/STAR/5``), not an instance of its
+schema, which is XML and nests more deeply. Called as systems in use call it there: RepairOrderHeader,
+DocumentID, RepairOrderStatus, RepairOrderPriorityCode, RepairOrderOpenedDate, RepairOrderCompletedDate,
+PromisedRepairCompletionDateTime, InDistanceMeasure, OutDistanceMeasure, Splits, Job, JobNumberString,
+CodesAndCommentsExpanded with its three descriptions, ServiceLabor, LaborOperationID,
+LaborOperationDescription, LaborAllowanceHoursNumeric, ServiceParts. All other names are ours: STAR has no
+words for component, evidence, urgency class and version.
 ``PayerType`` is ``warranty``, ``goodwill`` or ``customer``; ``ApprovedAmount`` is what the customer agreed
 to pay. Nothing in it names the owner.
 """
@@ -47,10 +52,10 @@ def _header(order: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "DocumentID": str(order["order_id"]),
         "RepairOrderStatus": order["state"],
-        "PriorityCode": order["severity"],
+        "RepairOrderPriorityCode": order["severity"],
         "RepairOrderOpenedDate": _time(order["opened_at"]),
         "AppointmentDateTime": _time(order["slot_start"]),
-        "PromisedDateTime": _time(order["slot_end"]),
+        "PromisedRepairCompletionDateTime": _time(order["slot_end"]),
         "ServiceDueDateTime": _time(order["deadline"]),
         "RepairOrderCompletedDate": _time(order["repaired_at"]),
         "InDistanceMeasure": _distance(order["odometer_in_km"]),

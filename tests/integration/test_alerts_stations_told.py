@@ -74,9 +74,9 @@ def test_each_transition_reaches_the_station_signed_and_in_the_shape_of_a_repair
     assert booked["event"]["actor"] == "owner"
     header, (job,) = booked["RepairOrder"]["RepairOrderHeader"], booked["RepairOrder"]["Job"]
     assert header["RepairOrderStatus"] == "booked"
-    assert header["PriorityCode"] == "S3"
+    assert header["RepairOrderPriorityCode"] == "S3"
     assert header["Vehicle"]["VehicleID"] == seed.vin_of(0)
-    assert header["PromisedDateTime"] > header["AppointmentDateTime"]
+    assert header["PromisedRepairCompletionDateTime"] > header["AppointmentDateTime"]
     assert set(header["TotalAmount"]) == {"value", "currency"}
     assert job["CodesAndCommentsExpanded"]["ComplaintDescription"].startswith("Your rear-left tyre")
     assert job["ServiceLabor"][0]["LaborAllowanceHoursNumeric"]
