@@ -7,28 +7,36 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FloatArray, IntArray
-from models.predictors.wheels import median_of_others
-from models.watch.leak_window import WINDOW_US
+from models.watch.leak_window import (
+    BLOCK_KPA,
+    READING_KPA,
+    REST_WINDOW_US,
+    against,
+    gas_since,
+    of_others,
+    slope_per_h,
+)
 from models.watch.rule import State
 
 _HOUR_US = 3_600_000_000
-#: A gap between readings that is a rest; what is compared lies so near to it.
+#: A gap between readings that is a rest.
 REST_US = _HOUR_US
-_NEAR_US = 12 * _HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
 class RestLoss:
     """One wheel of each vehicle over its last rest; shape (n,), NaN where there was none."""
 
-    loss_kpa: FloatArray  #: against the other wheels, less what a warmer rim could feign
+    loss_kpa: (
+        FloatArray  #: from the last block before it to the first after it, less what a warmer rim could feign
+    )
     gas_kpa: FloatArray  #: that the wheel's own gas lost
-    touched_kpa: FloatArray  #: by which the gas of the other wheels changed, the median of them
-    others_kpa: FloatArray  #: largest change of another wheel's contrast over the same rest
+    touched_kpa: FloatArray  #: largest change of another wheel's gas over the same rest
     hours: FloatArray  #: length of the rest
     readings: FloatArray  #: since the rest
-    fell_kpa: FloatArray  #: from the first block after the rest to the newest
-    awake_h: FloatArray  #: between the two
+    goes_on_kpa_per_h: FloatArray  #: falls since the rest
+    goes_on_error: FloatArray  #: inf: one block only
+    awake_h: FloatArray  #: from the first block after the rest to the newest
     start_us: IntArray  #: last block before it
 
 
@@ -43,7 +51,7 @@ def rest_loss(state: State, at: IntArray, wheel: IntArray, *, heat_kpa_per_k: fl
     """
     rows = np.arange(len(at))
     mid_us, count = state["mid_us"][at], state["count"][at].astype(np.float64)
-    is_there = (mid_us > 0) & (mid_us >= mid_us[:, -1:] - WINDOW_US)
+    is_there = (mid_us > 0) & (mid_us >= mid_us[:, -1:] - REST_WINDOW_US)
     gap_us = np.diff(mid_us, axis=1)
     is_rest = is_there[:, :-1] & is_there[:, 1:] & (gap_us >= REST_US)
     depth = mid_us.shape[1]
@@ -52,38 +60,29 @@ def rest_loss(state: State, at: IntArray, wheel: IntArray, *, heat_kpa_per_k: fl
     number = np.arange(depth)[None, :]
     last = np.maximum(first - 1, 0)
     ended_us, begun_us = mid_us[rows, last], mid_us[rows, first]
-    before = is_there & (number < first[:, None]) & (mid_us >= ended_us[:, None] - _NEAR_US)
     after = is_there & (number >= first[:, None])
 
     def change(name: str) -> FloatArray:
         values = state[name][at].astype(np.float64)
-        return _mean(values, count, before) - _mean(values, count, after)
+        return np.asarray(values[rows, last] - values[rows, first])
 
-    contrast, gas, warmer = change("contrast_kpa"), change("gas_kpa"), change("warmer_k")
-    own = contrast[rows, wheel]
+    gas, warmer = change("gas_kpa"), change("warmer_k")
     with np.errstate(invalid="ignore"):
-        loss = own - heat_kpa_per_k * np.maximum(-warmer[rows, wheel], 0.0)
-        off = np.abs(contrast)
-    off[rows, wheel] = 0.0
-    values = state["contrast_kpa"][at][rows, :, wheel].astype(np.float64)
+        loss = against(gas, wheel) - heat_kpa_per_k * np.maximum(-warmer[rows, wheel], 0.0)
+    weight = np.where(
+        after, 1.0 / (BLOCK_KPA**2 + READING_KPA**2 / np.maximum(count[rows, :, wheel], 1.0)), 0.0
+    )
+    hours = (mid_us - mid_us[:, -1:]) / _HOUR_US
+    since = against(gas_since(state, at, after), wheel)
+    goes_on, error = slope_per_h(weight[..., None], hours, since[..., None])
     return RestLoss(
         loss_kpa=np.where(has_rest, loss, np.nan),
         gas_kpa=gas[rows, wheel],
-        touched_kpa=np.abs(median_of_others(gas)[rows, wheel]),
-        others_kpa=np.nan_to_num(off).max(1),
+        touched_kpa=np.nan_to_num(np.abs(of_others(gas, wheel))).max(1),
         hours=np.where(has_rest, (begun_us - ended_us) / _HOUR_US, np.nan),
         readings=np.where(after, count[rows, :, wheel], 0.0).sum(1),
-        fell_kpa=values[rows, first] - values[:, -1],
+        goes_on_kpa_per_h=-goes_on[:, 0],
+        goes_on_error=error[:, 0],
         awake_h=(mid_us[:, -1] - begun_us) / _HOUR_US,
         start_us=ended_us,
     )
-
-
-def _mean(
-    values: FloatArray, count: FloatArray, chosen: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
-) -> FloatArray:
-    """Return the means of the chosen blocks, weighted by their readings; (n, n_wheels), NaN: none."""
-    weight = np.where(chosen[..., None] & np.isfinite(values), count, 0.0)
-    total = weight.sum(1)
-    mean = (weight * np.nan_to_num(values)).sum(1) / np.maximum(total, 1e-9)
-    return np.where(total > 0, mean, np.nan)

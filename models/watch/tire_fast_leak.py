@@ -10,16 +10,9 @@ from data.records import FailureMode, Family, FloatArray, Reason, VehicleSpec
 from models.features.tires import axle_contrast
 from models.predictors.base import logistic, time_to_threshold, to_quantiles
 from models.predictors.wheels import leak_severity, median_of_others
+from models.watch.leak_fall import Fall, straightest_fall
 from models.watch.leak_rest import RestLoss, rest_loss
-from models.watch.leak_window import (
-    WINDOW_US,
-    Fall,
-    empty_blocks,
-    first_of_minutes,
-    newest_drop,
-    push_block,
-    straightest_fall,
-)
+from models.watch.leak_window import WINDOW_US, empty_blocks, first_of_minutes, newest_drop, push_block
 from models.watch.rule import LiveExplanation, LiveRisk, Readings, State, rounds
 from models.watch.tire_readings import trusted_readings
 from models.watch.tire_reasons import loss_over, pressure_left, pressure_series
@@ -32,13 +25,15 @@ _HEALTHY = float(logistic(np.zeros(1))[0])
 class TireFastLeakRule:
     """Tell a leak of about 8 kPa/day to 1 kPa/min within the trips that show it, without waiting for days.
 
-    Contrasts to the other wheels, compensated by each wheel's own temperature, are averaged over a quarter of
-    an hour and kept for three days. A leak is a straight fall: from some block on a line must tell the
-    blocks better than any single step (a sensor that jumps, a changed wheel and a wheel that was deflated
-    fall once), fit as well as the vehicle's own scatter allows, and take the wheel's own gas along
-    (others that are inflated make a contrast, not a loss). What a wheel alone lost over one rest,
-    ``least_rest_kpa`` and more, is told as well until the next rest, if no other wheel was touched and it
-    goes on falling as fast as that loss asks for: the tire may be flat before a second rest can prove it.
+    What each wheel's gas lost against the other wheels, compensated by its own temperature, is averaged over
+    a quarter of an hour and kept for three days. A leak is a straight fall: from some block on a line must
+    tell the blocks better than any single step, within a block or between two (a sensor that jumps, a changed
+    wheel and a wheel that was deflated fall once), fit as well as the vehicle's own scatter allows, end below
+    where the wheel was before (one that reads high for an hour comes back), and take the wheel's own gas
+    along while the others hold theirs (whoever sets four wheels anew has made no leak). What a wheel alone
+    lost over one rest, ``least_rest_kpa`` and more, is told as well until the next rest, if no other wheel
+    was touched and it goes on falling as fast as that loss asks for: the tire may be flat before a second
+    rest can prove it. Where it goes on falling beyond doubt, ``sure_rest_kpa`` are enough.
     A rim that brakes or sun warm makes its sensor read the gas low, by P/T = 1.2 kPa/K at the most: what
     the change of the wheel's temperature against the others could feign is taken off the fall.
     """
@@ -49,16 +44,20 @@ class TireFastLeakRule:
     least_line_over_step: float = 9.0
     largest_misfit: float = 3.0
     least_gas_share: float = 0.5
-    least_blocks: int = 3
+    most_others_share: float = 0.4
+    least_below_share: float = 0.6
     heat_kpa_per_k: float = 1.2
     least_rest_kpa: float = 15.0
+    sure_rest_kpa: float = 9.0
+    sure_errors: float = 2.0
+    most_hurried: float = 3.0
     others_kpa: float = 5.0
     least_rest_readings: float = 10.0
     look_us: int = 240_000_000
     fresh_s: float = 300.0
     alarm_share: float = 0.75
     failure_mode: FailureMode = FailureMode.TIRE_SLOW_LEAK
-    model_version: str = "tire-fast-leak-1"
+    model_version: str = "tire-fast-leak-2"
     horizon_h: float = 168.0
     family: Family = Family.TIRE
     columns: tuple[str, ...] = ("tire.pressure", "tire.temperature", "tire.age")
@@ -67,7 +66,8 @@ class TireFastLeakRule:
     memory_us: int = WINDOW_US
     blind_spots: tuple[str, ...] = (
         "below about 8 kPa/day (see tire-slow-leak) and above 1 kPa/min (see tire-puncture)",
-        "less than 15 kPa lost within one rest, until the next one has gone on",
+        "less than 15 kPa lost within one rest, 9 where it goes on surely, until the next one has gone on",
+        "a rest of more than a week, and after a restart of the watch one of more than three days",
         "a sensor that jumps by more than 15 kPa over a rest, for its first hours",
         "vehicles that stand silent, and wheels whose sensor tells no temperature",
         "a sensor that drifts by more than 8 kPa within three days looks like a leak",
@@ -112,14 +112,7 @@ class TireFastLeakRule:
                 continue
             state["looked_us"][at[falls]] = some.time_us[heard[falls]]
             wheel = worst[falls]
-            found = straightest_fall(
-                state,
-                at[falls],
-                wheel,
-                least_blocks=self.least_blocks,
-                heat_kpa_per_k=self.heat_kpa_per_k,
-                others_kpa=self.others_kpa,
-            )
+            found = straightest_fall(state, at[falls], wheel, heat_kpa_per_k=self.heat_kpa_per_k)
             where = (place[falls], wheel)
             rested = rest_loss(state, at[falls], wheel, heat_kpa_per_k=self.heat_kpa_per_k)
             line, rest = self.score(found), self.rest_score(rested)
@@ -152,21 +145,27 @@ class TireFastLeakRule:
             found.line_over_step / self.least_line_over_step,
             2.0 - found.misfit / self.largest_misfit,
             found.gas_share / self.least_gas_share,
+            2.0 - found.others_share / self.most_others_share,
+            found.below_share / self.least_below_share,
         )
         return np.asarray(1.2 * np.minimum.reduce([np.asarray(p, dtype=np.float64) for p in parts]))
 
     def rest_score(self, found: RestLoss) -> FloatArray:
         """Return 1.2 where every condition is just met, as ``score``; -1 without a rest."""
         least_per_h = found.loss_kpa / found.hours
+        # the surer it goes on falling, and not all at once, the less the rest itself has to show
+        sure = np.clip(found.goes_on_kpa_per_h / found.goes_on_error / self.sure_errors, 0.0, 1.0)
+        sure = np.where(found.goes_on_kpa_per_h > self.most_hurried * least_per_h, 0.0, sure)
+        least_kpa = self.least_rest_kpa + sure * (self.sure_rest_kpa - self.least_rest_kpa)
+        fell_kpa = found.goes_on_kpa_per_h * found.awake_h
         parts = (
             24.0 * least_per_h / self.least_rate_kpa_per_day,
-            found.loss_kpa / self.least_rest_kpa,
-            found.gas_kpa / (0.8 * self.least_rest_kpa),
+            found.loss_kpa / least_kpa,
+            found.gas_kpa / (0.8 * least_kpa),
             2.0 - found.touched_kpa / self.others_kpa,
-            found.readings / self.least_rest_readings,
-            2.0 - found.others_kpa / self.others_kpa,
+            found.readings * np.fmax(found.loss_kpa / self.least_rest_kpa, 1.0) / self.least_rest_readings,
             # a leak that lost this in the rest goes on losing at least half as fast
-            1.0 + (found.fell_kpa + 1.5 - 0.5 * least_per_h * found.awake_h) / 2.0,
+            1.0 + (fell_kpa + 1.5 - 0.5 * least_per_h * found.awake_h) / 2.0,
         )
         weakest = np.minimum.reduce([np.asarray(p, dtype=np.float64) for p in parts])
         return np.asarray(np.nan_to_num(1.2 * weakest, nan=-1.0))

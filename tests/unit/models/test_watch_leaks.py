@@ -161,6 +161,52 @@ def test_state_built_from_the_first_reading_of_each_minute_says_the_same() -> No
     assert first.why.ttt_h.p10 < 40
 
 
+def test_wheel_that_falls_silent_and_comes_back_moves_no_reference() -> None:
+    at_h = np.arange(8.0, 20.0, 1 / 60)
+    given = told(at_h, on(3, np.full(len(at_h), 12.0)))
+    is_silent = (at_h > 9.0) & (at_h < 18.0)
+    for name in ("tire.pressure", "tire.temperature"):
+        given.columns[name][is_silent, 3] = np.nan
+
+    assert not (run(given).probability > 0.3).any()
+
+
+def test_leak_is_found_although_it_sinks_past_the_other_wheels() -> None:
+    at_h = hours()
+    lowest = on(REAR_LEFT, np.full(len(at_h), 6.0)) + leak(at_h, 36.0, from_h=18.0)
+
+    assert first_h(run(told(at_h, lowest)), at_h) < 33.0
+
+
+def test_leak_is_found_after_days_of_silence() -> None:
+    at_h = hours(((8.0, 9.0), (98.0, 98.5)))
+
+    assert first_h(run(told(at_h, leak(at_h, 12.0, from_h=10.0))), at_h) < 98.5
+
+
+def test_small_loss_over_a_rest_that_surely_goes_on_is_a_leak() -> None:
+    at_h = hours(((8.0, 9.0), (17.0, 19.5)))
+
+    assert 17.0 < first_h(run(told(at_h, leak(at_h, 36.0, from_h=10.5))), at_h) < 19.0
+
+
+def high_for_a_while(at_h: FloatArray) -> FloatArray:
+    return on(REAR_LEFT, np.interp(at_h, [17.5, 17.6, 18.0, 32.2], [0.0, 9.0, 6.0, 0.0], left=0.0, right=0.0))
+
+
+def all_set_within_a_block(at_h: FloatArray) -> FloatArray:
+    return np.where(at_h[:, None] > 41.64, np.array([4.0, 3.0, -8.0, 1.0]), 0.0)
+
+
+@pytest.mark.parametrize("course", [high_for_a_while, all_set_within_a_block])
+def test_what_comes_back_or_was_set_within_minutes_is_no_leak(course: object) -> None:
+    at_h = hours()
+    assert callable(course)
+
+    for seed in range(6):
+        assert first_h(run(told(at_h, course(at_h), seed=seed)), at_h) == np.inf
+
+
 def test_readings_cut_into_calls_say_the_same() -> None:
     at_h = hours()
     given = told(at_h, leak(at_h, 40.0, from_h=15.0))
