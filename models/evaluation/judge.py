@@ -11,10 +11,11 @@ import numpy as np
 from data.records import FailureMode, FloatArray, IntArray, Truth
 from models.evaluation.detectors import Detected, Detector, panel_of, rows_of
 from models.evaluation.episodes import Episodes, beside, find_episodes, merge
+from models.evaluation.honest import is_honest
 from models.evaluation.metrics import Scores
 from models.evaluation.part import EvaluationPart, Levels
 from models.evaluation.tally import FalseAlert, FaultOutcome, Outcome, SohError, Tally
-from models.evaluation.terms import HONEST_FINDINGS, Terms
+from models.evaluation.terms import Terms
 from models.features.days import DAY_US, to_us
 
 _HOUR_US = 3_600_000_000
@@ -217,8 +218,9 @@ class _Case:
             raised = int(episodes.raised_us[i])
             truths = by_vehicle.get(vehicle, [])
             begun = [t for t in truths if to_us(t.onset) <= raised]
-            if any(is_of(t, self.mode) and t.component == component for t in begun) or any(
-                not t.is_fault and self.mode in HONEST_FINDINGS.get(t.kind, ()) for t in begun
+            if any(
+                (is_of(t, self.mode) and t.component == component) or is_honest(t, self.mode, component)
+                for t in begun
             ):
                 continue
             others = [t for t in begun if t.is_fault]

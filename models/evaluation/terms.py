@@ -155,29 +155,3 @@ TERMS: Mapping[FailureMode, Terms] = MappingProxyType(
         _M.ONBOARD_ALARM: Terms(act_h=24.0, faults_per_vehicle_year=(0.002, 0.01), is_foretold=False),
     }
 )
-
-#: Kinds of decoys that are a faulty measurement: a sensor_fault there is right, any repair is not.
-_OF_SENSORS = (
-    "gateway_replay",
-    "loose_sense_wire",
-    "noise",
-    "scale_change",
-    "sensor_battery_low",
-    "sensor_bias_step",
-    "soc_drift",
-    "software_scale",
-    "spikes",
-    "stale_replay",
-    "sticky_tire",
-    "sticky_value",
-    "tire_bias_step",
-    "tire_sensor_battery",
-)
-
-#: Decoys about which another finding is right; the decoy is none for these modes.
-HONEST_FINDINGS: Mapping[str, frozenset[FailureMode]] = MappingProxyType(
-    {
-        "imbalance": frozenset({_M.CELL_IMBALANCE}),
-        **dict.fromkeys(_OF_SENSORS, frozenset({_M.SENSOR_FAULT})),
-    }
-)

@@ -124,6 +124,15 @@ def test_an_alert_after_the_onset_and_before_the_limit_is_found_with_lead_and_de
     assert fault.delay_h == 4 * 24.0
 
 
+def test_a_fault_that_two_detectors_name_is_one_and_the_earlier_of_them_counts() -> None:
+    missed, late, found = (outcome_of(make_truth(), *s) for s in ((), ((0, 2, 20, 40),), ((0, 2, 14, 40),)))
+
+    (fault,) = missed.beside(late).beside(found).faults
+
+    assert fault.outcome is Outcome.FOUND
+    assert fault.lead_h == 16 * 24.0
+
+
 def test_a_late_alert_is_a_miss() -> None:
     (at_limit,) = outcome_of(make_truth(), (0, 2, 30, 40)).faults
     (in_time,) = outcome_of(make_truth(threshold_at=noon(30) + timedelta(hours=1)), (0, 2, 30, 40)).faults
@@ -184,14 +193,33 @@ def test_alerts_of_the_healthy_fleet_are_false_once_an_episode_and_named_after_t
     assert (tally.healthy_days, tally.decoys) == (3 * N_DAYS, 1)
 
 
-def test_a_finding_that_is_right_about_a_decoy_is_not_false() -> None:
-    decoy = make_truth(kind="loose_sense_wire", is_fault=False, threshold_at=None, component="cell 3")
+@pytest.mark.parametrize(
+    ("kind", "where", "said", "mode", "is_right"),
+    [
+        ("loose_sense_wire", "cell 3", "sensor cell 3", FailureMode.SENSOR_FAULT, True),
+        ("loose_sense_wire", "cell 3", "sensor cell 4", FailureMode.SENSOR_FAULT, True),
+        ("loose_sense_wire", "cell 3", "sensor cell 5", FailureMode.SENSOR_FAULT, False),
+        ("loose_sense_wire", "cell 3", "sensor probe 3", FailureMode.SENSOR_FAULT, False),
+        ("loose_sense_wire", "cell 3", "cell 3", FailureMode.CELL_WEAK, False),
+        ("sensor_bias_step", "tire rear-left", "sensor tire rear-left", FailureMode.SENSOR_FAULT, True),
+        ("sensor_bias_step", "tire rear-left", "sensor tire rear-right", FailureMode.SENSOR_FAULT, False),
+        ("stale_replay", "tires", "sensor tire rear-right", FailureMode.SENSOR_FAULT, True),
+        ("stale_replay", "tires", "sensor soc", FailureMode.SENSOR_FAULT, False),
+        ("soc_drift", "battery", "sensor soc", FailureMode.SENSOR_FAULT, True),
+        ("soc_drift", "battery", "sensor ambient", FailureMode.SENSOR_FAULT, False),
+        ("imbalance", "cell 8", "cell 8", FailureMode.CELL_IMBALANCE, True),
+        ("imbalance", "cell 8", "cell 9", FailureMode.CELL_IMBALANCE, False),
+    ],
+)
+def test_a_finding_is_right_about_a_decoy_on_the_component_that_it_is_on(
+    kind: str, where: str, said: str, mode: FailureMode, *, is_right: bool
+) -> None:
+    decoy = make_truth(kind=kind, is_fault=False, threshold_at=None, component=where)
     part = make_part([decoy], is_enriched=False)
-    said = alerts(1, (0, 0, 14, 40))
-    right = judge(Says(said, failure_mode=FailureMode.SENSOR_FAULT), part, LEVELS, TIRE)
-    wrong = judge(Says(said, failure_mode=FailureMode.CELL_WEAK), part, LEVELS, TIRE)
+    probability = alerts(1, (0, 0, 14, 40))[..., :1]
+    tally = judge(Says(probability, failure_mode=mode, names=(said,)), part, LEVELS, TIRE)
 
-    assert (len(right.false_alerts), len(wrong.false_alerts)) == (0, 1)
+    assert (len(tally.false_alerts) == 0) is is_right
 
 
 def test_dwell_delays_the_alert() -> None:
