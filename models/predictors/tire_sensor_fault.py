@@ -3,56 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
+from models.features.cell_contrast import windowed_level
 from models.features.recent import latest_known
 from models.predictors.base import DayPanel, Explanation, Risk, evidence_time, logistic, rounded
+from models.predictors.tire_sensor_words import TEXT_EN, TEXT_ZH, UNIT, Kind
 from models.predictors.wheels import carried, median_of_others, wheel_zh
 
 #: Days with readings on either side of a jump.
 _BEFORE, _AFTER = 3, 4
-
-
-class _Kind(IntEnum):
-    SILENT = 0
-    ZERO = 1
-    STUCK = 2
-    NOISY = 3
-    JUMPED = 4
-    EQUAL = 5
-    ERRATIC = 6
-
-
-_TEXT_EN = {
-    _Kind.SILENT: "{wheel}: heard in {value:.0f} % of the samples, the other wheels in {peers:.0f} %",
-    _Kind.ZERO: "{wheel}: below 20 kPa in {value:.0f} % of the samples while the vehicle drives on",
-    _Kind.STUCK: "{wheel}: moves by {value:.1f} kPa a day, the other wheels by {peers:.0f} kPa",
-    _Kind.NOISY: "{wheel}: scatters by {value:.1f} kPa, the other wheels by {peers:.1f} kPa",
-    _Kind.JUMPED: "{wheel}: dropped by {value:.0f} kPa at once and has held since, which gas does not do",
-    _Kind.ERRATIC: "{wheel}: falls and comes back by {value:.0f} kPa in a day, the others by {peers:.0f} kPa",
-    _Kind.EQUAL: "all wheels show one and the same value in {value:.0f} % of the samples",
-}
-_TEXT_ZH = {
-    _Kind.SILENT: "{wheel}轮传感器仅 {value:.0f}% 的数据有效，其余车轮为 {peers:.0f}%",
-    _Kind.ZERO: "{wheel}轮 {value:.0f}% 的读数低于 20 kPa，而车辆仍在行驶",
-    _Kind.STUCK: "{wheel}轮读数全天仅变化 {value:.1f} kPa，其余车轮为 {peers:.0f} kPa",
-    _Kind.NOISY: "{wheel}轮读数波动 {value:.1f} kPa，其余车轮为 {peers:.1f} kPa",
-    _Kind.JUMPED: "{wheel}轮读数一次跳低 {value:.0f} kPa 后保持不变，漏气不会如此",
-    _Kind.ERRATIC: "{wheel}轮一天内反复下跌又恢复，幅度 {value:.0f} kPa，其余车轮为 {peers:.0f} kPa",
-    _Kind.EQUAL: "四轮 {value:.0f}% 的读数完全相同",
-}
-_UNIT = {
-    _Kind.SILENT: "%",
-    _Kind.ZERO: "%",
-    _Kind.STUCK: "kPa",
-    _Kind.NOISY: "kPa",
-    _Kind.JUMPED: "kPa",
-    _Kind.EQUAL: "%",
-    _Kind.ERRATIC: "kPa",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +26,9 @@ class TireSensorFaultPredictor:
     the others by 8 kPa; much noisier than the others; falling and coming back by far more than the others
     within a day, which air does not; all wheels alike. A jump is one step down of one wheel, three times the
     scatter of its days and more, level on both sides, the other wheels unmoved: gas that leaks goes on
-    leaking.
+    leaking, and who sets one tire with a gauge sets others too. From day to day a tire only loses: one that
+    goes up and down by ``restless_kpa`` and far more than the others, or rises throughout ``rising_days`` in
+    itself and against the others, is not what moves.
     """
 
     days: int = 3
@@ -84,16 +48,23 @@ class TireSensorFaultPredictor:
     jump_others_kpa: float = 3.0
     jump_others_share: float = 0.3
     jump_noise: float = 3.0
+    pumped_kpa: float = 2.5
+    restless_days: int = 7
+    restless_kpa: float = 3.0
+    restless_ratio: float = 4.0
+    rising_days: int = 28
+    rising_kpa: float = 5.0
+    rising_part: float = 0.12
     hold_days: int = 30
     equal_share: float = 0.9
     failure_mode: FailureMode = FailureMode.SENSOR_FAULT
-    model_version: str = "tire-sensor-fault-1"
+    model_version: str = "tire-sensor-fault-2"
     feature_set: str = "tire_days"
     main: str = "contrast_kpa"
     horizon_h: float = 720.0
     blind_spots: tuple[str, ...] = (
         "a constant bias that was there from the first day",
-        "a sensor that drifts: slowly it is not seen, fast it looks like a leak",
+        "a sensor that drifts downward, which looks like a leak; upward, less than a tire loses by itself",
         "a jump upward, which looks like a top-up",
         "a vehicle that tells no speed, as long as its wheels do not move by 8 kPa a day",
     )
@@ -105,6 +76,8 @@ class TireSensorFaultPredictor:
             self._jump(panel, as_of),
             self._equal(panel, as_of),
             self._erratic(panel, as_of),
+            self._restless(panel, as_of),
+            self._rising(panel, as_of),
         ]
         scores = np.stack([score for score, _, _ in kinds])
         known = np.where(np.isfinite(scores), scores, 0.0)
@@ -128,7 +101,7 @@ class TireSensorFaultPredictor:
         """Return what the sensor does that a tire cannot do, and what would clear it."""
         at = (vehicle, position, component)
         wheel = panel.spec.wheels[component]
-        kind = _Kind(int(risk.detail["kind"][at]))
+        kind = Kind(int(risk.detail["kind"][at]))
         value, peers = (float(np.nan_to_num(risk.detail[n][at])) for n in ("value", "peers"))
         last = int(risk.as_of[position])
         rows = slice(max(0, last - 29), last + 1)
@@ -137,10 +110,10 @@ class TireSensorFaultPredictor:
             Reason(
                 feature=f"sensor_{kind.name.lower()}",
                 value=round(value, 2),
-                unit=_UNIT[kind],
+                unit=UNIT[kind],
                 peers=round(peers, 2),
-                text_en=_TEXT_EN[kind].format(wheel=wheel, value=value, peers=peers),
-                text_zh=_TEXT_ZH[kind].format(wheel=wheel_zh(wheel), value=value, peers=peers),
+                text_en=TEXT_EN[kind].format(wheel=wheel, value=value, peers=peers),
+                text_zh=TEXT_ZH[kind].format(wheel=wheel_zh(wheel), value=value, peers=peers),
             ),
             Reason(
                 feature="clears_after_days",
@@ -228,13 +201,48 @@ class TireSensorFaultPredictor:
         score = np.where(np.isfinite(score), np.clip(score, -1, 2), np.nan)
         return self._on_last_days(score, as_of), span[:, as_of], others[:, as_of]
 
+    def _restless(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Score days that go up as well as down, much farther than those of the other wheels."""
+        level, days = latest_known(panel.value, self.restless_days)
+        moves = level[:-1] - level[1:]
+        size = np.median(np.abs(moves), axis=0)
+        others = median_of_others(size)
+        least = 0.5 * self.restless_kpa
+        ways = np.minimum((moves >= least).sum(0), (moves <= -least).sum(0))
+        score = np.minimum.reduce(
+            [size / self.restless_kpa, size / (self.restless_ratio * np.maximum(others, 0.1)), ways / 1.6]
+        )
+        today = np.arange(panel.value.shape[1])[None, :, None]
+        is_near = (days[-1] >= 0) & (days[-1] > today - self.within_days)
+        score = np.where(is_near, np.minimum(score, 2.0), np.nan)
+        return score[:, as_of], size[:, as_of], others[:, as_of]
+
+    def _rising(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Score a rise through all four of some weeks, against the others and in itself.
+
+        One step, whenever it came, leaves two of them level.
+        """
+        week = self.rising_days // 4
+        rises = []
+        for values in (panel.value, panel.extra["gas_kpa"]):
+            weight = np.isfinite(values).astype(np.float64)
+            levels = [
+                windowed_level(values, weight, as_of, oldest=week * (k + 1) - 1, newest=week * k, least=2)
+                for k in range(4)
+            ]
+            rises.append(-np.diff(np.stack(levels), axis=0))
+        total = rises[0].sum(0)
+        least = np.minimum(rises[0].min(0), rises[1].min(0))
+        score = np.minimum(total / self.rising_kpa, least / (self.rising_part * np.maximum(total, 1e-6)))
+        return np.clip(score, -1.0, 2.0), total, np.zeros(total.shape)
+
     def _jump(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Score one step down that stays: three days before it, four after it, level on both sides."""
         gas = np.where(np.isfinite(panel.value), panel.extra["gas_kpa"], np.nan)
         level, days = latest_known(panel.value, _BEFORE + _AFTER)
         own = np.stack([np.take_along_axis(gas, np.maximum(d, 0), axis=1) for d in days])
         drop, scatter = _drop(level)
-        own_drop, _ = _drop(own)
+        own_drop, own_scatter = _drop(own)
         shift = np.abs(np.median(level[:_AFTER], axis=0) - np.median(level[_AFTER:], axis=0))
         moved = np.stack([np.delete(shift, i, axis=-1).max(-1) for i in range(shift.shape[-1])], axis=-1)
         score = np.minimum.reduce(
@@ -243,6 +251,7 @@ class TireSensorFaultPredictor:
                 own_drop / (0.6 * self.jump_kpa),
                 drop / (self.jump_noise * np.maximum(scatter, 0.5)),
                 2 - moved / np.maximum(self.jump_others_kpa, self.jump_others_share * drop),
+                2 - _second_of_others(np.abs(own_drop) / np.maximum(self.pumped_kpa, 1.5 * own_scatter)),
             ]
         )
         today = np.arange(panel.value.shape[1])[None, :, None]
@@ -258,6 +267,15 @@ class TireSensorFaultPredictor:
         is_held = np.abs(carried(panel.value)[:, as_of] - held) < np.maximum(0.4 * size, 3.0)
         is_told = (at >= 0) & is_held & (as_of[None, :, None] - at <= self.hold_days)
         return np.where(is_told, found, np.nan), size, np.zeros(size.shape)
+
+
+def _second_of_others(values: FloatArray) -> FloatArray:
+    """Return, for each wheel, the second largest of the others; what is not known counts as 0."""
+    known = np.nan_to_num(values)
+    if known.shape[-1] < 3:
+        return np.zeros(known.shape)
+    ranked = [np.sort(np.delete(known, i, axis=-1), axis=-1)[..., -2] for i in range(known.shape[-1])]
+    return np.stack(ranked, axis=-1)
 
 
 def _feature(panel: DayPanel, name: str) -> FloatArray:

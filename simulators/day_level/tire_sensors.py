@@ -70,7 +70,8 @@ def misread(scene: Scene, luck: Floats, noise: Floats) -> Misreadings:
     frozen = broken & (variant == _STUCK)
     frozen |= (began & (since < 4))[..., None] & one & scene.has("sticky_value")[:, None, None]
     frozen |= (began & (since < 2))[..., None] & scene.has("stale_replay")[:, None, None]
-    too_cold = (usage.night_degc < 0.0)[..., None] & one & scene.has("sensor_battery_low")[:, None, None]
+    too_cold = (began & (usage.night_degc < 0.0))[..., None] & one
+    too_cold &= scene.has("sensor_battery_low")[:, None, None]
     kinds = {_BIAS: (bias, "kPa"), _DRIFT: (per_day, "kPa/day"), _NOISE: (wild, "kPa")}
     courses = []
     for row in np.flatnonzero((variant >= 0) & (variant < 4)).tolist():

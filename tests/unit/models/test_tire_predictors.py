@@ -204,6 +204,33 @@ def test_sensor_that_swings_and_comes_back_is_erratic_but_a_fast_leak_is_not() -
     assert not (leaks.probability[:, :, 1] >= 0.7).any()
 
 
+def test_sensor_that_goes_up_and_down_from_day_to_day_is_restless_but_a_leak_is_not() -> None:
+    values = gas()
+    wild, leak = values.copy(), values.copy()
+    wild[:, 15:, 1] += np.random.default_rng(21).normal(0, 8, wild[:, 15:, 1].shape)
+    leak[:, 15:, 1] -= 5.0 * np.arange(values.shape[1] - 15)
+
+    assert alerts(SENSOR.predict(panel(wild), days()).probability)[:, 25:, 1].any(1).mean() >= 0.9
+    assert not alerts(SENSOR.predict(panel(leak), days()).probability).any()
+
+
+def test_reading_that_rises_for_weeks_is_its_sensor_s_and_a_refill_is_not() -> None:
+    values = gas()
+    rising, filled = values.copy(), values.copy()
+    rising[..., 2] += np.maximum(0.6 * (np.arange(values.shape[1]) - 5), 0)
+    filled[:, 20:, 2] += 15.0
+
+    assert alerts(SENSOR.predict(panel(rising), days()).probability)[:, 35:, 2].any(1).mean() >= 0.9
+    assert not alerts(SENSOR.predict(panel(filled), days()).probability).any()
+
+
+def test_wheel_that_is_let_down_while_others_are_filled_has_no_broken_sensor() -> None:
+    values = gas()
+    values[:, 20:] += np.array([12.0, 14.0, -12.0, 13.0])
+
+    assert not alerts(SENSOR.predict(panel(values), np.arange(values.shape[1])).probability).any()
+
+
 def test_equal_wheels_are_a_replayed_value() -> None:
     equal = np.zeros((30, N_DAYS, 1))
     equal[:, 40:] = 1.0
