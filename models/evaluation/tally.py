@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -33,6 +34,9 @@ class FaultOutcome:
     is_alerted: bool  #: at any time after the onset
     lead_h: float = float("nan")  #: from the alert to the limit
     delay_h: float = float("nan")  #: from the onset to the alert
+    peak: float = float(
+        "-inf"
+    )  #: highest log-odds on its component from the onset on while there is time to act
     is_inside: float = float("nan")  #: 1: the limit came within the 10-90 % interval foretold at the alert
 
 
@@ -91,10 +95,14 @@ class Tally:
     soh: SohError = SohError()
 
     def beside(self, other: Tally) -> Tally:
-        """Return what two detectors of one mode did together on the same vehicles."""
+        """Return what two detectors of one mode did together on the same vehicles.
+
+        A fault that both have a name for is one; the one that found it, and earlier, counts.
+        """
         both = self + other
         return replace(
             both,
+            faults=_once(both.faults),
             name=f"{self.name}, {other.name}",
             horizon_h=max(self.horizon_h, other.horizon_h),
             healthy_days=max(self.healthy_days, other.healthy_days),
@@ -125,3 +133,21 @@ class Tally:
             interval=(self.interval[0] + other.interval[0], self.interval[1] + other.interval[1]),
             soh=self.soh + other.soh,
         )
+
+
+_BEST = (Outcome.FOUND, Outcome.LATE, Outcome.MISSED, Outcome.UNJUDGED)
+
+
+def _once(faults: Sequence[FaultOutcome]) -> tuple[FaultOutcome, ...]:
+    """Return each fault once, by its best outcome and longest lead."""
+    best: dict[tuple[int, int, str], FaultOutcome] = {}
+    for fault in faults:
+        key = (fault.seed, fault.vehicle, fault.component)
+        kept = best.get(key)
+        if kept is None or _rank(fault) < _rank(kept):
+            best[key] = fault
+    return tuple(best.values())
+
+
+def _rank(fault: FaultOutcome) -> tuple[int, float]:
+    return _BEST.index(fault.outcome), -fault.lead_h if np.isfinite(fault.lead_h) else 0.0
