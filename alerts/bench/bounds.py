@@ -1,10 +1,11 @@
-"""What the orders of the benchmark would cost at best, and what the nearest station for each costs."""
+"""What the orders of the benchmark cost at best, how many are late at least, and what the nearest costs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 
 import numpy as np
 
@@ -15,21 +16,24 @@ from alerts.costs import Merits, costs_of
 from alerts.jobs import STEP_MINUTES, Job
 from alerts.network import Network
 from alerts.obstacles import fit_bays, fit_technicians
-from alerts.rules import Policy
+from alerts.rules import CostRule, Policy
 from alerts.slots import TimeGrid
 from alerts.stations import Occupancy, Station
 from alerts.ways import distance_km
 from data.records import BoolArray, FloatArray
 
-_ROUNDS = 120
+_ROUNDS = 300
 _PER_HOUR = 60 // STEP_MINUTES
+#: Counts late orders, whatever else they cost.
+_LATE_ONLY = CostRule(delay=0.0, way=0.0, way_km=1.0, late=1.0, price=0.0, queue=0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Mean costs per order."""
+    """Mean costs per order that some station can ever serve."""
 
     lower_bound: float  #: Lagrangian: bays and technicians are limited
+    unavoidable_late: int  #: orders that begin after their deadline whatever is done, at least
     alone: float  #: every order at its cheapest station, as if it were the only one
     greedy_cost: float  #: one after the other, each at the nearest station that can ever do it
     greedy_placed: int
@@ -42,7 +46,6 @@ def bounds_of(
     policy: Policy,
     road_factor: float,
     now: datetime,
-    reached: float,
 ) -> Bounds:
     """Return lower bounds and the cost of the nearest station, with the rules of the router.
 
@@ -52,10 +55,10 @@ def bounds_of(
         policy: Urgencies, limits and costs.
         road_factor: Road distance over great-circle distance.
         now: When all orders are opened.
-        reached: Mean cost of a schedule that is possible; steers the search for the bound only.
     """
     longest_h = max(policy.severities[f.severity].deadline_h for f in scenario.faults)
-    grid = TimeGrid.between(now, now + timedelta(hours=longest_h, days=policy.order.overdue_days))
+    # a day more than anybody waits, so that what begins last can end
+    grid = TimeGrid.between(now, now + timedelta(hours=longest_h, days=policy.order.overdue_days + 1))
     faults = sorted(set(scenario.faults), key=lambda f: (f.severity, f.failure_mode))
     jobs = {fault: network.jobs[fault.failure_mode] for fault in faults}
     worked = network.work_times.mask
@@ -72,7 +75,7 @@ def bounds_of(
             job=jobs[fault],
             orders=np.flatnonzero([f == fault for f in scenario.faults]),
             possible=np.stack([_as_mask(c.begins(number), grid) for c in calendars]) & can[fault][:, None],
-            start_costs=_start_costs(fault, policy, grid, now),
+            start_costs=_start_costs(fault, policy, grid, now, cost=policy.cost),
         )
         for number, fault in enumerate(faults)
     ]
@@ -88,23 +91,35 @@ def bounds_of(
     first = np.clip(np.ceil(arrival * _PER_HOUR - 1e-9), 0, grid.count).astype(np.int64)
     is_fit = np.stack([can[f] for f in scenario.faults]) & (way_km <= policy.order.longest_way_km)
     way_costs = np.where(is_fit, policy.cost.way * way_km / policy.cost.way_km, np.inf)
-    count = len(scenario.faults)
-    bounds = [
-        lower_bound(kinds, some, first=first, way_costs=way_costs, upper=reached * count, rounds=_ROUNDS)
-        for some in (_capacities(kinds, network, grid), [])
-    ]
+    capacities = _capacities(kinds, network, grid)
+    bound, alone = (
+        lower_bound(kinds, some, first=first, way_costs=way_costs, rounds=_ROUNDS)
+        for some in (capacities, [])
+    )
+    late = lower_bound(
+        [
+            replace(kind, start_costs=_start_costs(fault, policy, grid, now, cost=_LATE_ONLY))
+            for fault, kind in zip(faults, kinds, strict=True)
+        ],
+        capacities,
+        first=first,
+        way_costs=np.where(is_fit, 0.0, np.inf),
+        rounds=_ROUNDS,
+    )
+    count = max(1, int(is_fit.any(axis=1).sum()))
     greedy = []
     for order, fault in enumerate(scenario.faults):
         nearest = int(np.where(can[fault], way_km[order], np.inf).argmin())
         number, arrives = faults.index(fault), int(first[order, nearest])
         begins = calendars[nearest].begins(number) >> arrives
-        if begins and is_fit[order, nearest]:
-            start = arrives + (begins & -begins).bit_length() - 1
+        start = arrives + (begins & -begins).bit_length() - 1
+        if begins and is_fit[order, nearest] and np.isfinite(kinds[number].start_costs[start]):
             calendars[nearest].take(number, start)
             greedy.append(float(kinds[number].start_costs[start] + way_costs[order, nearest]))
     return Bounds(
-        lower_bound=max(bounds) / count,
-        alone=bounds[1] / count,
+        lower_bound=max(bound, alone) / count,
+        unavoidable_late=max(0, ceil(late - 1e-6)),
+        alone=alone / count,
         greedy_cost=float(np.mean(greedy)) if greedy else 0.0,
         greedy_placed=len(greedy),
     )
@@ -121,12 +136,14 @@ def _as_mask(bits: int, grid: TimeGrid) -> BoolArray:
     return np.unpackbits(octets, count=grid.count, bitorder="little").astype(np.bool_)
 
 
-def _start_costs(fault: Fault, policy: Policy, grid: TimeGrid, now: datetime) -> FloatArray:
+def _start_costs(
+    fault: Fault, policy: Policy, grid: TimeGrid, now: datetime, *, cost: CostRule
+) -> FloatArray:
     """Return what a start at each step costs without the way; infinite beyond the search's horizon."""
     deadline_h = policy.severities[fault.severity].deadline_h
     start_h = (grid.start - now) / timedelta(hours=1) + np.arange(grid.count) / _PER_HOUR
     late = (start_h > deadline_h).astype(np.float64)
-    costs = costs_of(policy.cost, Merits(delay=start_h / deadline_h, way_km=0.0, late=late))
+    costs = costs_of(cost, Merits(delay=start_h / deadline_h, way_km=0.0, late=late))
     return np.where(start_h <= deadline_h + 24 * policy.order.overdue_days, costs, np.inf)
 
 
