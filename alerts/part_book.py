@@ -121,16 +121,29 @@ class PartBook(SqlStore):
         self._run("send_off", **_pieces(row))
         self._end(row, "shipped", deed)
 
-    def receive(self, arrival_id: int, *, deed: Deed) -> None:
+    def receive(self, arrival_id: int, *, deed: Deed, qty: int | None = None) -> None:
         """Put it on the shelf; what orders waited for is reserved for them.
+
+        Of fewer pieces than expected, the most urgent orders that can be served whole have theirs. The rest
+        becomes an arrival of its own that is cancelled: the orders left without are planned anew.
+
+        Args:
+            arrival_id: What has come.
+            deed: Who says so.
+            qty: Pieces that have come; None: all.
 
         Raises:
             UnknownArrival: There is none, or it comes to another station.
             InvalidTransition: It was received before, or cancelled.
+            InvalidDetails: More pieces than expected, or none.
         """
         row = self._open(arrival_id, "receive")
         if self._station_id not in (None, row["station_id"]):
             raise _unknown(arrival_id)
+        if qty is not None and not 1 <= qty <= row["qty"]:
+            raise InvalidDetails(f"qty {qty}: must be from 1 to the {row['qty']} expected pieces")
+        if qty is not None and qty < row["qty"]:
+            row = self._cut(row, qty, deed)
         if row["from_station_id"] is not None and row["state"] == "expected":
             self._run("send_off", **_pieces(row))
         self._end(row, "received", deed)
@@ -166,6 +179,21 @@ class PartBook(SqlStore):
         if row["state"] in ("received", "cancelled"):
             raise InvalidTransition(f"action {action}: arrival {arrival_id} is {row['state']} already")
         return row
+
+    def _cut(self, row: dict[str, Any], qty: int, deed: Deed) -> dict[str, Any]:
+        """Let an arrival be of fewer pieces and the rest a cancelled one; return it as it is then."""
+        arrival_id, missing, left = row["arrival_id"], row["qty"] - qty, qty
+        losers: list[int] = []
+        for order in self._rows("fetch_waiting_for", arrival_id=arrival_id):
+            if order["qty"] <= left:
+                left -= order["qty"]
+            else:
+                losers.append(order["order_id"])
+        if row["from_station_id"] is not None and row["state"] == "expected":
+            self._run("keep_back", **{**_pieces(row), "qty": missing})
+        self._run("cut_arrival", arrival_id=arrival_id, qty=qty, missing=missing, order_ids=losers)
+        self._note(deed, "short", arrival_id, sku=row["sku"], expected=row["qty"], qty=qty)
+        return {**row, "qty": qty}
 
     def _end(self, row: dict[str, Any], state: str, deed: Deed) -> None:
         self._run("end_arrival", arrival_id=row["arrival_id"], state=state, now=deed.now)

@@ -54,6 +54,30 @@ ON CONFLICT (station_id, reference) DO NOTHING RETURNING arrival_id;
 UPDATE part_arrivals SET expected_at = %(expected_at)s, spread_h = coalesce(%(spread_h)s, spread_h)
 WHERE arrival_id = %(arrival_id)s;
 
+-- fetch_waiting_for --
+-- The most urgent first, then who was promised it first.
+SELECT r.order_id, r.qty FROM part_reservations r JOIN repair_orders o USING (order_id)
+WHERE r.arrival_id = %(arrival_id)s AND r.state = 'expected'
+ORDER BY o.severity, r.promised_at, r.order_id FOR UPDATE OF r;
+
+-- cut_arrival --
+-- The missing pieces are a cancelled arrival of their own, and the orders left without wait for that.
+WITH rest AS (
+    INSERT INTO part_arrivals (station_id, sku, qty, reserved, expected_at, spread_h, source, from_station_id, supplier,
+                               state, announced_at)
+    SELECT station_id, sku, %(missing)s,
+        (SELECT coalesce(sum(r.qty), 0) FROM part_reservations r
+         WHERE r.arrival_id = a.arrival_id AND r.state = 'expected' AND r.order_id = ANY(%(order_ids)s)),
+        expected_at, spread_h, source, from_station_id, supplier, 'cancelled', announced_at
+    FROM part_arrivals a WHERE arrival_id = %(arrival_id)s
+    RETURNING arrival_id, reserved
+), moved AS (
+    UPDATE part_reservations r SET arrival_id = rest.arrival_id FROM rest
+    WHERE r.arrival_id = %(arrival_id)s AND r.state = 'expected' AND r.order_id = ANY(%(order_ids)s)
+)
+UPDATE part_arrivals a SET qty = %(qty)s, reserved = a.reserved - rest.reserved
+FROM rest WHERE a.arrival_id = %(arrival_id)s;
+
 -- end_arrival --
 UPDATE part_arrivals SET state = %(state)s, received_at = CASE WHEN %(state)s = 'received' THEN %(now)s::timestamptz END
 WHERE arrival_id = %(arrival_id)s;

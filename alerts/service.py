@@ -27,6 +27,7 @@ from alerts.router import Routed, route_waiting
 from alerts.rules import load_policy
 from alerts.setbacks import Setbacks
 from alerts.succession import follow_owners
+from alerts.supplied import go_on_supplied
 from alerts.vehicle_link import VehicleLink
 from alerts.visits import offer_with_visits
 from alerts.wakeup import Wakeup
@@ -75,6 +76,7 @@ def run_route(settings: Settings, *, stop: threading.Event) -> None:
             end_repaired(pool, now=replanned_at)
             done += retry_events(pool, terms, now=replanned_at)
             placed = replan_waiting(pool, terms, now=replanned_at)
+            placed += go_on_supplied(pool, terms, now=replanned_at)
             moved = replan_upset(pool, terms, now=replanned_at) + make_room(pool, terms, now=replanned_at)
             moved += follow_owners(pool, terms, now=replanned_at)
             if looked_at_visits := offer_with_visits(pool, terms, now=replanned_at):

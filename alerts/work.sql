@@ -65,6 +65,17 @@ RETURNING alert_id;
 -- fetch_reservations --
 SELECT sku, qty, state FROM part_reservations WHERE order_id = %(order_id)s AND state <> 'released' ORDER BY sku;
 
+-- fetch_supplied --
+-- Orders that wait for parts and can have all of them: what they hold of a part goes back first when they take more.
+SELECT o.order_id, o.version FROM repair_orders o
+WHERE o.state = 'waiting_parts' AND NOT EXISTS (
+    SELECT FROM order_lines l
+    LEFT JOIN part_reservations r ON r.order_id = l.order_id AND r.sku = l.code AND r.state IN ('reserved', 'used')
+    LEFT JOIN part_stock k ON k.station_id = o.station_id AND k.sku = l.code
+    WHERE l.order_id = o.order_id AND l.kind = 'part' AND r.qty IS DISTINCT FROM l.qty
+        AND coalesce(k.on_hand - k.reserved, 0) + coalesce(r.qty, 0) < l.qty)
+ORDER BY o.severity, o.updated_at, o.order_id LIMIT %(limit)s;
+
 -- release_part --
 -- Back on the shelf, wherever it was.
 WITH back AS (

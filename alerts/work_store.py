@@ -152,6 +152,10 @@ class WorkStore(SqlStore):
         rows = self._rows("fetch_reservations", order_id=order_id)
         return {row["sku"]: (row["qty"], row["state"]) for row in rows}
 
+    def fetch_supplied(self, limit: int) -> list[tuple[int, int]]:
+        """Return order and version of those whose missing parts are all here now, the most urgent first."""
+        return [(row["order_id"], row["version"]) for row in self._rows("fetch_supplied", limit=limit)]
+
     def reserve_part(self, order_id: int, station_id: int | None, sku: str, qty: int) -> bool:
         """Reserve a part at the station; False where there are not so many."""
         return self._run("reserve_part", order_id=order_id, station_id=station_id, sku=sku, qty=qty) > 0

@@ -75,5 +75,11 @@ class ArrivalChange(Shape):
     """What became of it."""
 
     action: Literal["slip", "ship", "receive", "cancel"]
+    qty: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="with receive: pieces that have come; null: all. Orders left without are planned anew",
+    )
     expected_at: AwareDatetime | None = Field(default=None, description="needed with slip")
     spread_h: Spread | None = Field(default=None, description="with slip; null: as before")

@@ -773,7 +773,7 @@ CREATE TABLE part_arrivals (
     received_at timestamptz,
     FOREIGN KEY (station_id, sku) REFERENCES part_stock ON DELETE CASCADE,
     UNIQUE (station_id, reference),
-    CONSTRAINT part_arrivals_never_oversold CHECK (reserved <= qty),
+    CONSTRAINT part_arrivals_never_oversold CHECK (reserved <= qty OR state = 'cancelled'),
     CHECK ((source = 'transfer') = (from_station_id IS NOT NULL)),
     CHECK (from_station_id <> station_id),
     CHECK ((state = 'received') = (received_at IS NOT NULL))

@@ -61,13 +61,15 @@ def change_arrival(
     """Do it; what orders waited for is theirs when it is here, and they are moved when it comes too late."""
     if (body.expected_at is not None) != (body.action == "slip"):
         raise BadRequest("expected_at: must be given with slip, and only then")
+    if body.qty is not None and body.action != "receive":
+        raise BadRequest(f"qty {body.qty}: may be given with receive only")
     deed = deed_of(ctx, principal)
     with transaction(ctx.pool) as connection:
         book = book_of(connection, principal)
         if body.expected_at is not None:
             book.slip(arrival_id, body.expected_at, body.spread_h, deed=deed)
+        elif body.action == "receive":
+            book.receive(arrival_id, deed=deed, qty=body.qty)
         else:
-            {"ship": book.ship, "receive": book.receive, "cancel": book.cancel}[body.action](
-                arrival_id, deed=deed
-            )
+            {"ship": book.ship, "cancel": book.cancel}[body.action](arrival_id, deed=deed)
         return shapes.Arrival(**book.get(arrival_id))

@@ -13,6 +13,7 @@ from alerts.errors import InvalidDetails, InvalidTransition, UnknownArrival
 from alerts.orders import OrderState
 from alerts.replanning import replan_upset
 from alerts.router import route_waiting
+from alerts.supplied import go_on_supplied
 from data.db import Pool, open_pool
 from tests.integration import alerts_seed as seed
 from tests.integration import parts_seed as parts
@@ -182,10 +183,105 @@ def test_work_waits_for_a_part_that_is_not_here_yet_and_goes_on_when_it_is(pool:
     with pytest.raises(InvalidTransition, match="still not in stock"):
         steps.do(Action.RESERVE)
 
+    assert go_on_supplied(pool, TERMS, now=NOW) == 0
     parts.with_book(pool, NOW, lambda b, deed: b.receive(arrival_id, deed=deed))
 
-    assert steps.do(Action.RESERVE).state is OrderState.PARTS_RESERVED
+    assert go_on_supplied(pool, TERMS, now=NOW) == 1
+    assert go_on_supplied(pool, TERMS, now=NOW) == 0
+    assert seed.rows(pool, "SELECT state FROM repair_orders") == [("parts_reserved",)]
+    assert seed.rows(pool, "SELECT actor, reason FROM order_events ORDER BY event_id DESC LIMIT 1") == [
+        ("anxin", "all parts are here")
+    ]
     assert parts.stock(pool, code) == (1, 1)
+
+
+def test_of_two_orders_that_wait_for_one_piece_the_more_urgent_goes_on(pool: Pool) -> None:
+    vehicles = seed.seed_vehicles(pool, 2)
+    both = [book(pool, NOW, vehicle=v, severity=s) for v, s in zip(vehicles, ("S3", "S2"), strict=True)]
+    seed.rows(pool, "UPDATE part_reservations SET state = 'released' RETURNING 1")
+    parts.empty_shelves(pool)
+    for steps in both:
+        for action in (Action.CHECK_IN, Action.DIAGNOSE, Action.FIND):
+            steps.do(action)
+        assert steps.do(Action.ESTIMATE).state is OrderState.WAITING_PARTS
+    ((code,),) = seed.rows(pool, "SELECT DISTINCT code FROM stations JOIN repair_orders USING (station_id)")
+    arrival_id = parts.announce(pool, NOW, station=code)
+    parts.with_book(pool, NOW, lambda b, deed: b.receive(arrival_id, deed=deed))
+
+    assert go_on_supplied(pool, TERMS, now=NOW) == 1
+    assert seed.rows(pool, "SELECT severity, state FROM repair_orders ORDER BY severity") == [
+        ("S2", "parts_reserved"),
+        ("S3", "waiting_parts"),
+    ]
+
+
+def waiting_for(pool: Pool, severities: str, *, qty: int) -> int:
+    """Let an order of each class (a digit) wait for a piece of one arrival; return the arrival."""
+    vehicles = seed.seed_vehicles(pool, len(severities))
+    parts.empty_shelves(pool)
+    arrival_id = parts.announce(pool, NOW, hours=20, qty=qty)
+    for n, digit in enumerate(severities):
+        seed.add_prediction(pool, vehicles[n], NOW, severity=f"S{digit}")
+        route_waiting(pool, TERMS, now=NOW)
+    assert parts.arrivals(pool) == [("expected", qty, len(severities))]
+    return arrival_id
+
+
+def test_of_a_short_delivery_the_most_urgent_have_theirs_and_the_others_are_planned_anew(pool: Pool) -> None:
+    arrival_id = waiting_for(pool, "323", qty=4)
+    parts.with_book(pool, NOW, lambda b, deed: b.receive(arrival_id, deed=deed, qty=2))
+
+    assert parts.arrivals(pool) == [("received", 2, 2), ("cancelled", 2, 1)]
+    assert parts.stock(pool) == (2, 2)
+    found = (
+        "SELECT o.severity, r.state FROM repair_orders o JOIN part_reservations r USING (order_id)"
+        " ORDER BY order_id"
+    )
+    assert seed.rows(pool, found) == [("S3", "reserved"), ("S2", "reserved"), ("S3", "expected")]
+    assert replan_upset(pool, TERMS, now=NOW) == 1
+    assert [row[0] for row in seed.rows(pool, ORDERS)] == ["offered", "offered", "triaged"]
+    assert seed.rows(pool, found)[2] == ("S3", "released")
+    assert parts.arrivals(pool)[1] == ("cancelled", 2, 0)
+
+
+def test_a_short_delivery_that_is_enough_for_all_who_wait_upsets_nobody(pool: Pool) -> None:
+    arrival_id = waiting_for(pool, "3", qty=4)
+    parts.with_book(pool, NOW, lambda b, deed: b.receive(arrival_id, deed=deed, qty=1))
+
+    assert (parts.stock(pool), parts.arrivals(pool)[1]) == ((1, 1), ("cancelled", 3, 0))
+    assert replan_upset(pool, TERMS, now=NOW) == 0
+
+
+@pytest.mark.parametrize("qty", [0, 5])
+def test_more_pieces_than_expected_or_none_are_not_received(pool: Pool, qty: int) -> None:
+    arrival_id = waiting_for(pool, "3", qty=4)
+
+    with pytest.raises(InvalidDetails, match=f"qty {qty}: must be from 1 to the 4 expected pieces"):
+        parts.with_book(pool, NOW, lambda b, deed: b.receive(arrival_id, deed=deed, qty=qty))
+    assert parts.arrivals(pool) == [("expected", 4, 1)]
+
+
+@pytest.mark.parametrize(("is_sent", "left"), [(False, 9), (True, 8)])
+def test_what_a_transfer_lacks_stays_with_the_giver_unless_it_had_left(
+    pool: Pool, is_sent: bool, left: int
+) -> None:
+    seed.seed_vehicles(pool)
+    giver = "SH-MINHANG"
+    seed.rows(
+        pool,
+        "UPDATE part_stock k SET on_hand = 10, reserved = 0 FROM stations s WHERE s.station_id = k.station_id"
+        " AND s.code = %s AND sku = %s RETURNING 1",
+        giver,
+        parts.KIT,
+    )
+    before = parts.stock(pool)
+    arrival_id = parts.announce(pool, NOW, qty=2, from_station=giver)
+    if is_sent:
+        parts.with_book(pool, NOW, lambda b, deed: b.ship(arrival_id, deed=deed))
+    parts.with_book(pool, NOW, lambda b, deed: b.receive(arrival_id, deed=deed, qty=1))
+
+    assert parts.stock(pool, giver) == (left, 0)
+    assert parts.stock(pool) == (before[0] + 1, before[1])
 
 
 def test_a_transfer_is_set_aside_leaves_and_arrives(pool: Pool) -> None:

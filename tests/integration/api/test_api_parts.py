@@ -78,8 +78,22 @@ def test_an_action_that_needs_a_time_has_one_and_no_other_has(world):
     station = world.client("station")
     arrival_id = station.post(URL, json=NEW).json()["arrival_id"]
 
-    for wrong in ({"action": "slip"}, {"action": "receive", "expected_at": NEW["expected_at"]}):
+    for wrong in (
+        {"action": "slip"},
+        {"action": "receive", "expected_at": NEW["expected_at"]},
+        {"action": "cancel", "qty": 1},
+        {"action": "receive", "qty": 5},
+    ):
         assert station.post(f"{URL}/{arrival_id}", json=wrong).status_code == 422
+
+
+def test_fewer_pieces_than_expected_are_received_as_they_are(world):
+    station = world.client("station")
+    arrival_id = station.post(URL, json=NEW).json()["arrival_id"]
+    got = station.post(f"{URL}/{arrival_id}", json={"action": "receive", "qty": 3}).json()
+
+    assert (got["state"], got["qty"], stock(world)) == ("received", 3, (13, 1))
+    assert station.get(URL).json()["items"] == []
 
 
 def test_what_is_to_be_bought_is_told_to_its_station_and_to_operations(world):
