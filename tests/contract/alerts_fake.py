@@ -264,6 +264,7 @@ class FakeStore:
                     name=t.name,
                     skills=frozenset(t.skills),
                     shift=periods(shifts[t.shift].weekdays, shifts[t.shift].starts, shifts[t.shift].ends),
+                    carries=None if t.carries is None else frozenset(t.carries),
                 )
                 for n, t in enumerate(row.technicians)
             ),

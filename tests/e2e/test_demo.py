@@ -59,8 +59,9 @@ def assert_order(order: dict[str, Any]) -> None:
     assert order["origin"] == "simulated"
     assert isinstance(order["station"], str)
     assert 0 <= order["distance_km"] < 1000
-    for name in ("bay", "technician"):
-        assert isinstance(order[name], str)
+    assert isinstance(order["technician"], str)
+    is_on_the_road = "mobile" in {line["code"] for line in order["price"]["lines"]}
+    assert (order["bay"] is None) is is_on_the_road
     assert_time(order["slot_start"])
     for part in order["parts"]:
         assert part["sku"]
