@@ -10,10 +10,11 @@ import numpy as np
 
 from data.records import FailureMode
 from models.evaluation.bounds import puncture_bounds
+from models.evaluation.budget import false_vehicles_per_1000, recall_at_rate
 from models.evaluation.detectors import Detector
 from models.evaluation.judge import is_of, judge
 from models.evaluation.part import EvaluationPart, Levels
-from models.evaluation.summary import summarise
+from models.evaluation.summary import rounded, summarise
 from models.evaluation.tally import FaultOutcome, Outcome, Tally
 from models.evaluation.terms import TERMS, Target
 from models.evaluation.watched import Watched
@@ -143,11 +144,17 @@ def figures(
             named.append((system, mode, f"{mode.value}_live", replace(terms, target=Target()), tally))
         else:
             named.append((system, mode, mode.value, terms, tally))
+    own = {name: tally for system, _, name, _, tally in named if system == ANXIN}
     for system, mode, name, terms, tally in sorted(named, key=lambda one: (one[0], one[2])):
         if system == ANXIN:
             modes[name] = summarise(tally, terms, levels[mode], rng)
         else:
             found = summarise(tally, terms, BASELINE_LEVELS, rng)
+            ours = own.get(name)
+            rate = None if ours is None else false_vehicles_per_1000(ours)
+            found["recall_at_our_false_rate"] = (
+                None if rate is None else rounded(recall_at_rate(tally, terms, rate))
+            )
             baselines.setdefault(system, {})[name] = found
     if (puncture := FailureMode.TIRE_PUNCTURE.value) in modes:
         modes[puncture]["bounds"] = puncture_bounds(TERMS[FailureMode.TIRE_PUNCTURE].edges)

@@ -18,28 +18,36 @@ NAME = "isolation_forest"
 _TREES, _SAMPLES = 64, 1024
 _MOST_ROWS = 40_000
 _LOOKS_BACK = (3, 14)
+#: Of the score, whose values lie between 0.3 and 0.9.
+_SCALE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class ForestDetector(OfPredictor):
-    """Says yes where a forest is beyond what healthy development vehicles reached."""
+    """Says yes where a forest is beyond what healthy development vehicles reached, and how far."""
 
     forest: Any  #: sklearn.ensemble.IsolationForest
     level: float
     name: str = NAME
 
     def detect(self, panel: DayPanel) -> Detected:
-        """Return 1 on the day's most unusual component where the score is beyond the level."""
+        """Return what rises with the score of the day's most unusual component, 0.7 at the level."""
         own = with_main(panel, self.predictor.main)
         rows, known, component = _table(own)
         score = np.full(known.shape, np.nan)
         if known.any():
             score[known] = -self.forest.score_samples(rows[known])
         probability = np.where(np.isfinite(own.value) & known[..., None], 0.0, np.nan)
-        vehicle, day = np.nonzero(known & (np.nan_to_num(score) > self.level))
-        probability[vehicle, day, component[vehicle, day]] = 1.0
+        vehicle, day = np.nonzero(known)
+        probability[vehicle, day, component[vehicle, day]] = _as_probability(score[known] - self.level)
         names = (self.predictor.component_name(own.spec, i) for i in range(own.value.shape[2]))
         return Detected(probability=probability, data_us=own.last_us, names=tuple(names))
+
+
+def _as_probability(beyond: FloatArray) -> FloatArray:
+    """Return above 0.7 beyond the level and below 0.3 before it: no alert is held open by what is near it."""
+    far = np.exp(-np.abs(beyond) / _SCALE)
+    return np.where(beyond > 0, 1.0 - 0.3 * far, 0.29 * far)
 
 
 def train_forest(

@@ -52,6 +52,12 @@ HONEST_FINDINGS: Mapping[str, Honest] = MappingProxyType(
 )
 
 
+def may_be_right(decoy: Truth, mode: FailureMode) -> bool:
+    """Tell whether an alert of a mode may be right about a decoy, on some component."""
+    known = HONEST_FINDINGS.get(decoy.kind)
+    return not decoy.is_fault and known is not None and mode is known.mode
+
+
 def is_honest(decoy: Truth, mode: FailureMode, component: str) -> bool:
     """Tell whether an alert of a mode on a component is right about a decoy.
 
@@ -60,9 +66,9 @@ def is_honest(decoy: Truth, mode: FailureMode, component: str) -> bool:
         mode: Of the alert.
         component: Of the alert; that of a sensor is ``sensor`` and the name of what it measures.
     """
-    known = HONEST_FINDINGS.get(decoy.kind)
-    if decoy.is_fault or known is None or mode is not known.mode:
+    if not may_be_right(decoy, mode):
         return False
+    known = HONEST_FINDINGS[decoy.kind]
     subject = component.removeprefix(_SENSOR)
     first, _, number = subject.partition(" ")
     if subject in {decoy.component, *known.about} or first in known.about:

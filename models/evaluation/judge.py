@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Truth
+from models.evaluation.answers import log_odds, peaks, soh_error
 from models.evaluation.detectors import Detected, Detector, panel_of, rows_of
 from models.evaluation.episodes import Episodes, beside, find_episodes, merge
-from models.evaluation.honest import is_honest
+from models.evaluation.honest import is_honest, may_be_right
 from models.evaluation.metrics import Scores
 from models.evaluation.part import EvaluationPart, Levels
-from models.evaluation.tally import FalseAlert, FaultOutcome, Outcome, SohError, Tally
+from models.evaluation.tally import FalseAlert, FaultOutcome, Outcome, Tally
 from models.evaluation.terms import Terms
 from models.features.days import DAY_US, to_us
 
 _HOUR_US = 3_600_000_000
 #: Elements of one array of probabilities that a detector is asked for at once.
 _MOST_ELEMENTS = 2_000_000
-_ODDS_LIMIT = 1e-6
 #: Features look back over weeks: a decoy may be felt so long.
 _DECOY_DAYS = 60
 
@@ -136,9 +136,9 @@ class _Case:
             enriched_calendar_days=calendar if is_enriched else 0,
             decoys=0 if is_enriched else sum(not t.is_fault for t in self.truths),
             confusion=confusion,
-            peaks=np.zeros(0) if is_enriched else _peaks(found),
+            peaks=np.zeros(0) if is_enriched else self._peaks(),
             interval=self._interval(mine, episodes),
-            soh=_soh_error(found, soh_percent),
+            soh=soh_error(found, soh_percent),
         )
 
     def _row(self, truth: Truth) -> int:
@@ -176,14 +176,28 @@ class _Case:
             is_alerted=bool(len(after)),
             lead_h=lead,
             delay_h=delay,
+            peak=float("-inf") if last_us is None else self._peak(truth, onset, last_us),
             is_inside=inside,
         )
+
+    def _peak(self, truth: Truth, onset_us: int, last_us: int) -> float:
+        """Return the highest log-odds of a component within a time."""
+        row, component = self._row(truth), self.detected.names.index(truth.component)
+        when = self.detected.data_us[row]
+        said = self.detected.probability[row, (when >= onset_us) & (when <= last_us), component]
+        known = said[np.isfinite(said)]
+        return float(log_odds(known.max())) if len(known) else float("-inf")
 
     def _is_inside(self, row: int, day: int, component: int, left_h: float) -> float:
         ttt = self.detected.ttt_h
         if ttt is None or not np.isfinite(ttt[:, row, day, component]).all():
             return float("nan")
         return float(ttt[0, row, day, component] <= left_h <= ttt[2, row, day, component])
+
+    def _peaks(self) -> FloatArray:
+        """Return the highest log-odds of each vehicle, but of those of whom an alert may be right."""
+        rows = [self._row(t) for t in self.truths if may_be_right(t, self.mode)]
+        return peaks(np.delete(self.detected.probability, rows, axis=0))
 
     def _interval(self, mine: Sequence[Truth], episodes: Episodes) -> tuple[int, int]:
         """Count the days from the alert to the limit: those whose interval holds the limit, all."""
@@ -262,28 +276,3 @@ class _Case:
             happens[row] = np.where(soon, 1.0, happens[row])
             worst[row, (soon & (when < to_us(truth.onset))) | (when >= limit)] = np.nan
         return Scores.of(worst.ravel(), happens.ravel())
-
-
-def _peaks(found: Detected) -> FloatArray:
-    """Return the highest log-odds of each vehicle that has any."""
-    known = np.isfinite(found.probability)
-    highest = np.where(known, found.probability, -1.0).max((1, 2), initial=-1.0)
-    p = np.clip(highest[highest >= 0], _ODDS_LIMIT, 1 - _ODDS_LIMIT)
-    return np.asarray(np.log(p / (1 - p)))
-
-
-def _soh_error(found: Detected, truth: FloatArray | None) -> SohError:
-    """Compare what a predictor says of the state of health with the truth."""
-    if truth is None or "soh_percent" not in found.detail:
-        return SohError()
-    said = found.detail["soh_percent"][..., 0]
-    known = np.isfinite(said) & np.isfinite(truth)
-    low = found.detail.get("soh_low_percent", np.full((*said.shape, 1), np.nan))[..., 0]
-    high = found.detail.get("soh_high_percent", np.full((*said.shape, 1), np.nan))[..., 0]
-    has_interval = known & np.isfinite(low) & np.isfinite(high)
-    return SohError(
-        count=int(known.sum()),
-        squared=float(((said - truth)[known] ** 2).sum()),
-        inside=int(((low <= truth) & (truth <= high) & has_interval).sum()),
-        with_interval=int(has_interval.sum()),
-    )

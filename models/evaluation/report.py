@@ -18,7 +18,9 @@ _READING = (
     "An event is a fault that reaches its limit within the run. It is found by an alert on its component,"
     " after its onset and early enough to act; later alerts count as misses. False alerts are episodes on"
     " healthy vehicles, most of which carry a harmless look-alike; the bound is the exact one-sided 95 %"
-    " one of the Poisson rate. Precision is that in the field: from the low"
+    " one of the Poisson rate. A baseline's recall stands at its own false alerts, and at ours: at the level"
+    " at which it alerts as many healthy vehicles as Anxin does, set on those that are judged; of a rule that"
+    " says yes or no so large a share of its alerts is followed. Precision is that in the field: from the low"
     " prevalence with the upper bound to the high prevalence with the rate measured."
 )
 
@@ -102,7 +104,8 @@ def _overview(result: Mapping[str, Any]) -> str:
     head = "".join(
         f"<th>{h}</th>"
         for h in (
-            "", "events", "recall", "95 %", "target", "false per 1,000 days", "upper bound", "target",
+            "", "events", "recall", "95 %", "target", "at our false alerts",
+            "false per 1,000 days", "upper bound", "target",
             "lead P50", "target", "delay", "precision",
         )
     )  # fmt: skip
@@ -119,6 +122,7 @@ def _overview_row(name: str, found: Mapping[str, Any], *, is_judged: bool) -> st
         number(recall),
         span(found["recall_ci"]),
         _against(recall, target.get("recall"), is_floor=True),
+        "" if is_judged else number(found.get("recall_at_our_false_rate")),
         number(rate),
         number(found["false_upper95"]),
         _against(rate, target.get("false_per_1000_vehicle_days"), is_floor=False),

@@ -37,7 +37,7 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
     return {
         "detector": tally.name,
         "events": len(events),
-        "recall": _rounded(recall),
+        "recall": rounded(recall),
         "recall_ci": _pair(metrics.wilson(len(found), len(events))),
         "recall_ci_by_vehicle": _pair(_by_vehicle(events, rng)),
         "least_magnitude": terms.least_magnitude,
@@ -47,9 +47,9 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
         "vehicle_days": tally.healthy_days,
         "vehicle_days_ruled_out": tally.ruled_out_days,
         "false_episodes": false,
-        "false_per_1000_vehicle_days": _rounded(rate),
-        "false_upper95": _rounded(upper),
-        "false_upper95_run": _rounded(
+        "false_per_1000_vehicle_days": rounded(rate),
+        "false_upper95": rounded(upper),
+        "false_upper95_run": rounded(
             metrics.poisson_upper(false, (tally.healthy_days - tally.ruled_out_days) / 1000)
         ),
         "false_vehicles": len({(a.seed, a.vehicle) for a in tally.false_alerts}),
@@ -62,16 +62,16 @@ def summarise(tally: Tally, terms: Terms, levels: Levels, rng: np.random.Generat
         "lead_h": _named(f.lead_h for f in found),
         "lead_h_deciles": _deciles(f.lead_h for f in found),
         "delay_h_p50": _median(f.delay_h for f in found),
-        "coverage": _rounded(_share(tally.healthy_days, tally.healthy_calendar_days)),
-        "enriched_coverage": _rounded(_share(tally.enriched_days, tally.enriched_calendar_days)),
-        "brier": _rounded(tally.scores.brier),
-        "ece": _rounded(tally.scores.ece),
-        "pr_auc": _rounded(tally.scores.average_precision),
-        "prevalence": _rounded(tally.scores.prevalence),
-        "reliability": [{k: _rounded(v) for k, v in r.items()} for r in tally.scores.reliability()],
+        "coverage": rounded(_share(tally.healthy_days, tally.healthy_calendar_days)),
+        "enriched_coverage": rounded(_share(tally.enriched_days, tally.enriched_calendar_days)),
+        "brier": rounded(tally.scores.brier),
+        "ece": rounded(tally.scores.ece),
+        "pr_auc": rounded(tally.scores.average_precision),
+        "prevalence": rounded(tally.scores.prevalence),
+        "reliability": [{k: rounded(v) for k, v in r.items()} for r in tally.scores.reliability()],
         "ttt_interval": {
             "at_alert": _mean(f.is_inside for f in found),
-            "days_inside": _rounded(_share(inside, foretold)),
+            "days_inside": rounded(_share(inside, foretold)),
             "days": foretold,
         },
         "precision_in_field": _precision(recall, rate, upper, terms),
@@ -110,10 +110,10 @@ def _precision(
         return None
     low, high = (1000 * n / DAYS_OF_YEAR for n in terms.faults_per_vehicle_year)
     return {
-        "faults_per_1000_vehicle_days": [_rounded(low), _rounded(high)],
-        "low": _rounded(metrics.field_precision(recall, low, rate)),
-        "high": _rounded(metrics.field_precision(recall, high, rate)),
-        "low_at_upper95": _rounded(metrics.field_precision(recall, low, upper)),
+        "faults_per_1000_vehicle_days": [rounded(low), rounded(high)],
+        "low": rounded(metrics.field_precision(recall, low, rate)),
+        "high": rounded(metrics.field_precision(recall, high, rate)),
+        "low_at_upper95": rounded(metrics.field_precision(recall, low, upper)),
     }
 
 
@@ -129,7 +129,7 @@ def _cost(recall: float | None, rate: float | None, terms: Terms) -> dict[str, A
         + (1 - recall) * faults * terms.cost_missed
         + recall * faults * terms.cost_planned
     )
-    return {"with": _rounded(cost), "without": _rounded(faults * terms.cost_missed)}
+    return {"with": rounded(cost), "without": rounded(faults * terms.cost_missed)}
 
 
 def _by_magnitude(judged: Sequence[FaultOutcome], terms: Terms) -> list[dict[str, Any]]:
@@ -145,10 +145,10 @@ def _by_magnitude(judged: Sequence[FaultOutcome], terms: Terms) -> list[dict[str
             found = [f for f in here if f.outcome is Outcome.FOUND]
             out.append(
                 {
-                    "from": _rounded(low),
-                    "to": _rounded(high),
+                    "from": rounded(low),
+                    "to": rounded(high),
                     "events": len(here),
-                    "recall": _rounded(len(found) / len(here)),
+                    "recall": rounded(len(found) / len(here)),
                     "recall_ci": _pair(metrics.wilson(len(found), len(here))),
                     "lead_h": _named(f.lead_h for f in found),
                     "delay_h_p50": _median(f.delay_h for f in found),
@@ -161,7 +161,7 @@ def _below(judged: Sequence[FaultOutcome], terms: Terms) -> dict[str, Any]:
     small = [f for f in judged if not _is_in_scope(f, terms)]
     return {
         "events": len(small),
-        "recall": _rounded(_share(sum(f.outcome is Outcome.FOUND for f in small), len(small))),
+        "recall": rounded(_share(sum(f.outcome is Outcome.FOUND for f in small), len(small))),
     }
 
 
@@ -186,13 +186,13 @@ def _by_seed(tally: Tally, terms: Terms) -> dict[str, Any]:
             {
                 "seed": seed,
                 "events": len(events),
-                "recall": _rounded(_share(found, len(events))),
+                "recall": rounded(_share(found, len(events))),
                 "false_episodes": sum(a.seed == seed for a in tally.false_alerts),
             }
         )
     known = [r["recall"] for r in rows if r["recall"] is not None]
     spread = float(np.std(known, ddof=1)) if len(known) > 1 else None
-    return {"seeds": rows, "recall_sd": _rounded(spread)}
+    return {"seeds": rows, "recall_sd": rounded(spread)}
 
 
 def _soh(tally: Tally) -> dict[str, Any] | None:
@@ -201,8 +201,8 @@ def _soh(tally: Tally) -> dict[str, Any] | None:
         return None
     return {
         "vehicle_days": soh.count,
-        "rmse_points": _rounded(float(np.sqrt(soh.squared / soh.count))),
-        "interval95_holds": _rounded(_share(soh.inside, soh.with_interval)),
+        "rmse_points": rounded(float(np.sqrt(soh.squared / soh.count))),
+        "interval95_holds": rounded(_share(soh.inside, soh.with_interval)),
     }
 
 
@@ -217,9 +217,9 @@ def _tail(tally: Tally, levels: Levels) -> dict[str, Any] | None:
         "argued": True,
         "vehicles": vehicles,
         "exceedances": tail.exceedances,
-        "shape": _rounded(tail.shape),
-        "scale": _rounded(tail.scale),
-        "crossings_per_1000_vehicle_days": _rounded(tail.beyond * vehicles / tally.healthy_days * 1000),
+        "shape": rounded(tail.shape),
+        "scale": rounded(tail.scale),
+        "crossings_per_1000_vehicle_days": rounded(tail.beyond * vehicles / tally.healthy_days * 1000),
         "note": "one day above the raise level, before any dwell; generalised Pareto fit to vehicle maxima",
     }
 
@@ -237,22 +237,22 @@ def _target(terms: Terms) -> dict[str, Any]:
 
 def _deciles(values: Iterable[float]) -> list[float | None]:
     shares = tuple(i / 10 for i in range(11))
-    return [_rounded(v) for v in metrics.quantiles(np.array(list(values), dtype=np.float64), shares) or ()]
+    return [rounded(v) for v in metrics.quantiles(np.array(list(values), dtype=np.float64), shares) or ()]
 
 
 def _named(values: Iterable[float]) -> dict[str, float | None]:
     found = metrics.quantiles(np.array(list(values), dtype=np.float64))
-    return dict(zip(("p10", "p50", "p90"), map(_rounded, found or (None,) * 3), strict=True))
+    return dict(zip(("p10", "p50", "p90"), map(rounded, found or (None,) * 3), strict=True))
 
 
 def _median(values: Iterable[float]) -> float | None:
     found = metrics.quantiles(np.array(list(values), dtype=np.float64), (0.5,))
-    return _rounded(found[0]) if found else None
+    return rounded(found[0]) if found else None
 
 
 def _mean(values: Iterable[float]) -> float | None:
     known = np.array([v for v in values if np.isfinite(v)])
-    return _rounded(float(known.mean())) if len(known) else None
+    return rounded(float(known.mean())) if len(known) else None
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -260,13 +260,13 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def _per_1000(count: int, days: int) -> float | None:
-    return _rounded(1000 * count / days) if days else None
+    return rounded(1000 * count / days) if days else None
 
 
 def _pair(bounds: tuple[float, float] | None) -> list[float | None] | None:
-    return None if bounds is None else [_rounded(b) for b in bounds]
+    return None if bounds is None else [rounded(b) for b in bounds]
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
     """Return four significant digits: more would claim what no simulation knows."""
     return None if value is None or not np.isfinite(value) else float(f"{value:.4g}")

@@ -10,7 +10,8 @@ def held_against(result: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return for each mode its targets with the value measured, and the baselines that cost less.
 
     False rates are held to it by the point estimate; the bound stands beside it in the figures. A baseline
-    is ahead when a vehicle-year costs less with it: recall and false alerts weigh in one number then.
+    is ahead when a vehicle-year costs less with it: recall and false alerts weigh in one number then. It
+    finds more when its recall is higher at the level at which it alerts as many healthy vehicles as we do.
 
     Args:
         result: As ``figures`` returns it.
@@ -21,6 +22,11 @@ def held_against(result: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
                 name: {"target": target, "value": value, "met": _is_met(name, target, value)}
                 for name, target, value in _asked(found)
             },
+            "baselines_finding_more": sorted(
+                name
+                for name, modes in result["baselines"].items()
+                if mode in modes and _finds(modes[mode]) > (found["recall"] or 0.0)
+            ),
             "baselines_ahead": sorted(
                 name
                 for name, modes in result["baselines"].items()
@@ -55,6 +61,11 @@ def _is_met(name: str, target: float, value: float | None) -> bool | None:
     return value <= target if name.startswith("false") else value >= target
 
 
+def _finds(found: Mapping[str, Any]) -> float:
+    recall = found.get("recall_at_our_false_rate")
+    return 0.0 if recall is None else float(recall)
+
+
 def _cost(found: Mapping[str, Any]) -> float:
     cost = found["cost_per_vehicle_year"]
     return float("inf") if cost is None else float(cost["with"])
@@ -67,5 +78,7 @@ def missed(held: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             if not asked["met"]:
                 value = "no value" if asked["value"] is None else f"{asked['value']:g}"
                 yield f"{mode}: {name} {value}, target {asked['target']:g}"
+        if one["baselines_finding_more"]:
+            yield f"{mode}: more found at our false alerts by {', '.join(one['baselines_finding_more'])}"
         if one["baselines_ahead"]:
             yield f"{mode}: cheaper with {', '.join(one['baselines_ahead'])}"

@@ -122,7 +122,7 @@ def test_forest_keeps_its_budget_on_healthy_vehicles_and_finds_a_wild_one() -> N
     wild[0, 30:, 2] -= 40.0
     found = detector.detect(tire_panel(40, contrast_kpa=wild)).probability
 
-    assert (found[0, 30:, 2] == 1.0).all()
-    assert (found[1:] == 1.0).any((1, 2)).sum() <= 6
+    assert (found[0, 30:, 2] > 0.9).all()
+    assert (found[1:] > 0.7).any((1, 2)).sum() <= 6
     nothing = EvaluationPart(spec=SPEC, panels={}, truths=[], seed=1, is_enriched=False)
     assert train_forest(TireSlowLeakPredictor(), [nothing], budget_per_1000=0.5, rng=rng) is None
