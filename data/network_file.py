@@ -234,6 +234,7 @@ def _check_references(found: NetworkFiles, seen: Mapping[tuple[str, str], _Entry
         ("repair_jobs", "operations", lambda row: row["operations"], operations),
         ("stations", "stock", lambda row: row["stock"], skus),
         ("stations", "reorder", lambda row: row["reorder"], skus),
+        ("stations", "arrivals", lambda row: [arrival["sku"] for arrival in row["arrivals"]], skus),
         ("stations", "technicians", _carried, skus),
         ("parts", "substitutes", lambda row: row["substitutes"], skus),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -43,8 +44,8 @@ def import_network(
     """Bring the service network up to what the files say; the same files again change nothing.
 
     An entry replaces the stored one of its key. A bay or technician that a given station no longer lists is
-    closed or off duty from then on and keeps its history; parts it does not list stay in stock. What files
-    do not name stays as it is.
+    closed or off duty from then on and keeps its history; parts it does not list stay in stock, arrivals it
+    does not list are still expected. What files do not name stays as it is.
 
     Args:
         connection: Inside a transaction; roll it back for a trial.
@@ -66,6 +67,7 @@ def import_network(
         read = read_network(files, known=stored)
         _complete(read.network, stored)
         _check_stock(connection, tenant_id, read)
+        _check_arrivals(connection, tenant_id, read)
         report = NetworkReport(problems=read.problems)
         for kind, rows in read.network.entries.items():
             before = stored.entries[kind]
@@ -76,7 +78,7 @@ def import_network(
             return report
         for kind, rows in read.network.entries.items():
             for key in (*report.added[kind], *report.changed[kind]):
-                _write(connection, tenant_id, kind, rows[key])
+                _write(connection, tenant_id, kind, rows[key], deed.now)
         report.is_written = True
         counts = {
             what: {kind: len(keys) for kind, keys in by_kind.items() if keys}
@@ -120,6 +122,9 @@ def _complete(given: Network, stored: Network) -> None:
             row[what] += [{**item, flag: False} for item in before[what] if item["name"] not in listed]
             row[what].sort(key=lambda item: item["name"])
         row["stock"] = dict(sorted({**before["stock"], **row["stock"]}.items()))
+        named = {arrival["reference"] for arrival in row["arrivals"]}
+        row["arrivals"] += [a for a in before["arrivals"] if a["reference"] not in named]
+        row["arrivals"].sort(key=lambda arrival: arrival["reference"])
 
 
 def _check_stock(connection: Connection, tenant_id: int, read: NetworkFiles) -> None:
@@ -127,21 +132,39 @@ def _check_stock(connection: Connection, tenant_id: int, read: NetworkFiles) -> 
     wanted = {"tenant_id": tenant_id, "codes": list(stations)}
     for code, sku, reserved in connection.execute(_Q["fetch_reserved"], wanted).fetchall():
         if code in stations and stations[code]["stock"].get(sku, reserved) < reserved:
-            read.problems.append(
-                NetworkProblem(
-                    file="stock",
-                    line=None,
-                    entry=f"stations {code}",
-                    field=f"stock {sku}",
-                    value=str(stations[code]["stock"][sku]),
-                    rule=f"must be at least {reserved}: so many are reserved for orders",
-                )
-            )
+            rule = f"must be at least {reserved}: so many are reserved for orders"
+            read.problems.append(_stored_problem("stock", code, sku, stations[code]["stock"][sku], rule))
             del stations[code]
 
 
-def _write(connection: Connection, tenant_id: int, kind: str, row: dict[str, Any]) -> None:
-    values = {**row, "tenant_id": tenant_id}
+def _check_arrivals(connection: Connection, tenant_id: int, read: NetworkFiles) -> None:
+    stations = read.network.entries["stations"]
+    wanted = {"tenant_id": tenant_id, "codes": list(stations)}
+    for code, reference, sku, state, source, reserved in connection.execute(
+        _Q["fetch_announced"], wanted
+    ).fetchall():
+        given = [a for a in stations.get(code, {}).get("arrivals", ()) if a["reference"] == reference]
+        for arrival in given:
+            if source != "purchase" or state != "expected":
+                value, rule = reference, "is a transfer" if source != "purchase" else f"is {state} already"
+            elif arrival["sku"] != sku:
+                value, rule = arrival["sku"], f"must stay {sku}: cancel it and announce another one"
+            elif arrival["qty"] < reserved:
+                value, rule = arrival["qty"], f"must be at least {reserved}: orders wait for so many"
+            else:
+                continue
+            read.problems.append(_stored_problem("arrivals", code, reference, value, rule))
+            del stations[code]
+
+
+def _stored_problem(what: str, code: str, name: str, value: object, rule: str) -> NetworkProblem:
+    return NetworkProblem(
+        file=what, line=None, entry=f"stations {code}", field=f"{what} {name}", value=str(value), rule=rule
+    )
+
+
+def _write(connection: Connection, tenant_id: int, kind: str, row: dict[str, Any], now: datetime) -> None:
+    values = {**row, "tenant_id": tenant_id, "now": now}
     if kind == "stations":
         _write_station(connection, values)
     elif kind == "repair_jobs":
@@ -180,3 +203,12 @@ def _write_station(connection: Connection, row: dict[str, Any]) -> None:
         "upto": [rule["to"] for rule in row["reorder"].values()],
     }
     connection.execute(_Q["set_reorder"], station | reorder)
+    arrivals = {
+        "references": [arrival["reference"] for arrival in row["arrivals"]],
+        "skus": [arrival["sku"] for arrival in row["arrivals"]],
+        "counts": [arrival["qty"] for arrival in row["arrivals"]],
+        "times": [arrival["expected_at"] for arrival in row["arrivals"]],
+        "spreads": [arrival["spread_h"] for arrival in row["arrivals"]],
+        "suppliers": [arrival["supplier"] for arrival in row["arrivals"]],
+    }
+    connection.execute(_Q["announce_arrivals"], station | arrivals | {"now": row["now"]})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import time
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -52,6 +52,17 @@ class ReorderRow(Struct, forbid_unknown_fields=True):
     to: Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
+class ArrivalRow(Struct, forbid_unknown_fields=True):
+    """Pieces that were bought and are on their way; ``reference`` is the buyer's own name of them."""
+
+    reference: Annotated[str, Meta(min_length=1, max_length=64)]
+    sku: Text
+    qty: Annotated[int, Meta(ge=1, le=100_000)]
+    expected_at: Annotated[datetime, Meta(tz=True)]
+    spread_h: Annotated[float, Meta(ge=0, le=2000)]
+    supplier: Text | None = None
+
+
 class NetworkStation(Struct, forbid_unknown_fields=True):
     """A station; ``hours`` names an entry of ``hours`` or holds the stretches themselves."""
 
@@ -74,6 +85,7 @@ class NetworkStation(Struct, forbid_unknown_fields=True):
     is_active: bool = True
     fees: Fees = {}
     reorder: dict[str, ReorderRow] = {}
+    arrivals: list[ArrivalRow] = []
 
 
 KINDS: Mapping[str, type[Struct]] = {
@@ -103,6 +115,9 @@ def plain(row: Struct) -> dict[str, Any]:
         value["fees"] = {mode: f"{fee.normalize():f}" for mode, fee in sorted(row.fees.items())}
         value["stock"] = dict(sorted(value["stock"].items()))
         value["reorder"] = dict(sorted(value["reorder"].items()))
+        for arrival, given in zip(value["arrivals"], row.arrivals, strict=True):
+            arrival["expected_at"] = given.expected_at.astimezone(UTC).isoformat()
+        value["arrivals"].sort(key=lambda arrival: arrival["reference"])
     return value
 
 
@@ -156,6 +171,7 @@ def wrong_station(
     for what, names in (
         ("bays", [b.name for b in row.bays]),
         ("technicians", [t.name for t in row.technicians]),
+        ("arrivals", [a.reference for a in row.arrivals]),
     ):
         for name in twice(names):
             yield what, name, "must be given once"

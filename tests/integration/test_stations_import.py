@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 from importlib import resources
+from typing import LiteralString
+
+import pytest
 
 from data.audit import Deed
 from data.db import Pool, transaction
@@ -133,6 +136,80 @@ def test_reorder_points_and_substitutes_come_back_as_they_were_given(pool: Pool)
     assert count(bring(pool, {"all.toml": text}).changed) == 0
     assert bring(pool, shipped()).changed["stations"] == ["SH-ZHANGJIANG"]
     assert "reorder = {}" in exported(pool)
+
+
+ARRIVAL = (
+    'code = "SH-ZHANGJIANG"\narrivals = [{ reference = "PO-1", sku = "TIRE-SENSOR", qty = 4,'
+    ' expected_at = 2026-03-05T16:00:00+08:00, spread_h = 6.5, supplier = "Sensing Ltd" }]'
+)
+
+
+def with_arrival(entry: str = ARRIVAL) -> dict[str, str]:
+    files = shipped()
+    files["stations.toml"] = files["stations.toml"].replace('code = "SH-ZHANGJIANG"', entry, 1)
+    return files
+
+
+def test_what_is_on_its_way_comes_back_as_it_was_announced_and_is_expected_once(pool: Pool) -> None:
+    bring(pool, with_arrival())
+    text = exported(pool)
+
+    assert '"expected_at" = "2026-03-05T08:00:00+00:00"' in text
+    for again in (bring(pool, {"all.toml": text}), bring(pool, with_arrival()), bring(pool, shipped())):
+        assert (count(again.changed), again.problems) == (0, [])
+    later = bring(pool, with_arrival(ARRIVAL.replace("03-05T16", "03-06T16").replace("qty = 4", "qty = 5")))
+    assert later.changed["stations"] == ["SH-ZHANGJIANG"]
+    with pool.connection() as connection:
+        found = connection.execute(
+            "SELECT reference, sku, qty, expected_at, spread_h, supplier, source, state, announced_at"
+            " FROM part_arrivals"
+        ).fetchall()
+    expected_at = datetime(2026, 3, 6, 8, tzinfo=UTC)
+    assert found == [
+        ("PO-1", "TIRE-SENSOR", 5, expected_at, 6.5, "Sensing Ltd", "purchase", "expected", DEED.now)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "entry", "field", "rule"),
+    [
+        (None, ("qty = 4", "qty = 0"), "arrivals[0].qty", "expected `int` >= 1"),
+        (None, ("+08:00", ""), "arrivals[0].expected_at", "timezone"),
+        (None, ("TIRE-SENSOR", "NOTHING"), "arrivals", "must be a part of these files or stored before"),
+        ("UPDATE part_arrivals SET state = 'cancelled'", ("", ""), "arrivals PO-1", "is cancelled already"),
+        (
+            "UPDATE part_arrivals SET reserved = 3",
+            ("qty = 4", "qty = 2"),
+            "arrivals PO-1",
+            "must be at least 3: orders wait for so many",
+        ),
+        (
+            "UPDATE part_arrivals SET qty = 4",
+            ("TIRE-SENSOR", "COOLANT-PUMP"),
+            "arrivals PO-1",
+            "must stay TIRE-SENSOR",
+        ),
+    ],
+)
+def test_an_arrival_that_cannot_be_is_named_with_its_rule(
+    pool: Pool, change: LiteralString | None, entry: tuple[str, str], field: str, rule: str
+) -> None:
+    if change is not None:
+        bring(pool, with_arrival())
+        with transaction(pool) as connection:
+            connection.execute(change)
+
+    (problem,) = bring(pool, with_arrival(ARRIVAL.replace(*entry))).problems
+
+    assert (
+        problem.entry,
+        problem.field,
+        rule in problem.rule.lower().replace("tire-sensor", "TIRE-SENSOR"),
+    ) == (
+        "stations SH-ZHANGJIANG",
+        field,
+        True,
+    ), str(problem)
 
 
 def test_a_reorder_level_below_its_point_and_a_part_that_replaces_itself_are_refused(pool: Pool) -> None:
