@@ -34,9 +34,8 @@ class FaultOutcome:
     is_alerted: bool  #: at any time after the onset
     lead_h: float = float("nan")  #: from the alert to the limit
     delay_h: float = float("nan")  #: from the onset to the alert
-    peak: float = float(
-        "-inf"
-    )  #: highest log-odds on its component from the onset on while there is time to act
+    #: highest log-odds on its component, from the onset on while there is time to act
+    peak: float = float("-inf")
     is_inside: float = float("nan")  #: 1: the limit came within the 10-90 % interval foretold at the alert
 
 
@@ -144,8 +143,8 @@ def _once(faults: Sequence[FaultOutcome]) -> tuple[FaultOutcome, ...]:
     for fault in faults:
         key = (fault.seed, fault.vehicle, fault.component)
         kept = best.get(key)
-        if kept is None or _rank(fault) < _rank(kept):
-            best[key] = fault
+        first = fault if kept is None or _rank(fault) < _rank(kept) else kept
+        best[key] = first if kept is None else replace(first, peak=max(kept.peak, fault.peak))
     return tuple(best.values())
 
 
