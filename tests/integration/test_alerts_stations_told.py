@@ -81,6 +81,9 @@ def test_each_transition_reaches_the_station_signed_and_in_the_shape_of_a_repair
     assert job["CodesAndCommentsExpanded"]["ComplaintDescription"].startswith("Your rear-left tyre")
     assert job["ServiceLabor"][0]["LaborAllowanceHoursNumeric"]
     assert job["ServiceParts"][0]["Reservation"] == "reserved"
+    assert {line["PayerType"] for line in (*job["ServiceLabor"], *job["ServiceParts"])} == {"customer"}
+    assert job["ServiceParts"][0]["PayerReason"] == "wear and road damage: no warranty"
+    assert [split["TotalAmount"] for split in header["Splits"]] == [header["CustomerAmount"]]
     assert "owner 0" not in body.decode()
 
 

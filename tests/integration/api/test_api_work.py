@@ -108,7 +108,7 @@ def test_an_order_goes_from_yes_to_closed_and_leaves_a_label(desk):
     [
         ({"action": "check_in"}, 422, "odometer_km: check_in needs it"),
         ({"action": "check_in", "odometer_km": 1, "version": 99}, 409, "is at version 2, not 99"),
-        ({"action": "pay"}, 409, "the order is booked; possible now: dispatch, check_in, goodwill, cancel, no_show"),
+        ({"action": "pay"}, 409, "booked; possible now: dispatch, check_in, goodwill, cancel, no_show"),
         ({"action": "approve"}, 422, "action"),
         ({"action": "explode"}, 422, "action"),
         ({"action": "no_show"}, 409, "the appointment has not begun"),
@@ -121,6 +121,31 @@ def test_what_breaks_a_rule_is_refused_by_name(desk, said, status, rule):
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert rule in answer.json()["detail"]
+
+
+def test_goodwill_by_the_station_leaves_the_owner_their_part_of_the_price(desk):
+    desk.post("owner", "1/answer", answer="yes", version=1)
+    unsaid = desk.work("goodwill", codes=["TIRE-PLUG"])
+    unknown = desk.work("goodwill", codes=["FLUX"], reason="second visit")
+    by_owner = desk.work("goodwill", caller="owner", codes=["TIRE-PLUG"], reason="please")
+    price = desk.work("goodwill", codes=["TIRE-PLUG"], reason="second visit").json()["price"]
+
+    assert [a.status_code for a in (unsaid, unknown, by_owner)] == [422, 422, 403]
+    assert unknown.json()["detail"] == (
+        "codes 'FLUX': must be of a line that the customer pays: TIRE-PLUG, tire-repair"
+    )
+    assert (price["total"], price["customer_total"]) == ("166.11", "124.30")
+    assert price["shares"] == [
+        {"payer": "goodwill", "net": "37.00", "tax": "4.81", "total": "41.81"},
+        {"payer": "customer", "net": "110.00", "tax": "14.30", "total": "124.30"},
+    ]
+    assert {line["code"]: line["payer"] for line in price["lines"] if line["kind"] != "tax"} == {
+        "tire-repair": "customer",
+        "TIRE-PLUG": "goodwill",
+    }
+    seen = desk.get("owner", "/owner").text
+    assert ("¥124.30" in seen, "goodwill: second visit" in seen) == (True, True)
+    assert 'name="codes" type="checkbox" value="tire-repair"' in desk.get("station", "/orders/1").text
 
 
 def test_an_unknown_part_and_a_closed_station_are_refused(desk, pool):
