@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
+from models.features.days import DAY_US
 from models.features.steps import coarse_noise, refill_days, step_over_line
 from models.features.tires import REFERENCE_K, SEA_LEVEL_KPA
 from models.features.trend import Trend, day_noise, theil_sen
@@ -17,8 +18,8 @@ from models.predictors.base import (
     evidence_time,
     logistic,
     rounded,
-    time_to_threshold,
 )
+from models.predictors.leak_time import time_until_low
 from models.predictors.two_days import TwoDays
 from models.predictors.wheels import carried, leak_severity, median_of_others, wheel_zh
 
@@ -55,7 +56,7 @@ class TireSlowLeakPredictor:
     largest_bend_kpa: float = 10.0
     alarm_share: float = 0.75
     failure_mode: FailureMode = FailureMode.TIRE_SLOW_LEAK
-    model_version: str = "tire-slow-leak-3"
+    model_version: str = "tire-slow-leak-4"
     feature_set: str = "tire_days"
     main: str = "contrast_kpa"
     horizon_h: float = 720.0
@@ -115,13 +116,14 @@ class TireSlowLeakPredictor:
         peers = median_of_others(own_loss)
         rate = np.maximum(-loss, 0.0) + np.clip(np.where(np.isfinite(peers), peers, 0.0), 0.0, 0.5)
         rate = np.where(fast >= 1.0, np.fmax(rate, fast_loss), rate)
-        gauge, gauge_error = self._level(panel, as_of)
+        gauge = carried(panel.extra["gas_kpa"])[:, as_of] - SEA_LEVEL_KPA
+        by_now = gauge - rate * self._days_since(panel, as_of)
         placard = np.asarray(panel.spec.placard_kpa, dtype=np.float64)
         alarm = self.alarm_share * placard
-        ttt = time_to_threshold(gauge - alarm, gauge_error, rate, loss_error)
+        ttt = time_until_low(by_now, alarm, rate, loss_error)
         morning = self._morning(panel, as_of)
-        cold_gauge = (gauge + SEA_LEVEL_KPA) * (morning + 273.15) / REFERENCE_K - SEA_LEVEL_KPA
-        cold_ttt = time_to_threshold(cold_gauge - alarm, gauge_error, rate, loss_error)[1]
+        cold_gauge = (by_now + SEA_LEVEL_KPA) * (morning + 273.15) / REFERENCE_K - SEA_LEVEL_KPA
+        cold_ttt = time_until_low(cold_gauge, alarm, rate, loss_error)[1]
         # a young history shows no leak yet; one that has fallen silent is not known to be healthy
         is_young = np.isfinite(gauge) & (self._heard(panel)[:, as_of] < min(self.least_days))
         probability = np.where(np.isfinite(score), logistic(score), np.where(is_young, 0.0, np.nan))
@@ -261,7 +263,11 @@ class TireSlowLeakPredictor:
         """Return on how many days each wheel has been heard, up to each day."""
         return np.cumsum(np.isfinite(panel.value) & (panel.weight > 0), axis=1)
 
-    def _level(self, panel: DayPanel, as_of: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Return the newest daily gauge pressure at 20 °C and its standard error."""
-        gauge = carried(panel.extra["gas_kpa"])[:, as_of] - SEA_LEVEL_KPA
-        return gauge, np.full_like(gauge, 1.5)
+    def _days_since(self, panel: DayPanel, as_of: IntArray) -> FloatArray:
+        """Return how long ago the newest daily pressure was measured, half a day's readings at the least."""
+        day = np.arange(panel.value.shape[1])[None, :, None]
+        gas = panel.extra["gas_kpa"]
+        heard = np.maximum.accumulate(np.where(np.isfinite(gas), day, -1), axis=1)[:, as_of]
+        half = np.where(panel.last_us > 0, (panel.last_us - panel.first_us) / (2 * DAY_US), 0.0)[..., None]
+        half = np.take_along_axis(np.broadcast_to(half, gas.shape), np.maximum(heard, 0), axis=1)
+        return np.where(heard >= 0, as_of[None, :, None] - heard + half, 0.0)

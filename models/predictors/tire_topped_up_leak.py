@@ -18,8 +18,8 @@ from models.predictors.base import (
     evidence_time,
     logistic,
     rounded,
-    time_to_threshold,
 )
+from models.predictors.leak_time import time_until_low
 from models.predictors.wheels import carried, wheel_zh
 
 
@@ -51,7 +51,7 @@ class TireToppedUpLeakPredictor:
     alarm_share: float = 0.75
     history_days: int = 100
     failure_mode: FailureMode = FailureMode.TIRE_TOPPED_UP_LEAK
-    model_version: str = "tire-topped-up-leak-2"
+    model_version: str = "tire-topped-up-leak-3"
     feature_set: str = "tire_days"
     main: str = "contrast_kpa"
     horizon_h: float = 1080.0
@@ -89,8 +89,7 @@ class TireToppedUpLeakPredictor:
         rate = np.where(is_again, since.fall_per_day, rate)
         gauge = carried(panel.extra["gas_kpa"])[:, as_of] - SEA_LEVEL_KPA
         placard = np.asarray(panel.spec.placard_kpa, dtype=np.float64)
-        margin = gauge - self.alarm_share * placard
-        ttt = time_to_threshold(margin, np.full_like(gauge, 1.5), rate, np.maximum(0.3 * rate, 2.0 / 14.0))
+        ttt = time_until_low(gauge, self.alarm_share * placard, rate, 0.3 * rate)
         return Risk(
             as_of=as_of,
             probability=np.where(heard, logistic(score), np.nan),

@@ -8,7 +8,8 @@ import numpy as np
 
 from data.records import FailureMode, Family, FloatArray, Reason, VehicleSpec
 from models.features.tires import axle_contrast
-from models.predictors.base import logistic, time_to_threshold, to_quantiles
+from models.predictors.base import logistic, to_quantiles
+from models.predictors.leak_time import time_until_low
 from models.predictors.wheels import leak_severity, median_of_others
 from models.watch.leak_fall import Fall, straightest_fall
 from models.watch.leak_rest import RestLoss, rest_loss
@@ -121,9 +122,7 @@ class TireFastLeakRule:
             left = state["gas_kpa"][at[falls], -1, wheel].astype(np.float64) - 101.325
             per_day = 24.0 * np.where(is_rest, rested.loss_kpa / rested.hours, found.rate_kpa_per_h)
             error = np.maximum(24.0 * found.rate_error, 0.1 * per_day)
-            ttt = time_to_threshold(
-                left - self.alarm_share * placard[wheel], np.full_like(left, 1.5), per_day, error
-            )
+            ttt = time_until_low(left, self.alarm_share * placard[wheel], per_day, error)
             severity[where] = leak_severity(per_day, left, placard[wheel], ttt[1])
             for name, values in (
                 ("rate", per_day),
@@ -181,9 +180,7 @@ class TireFastLeakRule:
         )
         placard, start = spec.placard_kpa[wheel], risk.detail["start_us"][place]
         start_us = int(start) if np.isfinite(start) and start > 0 else now_us
-        ttt = time_to_threshold(
-            *(np.array([v]) for v in (gauge - self.alarm_share * placard, 1.5, rate, max(error, 1e-6)))
-        )[:, 0]
+        ttt = time_until_low(*(np.array([v]) for v in (gauge, self.alarm_share * placard, rate, error)))[:, 0]
         clear = Reason(
             feature="clears_below_kpa_per_day",
             value=self.least_rate_kpa_per_day,
