@@ -15,7 +15,7 @@ from models.features.sensor_names import SENSOR_FEATURES
 from models.features.sets import Feature, width
 from models.features.thermal_names import THERMAL_FEATURES
 from models.predictors.base import DayPanel, Predictor
-from models.predictors.brake_drag import BrakeDragPredictor
+from models.predictors.brake_drag import BrakeDragPredictor, warm_run
 from models.predictors.cooling_loss import CoolingLossPredictor
 from models.predictors.dcdc_fault import DcdcFaultPredictor
 from models.predictors.inverter_thermal import InverterThermalPredictor
@@ -339,6 +339,30 @@ def test_hot_stop_of_four_days_is_no_drag() -> None:
     days = np.arange(DAYS)
 
     assert ever_raised(BRAKES, wheels(1051, 15.0 * ((days >= 60) & (days < 64)))) <= 0.1
+
+
+def test_drag_that_grows_is_found_on_its_fourth_warm_day() -> None:
+    days = np.arange(DAYS)
+    panel = wheels(1053, 4.0 * np.clip(days - (DAYS - 5), 0, 4))
+
+    assert share_raised(BRAKES, panel, 1) >= 0.7
+    assert share_raised(BRAKES, wheels(1053, 10.0 * (days >= DAYS - 4)), 1) <= 0.2
+
+
+def test_days_without_a_drive_break_no_run() -> None:
+    values = np.full((1, 12), np.nan)
+    values[0, [0, 2, 5, 8, 11]] = 1.0, 0.0, 2.0, 3.0, 8.0
+    run_days, grows = warm_run(values, np.zeros((1, 3)), np.array([2, 10, 11]))
+
+    assert run_days.tolist() == [[0.0, 3.0, 6.0]]
+    assert grows.tolist() == [[0.0, 1.5, 4.0]]
+
+
+def test_wheels_beside_a_hot_one_are_not_blamed_when_it_has_cooled() -> None:
+    days = np.arange(DAYS)
+    panel = wheels(1054, 18.0 * ((days >= DAYS - 16) & (days < DAYS - 12)))
+
+    assert ever_raised(BRAKES, panel) <= 0.05
 
 
 def sensors(seed: int, **changes: tuple[str, FloatArray]) -> DayPanel:
