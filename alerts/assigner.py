@@ -14,11 +14,10 @@ import psycopg
 import structlog
 
 from alerts.batch import Batch, Request, match
-from alerts.desk import Desk, Terms, open_desk
-from alerts.errors import BookingConflict
+from alerts.desk import Terms, open_desk
 from alerts.facts import Order, VehicleFacts
 from alerts.network import Network
-from alerts.placing import offer
+from alerts.offering import Offer, offer_all
 from alerts.reach import ways_of
 from alerts.replanning import decide_each, place_waiting
 from alerts.rules import Mode
@@ -195,11 +194,11 @@ def _write(
     """Hold and offer the appointments at one station in one transaction; return the orders that were placed.
 
     What is no longer as it was when the batch was matched is left out: an order that somebody decided
-    about, a vehicle that somebody is deciding about, a time that a more urgent order took.
+    about, a vehicle that somebody is deciding about, a time that a more urgent order took. Where one of
+    them cannot be offered, all are left out: each is decided by itself then, and harms no other.
     """
     desk = open_desk(connection)
     station = plans[orders[0].order_id].station
-    done: set[int] = set()
     try:
         with connection.pipeline():
             free = desk.store.try_lock_vehicles([order.vehicle_id for order in orders])
@@ -209,32 +208,29 @@ def _write(
             desk.store.lock_planning(orders[0].tenant_id, is_exclusive=False)
             desk.network.lock_station(station.station_id)
             occupancy = desk.network.fetch_occupancy([station], now)[station.station_id]
-            for order in current:
-                chosen = plans[order.order_id]
-                if order.vehicle_id in free and _is_free(chosen, occupancy):
-                    _offer(desk, order, vehicles[order.vehicle_id], chosen, terms=terms, now=now)
-                    done.add(order.order_id)
+            offers = [
+                Offer(
+                    order=replace(order, waiting_reason=None),
+                    vehicle=vehicles[order.vehicle_id],
+                    plan=plans[order.order_id],
+                    place=place,
+                )
+                for order in current
+                if order.vehicle_id in free
+                and _is_free(plans[order.order_id], occupancy)
+                and (place := vehicles[order.vehicle_id].place(terms.policy.order)) is not None
+            ]
+            if offers:
+                offer_all(desk, offers, terms, now=now)
         connection.commit()
-    except (BookingConflict, psycopg.errors.IntegrityError, psycopg.errors.DeadlockDetected) as error:
+    except Exception as error:
+        is_away = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        if is_away and not isinstance(error, psycopg.errors.DeadlockDetected):
+            raise
         connection.rollback()
-        _log.warning("a station's batch lost", action="batch", error=str(error)[:200])
+        _log.warning("a station's batch lost", action="batch", error=repr(error)[:200])
         return set()
-    return done
-
-
-def _offer(
-    desk: Desk,
-    order: Order,
-    vehicle: VehicleFacts,
-    chosen: Plan,
-    *,
-    terms: Terms,
-    now: datetime,
-) -> None:
-    place = vehicle.place(terms.policy.order)
-    if place is not None:
-        order = replace(order, waiting_reason=None)
-        offer(desk, order, vehicle, chosen, place=place, terms=terms, now=now)
+    return {one.order.order_id for one in offers}
 
 
 def _is_free(chosen: Plan, occupancy: Occupancy) -> bool:

@@ -123,7 +123,8 @@ class CaseStore(AlertStore):
 
     # ------------------------------------------------------------ what is kept
 
-    def _keep(self, entries: Entries) -> None:
+    def keep(self, entries: Entries) -> None:
+        """Write entries down, with all others of the vehicles that were taken."""
         if not self._vehicles:
             self._entries.write(entries)
             return
@@ -200,7 +201,7 @@ class CaseStore(AlertStore):
         entry = self._current.orders.get(order_id)
         if entry is None or passed_over:
             return super().let_order_wait(order_id, reason=reason, passed_over=passed_over, now=now)
-        self._keep(
+        self.keep(
             Entries(orders={order_id: replace(entry, order=replace(entry.order, waiting_reason=reason))})
         )
         return 1  # as it is inserted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -73,3 +74,8 @@ class Entries:
             self.alert_events += other.alert_events
             self.order_events += other.order_events
             self.news += other.news
+
+
+def news_of(kind: str, key: int | str) -> str:
+    """Return what the live channel tells of a change."""
+    return json.dumps({"kind": kind, "id": key})

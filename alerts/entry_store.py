@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from alerts.entries import AlertEntry, Entries, OrderEntry
-from alerts.sql_store import SqlStore
+from alerts.sql_store import SqlStore, columns
 from data.db import CHANNEL_LIVE
 
 
@@ -43,11 +43,6 @@ class EntryStore(SqlStore):
     def _write(self, query: str, rows: Iterable[Mapping[str, Any]]) -> None:
         if found := list(rows):
             self._run(query, **columns(found))
-
-
-def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return rows as the columns that queries take; every row has the names of the first."""
-    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _order_row(entry: OrderEntry) -> dict[str, Any]:

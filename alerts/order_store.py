@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from alerts.entries import Entries, Event, OrderEntry
+from alerts.entries import Entries, Event, OrderEntry, news_of
 from alerts.entry_store import EntryStore
-from alerts.errors import BookingConflict, UnknownOrder
+from alerts.errors import UnknownOrder
 from alerts.facts import NewOrder, Order
+from alerts.offer_store import OfferStore
 from alerts.orders import OrderState
-from alerts.pricing import Quote
 from alerts.rows import order_from
 from alerts.sql_store import SqlStore
-from alerts.stations import PassedOver, Place, Plan
+from alerts.stations import PassedOver
 from alerts.warning_store import WarningStore
 from data.records import Severity
 
@@ -35,6 +33,10 @@ class OrderStore(SqlStore):
     def _row(self, query: str, /, **values: Any) -> dict[str, Any] | None:
         rows = self._rows(query, **values)
         return rows[0] if rows else None
+
+    def offers(self) -> OfferStore:
+        """Return what holds and offers appointments in the same transaction."""
+        return OfferStore(self._connection)
 
     # ------------------------------------------------------------ orders
 
@@ -84,7 +86,7 @@ class OrderStore(SqlStore):
     def insert_order(self, order: NewOrder, now: datetime) -> int:
         """Open an order in state triaged and return its id."""
         number = self._draw_order_id()
-        self._keep(Entries(orders={number: OrderEntry(order_id=number, order=order, at=now)}))
+        self.keep(Entries(orders={number: OrderEntry(order_id=number, order=order, at=now)}))
         return number
 
     def insert_order_event(
@@ -106,37 +108,7 @@ class OrderStore(SqlStore):
             to_state=to_state,
             reason=reason,
         )
-        self._keep(Entries(order_events=[event]))
-
-    def offer_order(
-        self, order_id: int, plan: Plan, quote: Quote, place: Place, *, mode: str, now: datetime
-    ) -> int:
-        """Write the appointment and its price; return the order's new version."""
-        row = self._row(
-            "offer_order",
-            order_id=order_id,
-            mode=mode,
-            station_id=plan.station.station_id,
-            distance_km=plan.distance_km,
-            is_distance_estimated=place.is_estimated,
-            bay_id=None if plan.bay is None else plan.bay.bay_id,
-            technician_id=plan.technician.technician_id,
-            start=plan.start,
-            end=plan.end,
-            currency=quote.currency,
-            total=quote.total,
-            customer_total=quote.customer_total,
-            passed_over=Jsonb([_passed_over(p) for p in plan.passed_over]),
-            now=now,
-        )
-        self._run("delete_order_lines", order_id=order_id)
-        lines = [
-            {"order_id": order_id, "line": number, **asdict(line)}
-            for number, line in enumerate(quote.lines, start=1)
-        ]
-        with self._connection.cursor() as cursor:
-            cursor.executemany(self._queries["insert_order_line"], lines)
-        return int(row["version"]) if row else 0
+        self.keep(Entries(order_events=[event]))
 
     def let_order_wait(
         self, order_id: int, *, reason: str, passed_over: Sequence[PassedOver], now: datetime
@@ -146,7 +118,7 @@ class OrderStore(SqlStore):
             "let_order_wait",
             order_id=order_id,
             waiting_reason=reason,
-            passed_over=Jsonb([_passed_over(p) for p in passed_over]),
+            passed_over=Jsonb([p.told() for p in passed_over]),
             now=now,
         )
         return int(row["version"]) if row else 0
@@ -171,51 +143,6 @@ class OrderStore(SqlStore):
         """Free bay, technician and parts of an order."""
         self._run("release_order", order_id=order_id)
 
-    def hold(
-        self,
-        order_id: int,
-        plan: Plan,
-        *,
-        hold_for: timedelta,
-        now: datetime,
-    ) -> None:
-        """Hold bay, technician and parts of a plan together.
-
-        Raises:
-            BookingConflict: A part was taken meanwhile.
-            psycopg.errors.IntegrityError: Bay or technician was taken meanwhile.
-        """
-        self._run(
-            "insert_hold",
-            order_id=order_id,
-            bay_id=None if plan.bay is None else plan.bay.bay_id,
-            technician_id=plan.technician.technician_id,
-            start=plan.busy[0],
-            end=plan.busy[1],
-            expires_at=now + hold_for,
-        )
-        for part in sorted(plan.supply.job.parts, key=lambda p: p.sku):
-            wanted = {"station_id": plan.station.station_id, "sku": part.sku, "qty": part.qty}
-            arrival = plan.supply.arrival(part.sku)
-            if arrival is None:
-                taken = self._row("reserve_part", **wanted)
-            elif arrival.arrival_id is None:
-                told = {
-                    name: getattr(arrival, name) for name in ("from_station_id", "expected_at", "spread_h")
-                }
-                taken = self._row("insert_transfer", order_id=order_id, now=now, **wanted, **told)
-            else:
-                taken = self._row("reserve_arrival", arrival_id=arrival.arrival_id, qty=part.qty)
-            if taken is None:
-                raise BookingConflict(f"part {part.sku} at {plan.station.code}: taken meanwhile")
-            self._run(
-                "insert_reservation",
-                order_id=order_id,
-                **wanted,
-                arrival_id=taken.get("arrival_id"),
-                promised_at=None if arrival is None else arrival.due(now),
-            )
-
     def extend_hold(self, order_id: int, until: datetime, *, now: datetime) -> bool:
         """Keep a hold until then, at most until its slot begins; False where it is gone or has begun."""
         return self._run("extend_hold", order_id=order_id, expires_at=until, now=now) > 0
@@ -232,24 +159,13 @@ class OrderStore(SqlStore):
 
     def tell_browsers(self, kind: str, key: int | str) -> None:
         """Announce a change on the live channel."""
-        self._keep(Entries(news=[json.dumps({"kind": kind, "id": key})]))
+        self.keep(Entries(news=[news_of(kind, key)]))
 
     # ------------------------------------------------------------ writing
 
     def _draw_order_id(self) -> int:
         return EntryStore(self._connection).draw_order_ids(1)[0]
 
-    def _keep(self, entries: Entries) -> None:
+    def keep(self, entries: Entries) -> None:
+        """Write entries down."""
         EntryStore(self._connection).write(entries)
-
-
-def _passed_over(passed: PassedOver) -> Mapping[str, object]:
-    return {
-        "station": passed.station.code,
-        "name_en": passed.station.name_en,
-        "name_zh": passed.station.name_zh,
-        "distance_km": round(passed.distance_km, 1),
-        "code": passed.code,
-        "reason": passed.reason_en,
-        "reason_zh": passed.reason_zh,
-    }

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from alerts.desk import Desk, Terms
 from alerts.facts import Order, VehicleFacts
 from alerts.jobs import Job
 from alerts.network import Network
+from alerts.offering import Offer, offer_all, prefaced
 from alerts.orders import BATCHED, OrderState
 from alerts.policy import HELD_SEVERITIES
-from alerts.pricing import Quote, price
 from alerts.reach import ways_of
-from alerts.rules import Mode
 from alerts.search import Aims, plan_any
 from alerts.stations import Avoid, NoPlan, Occupancy, PassedOver, Place, Plan, Station
-from alerts.texts import Appointment, WarningText, warning_text
+from alerts.texts import warning_text
 
 #: Why an order waits whose planning broke; tried again with the next round.
 PLANNING_FAILED = "planning failed; it is tried again"
@@ -70,65 +68,17 @@ def place_order(
     )
     if isinstance(found, NoPlan):
         return wait(found.reason, found.passed_over)
-    offer(
-        desk,
-        order,
-        vehicle,
-        found,
+    chosen = Offer(
+        order=order,
+        vehicle=vehicle,
+        plan=found,
         place=place,
-        terms=terms,
-        now=now,
         alert_id=alert_id,
         is_answered=is_answered,
         preface=preface,
     )
+    offer_all(desk, [chosen], terms, now=now)
     return found
-
-
-def offer(
-    desk: Desk,
-    order: Order,
-    vehicle: VehicleFacts,
-    chosen: Plan,
-    *,
-    place: Place,
-    terms: Terms,
-    now: datetime,
-    alert_id: int | None = None,
-    is_answered: bool = False,
-    preface: tuple[str, str] = ("", ""),
-) -> None:
-    """Price and hold an appointment that was found, and tell the owner; arguments as in ``place_order``.
-
-    Raises:
-        BookingConflict: A part was taken meanwhile.
-        psycopg.errors.IntegrityError: Likewise bay or technician.
-    """
-    station = chosen.station
-    quote = price(
-        chosen.supply.job,
-        labour_rate=station.labour_rate,
-        tax_rate=station.tax_rate,
-        currency=station.currency,
-        cover=vehicle.cover(order.failure_mode, terms.policy, found_at=order.opened_at or now),
-        fee=None if chosen.mode not in station.fees else (chosen.mode, station.fees[chosen.mode]),
-    )
-    version = _hold(desk, order, chosen, quote=quote, place=place, terms=terms, now=now)
-    offered = (station.station_id, chosen.start, quote.customer_total, chosen.mode)
-    if not is_answered or offered != order.shown:
-        _tell(
-            desk,
-            order,
-            vehicle,
-            chosen,
-            quote,
-            terms=terms,
-            version=version,
-            now=now,
-            alert_id=alert_id,
-            preface=preface,
-        )
-    desk.store.tell_browsers("order", order.order_id)
 
 
 def _find(
@@ -184,83 +134,6 @@ def _find(
         desk.network.lock_station(found.station.station_id)
         locked.add(found.station.station_id)
         seen.update(desk.network.fetch_occupancy([found.station], now))
-
-
-def _hold(
-    desk: Desk,
-    order: Order,
-    chosen: Plan,
-    *,
-    quote: Quote,
-    place: Place,
-    terms: Terms,
-    now: datetime,
-) -> int:
-    """Hold what the appointment needs and write the offer; return the order's new version."""
-    store = desk.store
-    store.hold(order.order_id, chosen, hold_for=terms.hold_for, now=now)
-    version = store.offer_order(order.order_id, chosen, quote, place, mode=chosen.mode, now=now)
-    remark = ", after the deadline: nothing was free before it" if chosen.is_late else ""
-    remark += "" if chosen.mode is Mode.DRIVE_IN else f", {chosen.mode}"
-    for arrival in chosen.supply.arrivals:
-        remark += f", {arrival.sku} expected {arrival.due(now):%Y-%m-%dT%H:%MZ}"
-    where = "on the road" if chosen.bay is None else f"bay {chosen.bay.name}"
-    store.insert_order_event(
-        order.order_id,
-        order.state,
-        OrderState.OFFERED,
-        f"{chosen.station.code}, {where}, {chosen.start:%Y-%m-%dT%H:%MZ},"
-        f" {quote.told()}{remark}",
-        now=now,
-    )
-    return version
-
-
-def _tell(
-    desk: Desk,
-    order: Order,
-    vehicle: VehicleFacts,
-    chosen: Plan,
-    quote: Quote,
-    *,
-    terms: Terms,
-    version: int,
-    now: datetime,
-    alert_id: int | None,
-    preface: tuple[str, str],
-) -> None:
-    text = warning_text(
-        order.component,
-        order.failure_mode,
-        order.severity,
-        Appointment(
-            station_en=chosen.station.name_en,
-            station_zh=chosen.station.name_zh,
-            distance_km=chosen.distance_km,
-            start=chosen.start,
-            hours=(chosen.end - chosen.start).total_seconds() / 3600,
-            currency=quote.currency,
-            total=quote.customer_total,
-            mode=chosen.mode,
-            answer_within_minutes=round(terms.hold_for.total_seconds() / 60),
-            time_zone=vehicle.time_zone,
-        ),
-    )
-    desk.store.warnings().queue(
-        vehicle,
-        transition=f"order:{order.order_id}:offered:{version}",
-        severity=order.severity,
-        text=prefaced(preface, text),
-        alert_id=alert_id,
-        order_id=order.order_id,
-        now=now,
-    )
-
-
-def prefaced(preface: tuple[str, str], text: WarningText) -> WarningText:
-    """Return a text with why the owner hears again before it."""
-    first_en, first_zh = preface
-    return replace(text, body_en=f"{first_en} {text.body_en}".lstrip(), body_zh=first_zh + text.body_zh)
 
 
 def _let_wait(

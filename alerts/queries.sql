@@ -146,13 +146,6 @@ WHERE waiting_reason IS NOT NULL AND state = 'triaged' AND waiting_reason <> %(h
   AND (updated_at <= %(before)s OR waiting_reason = ANY(%(at_once)s))
 ORDER BY severity, updated_at LIMIT %(limit)s;
 
--- offer_order --
-UPDATE repair_orders SET state = 'offered', version = version + 1, mode = %(mode)s, station_id = %(station_id)s,
-    distance_km = %(distance_km)s, is_distance_estimated = %(is_distance_estimated)s, bay_id = %(bay_id)s,
-    technician_id = %(technician_id)s, slot = tstzrange(%(start)s, %(end)s), currency = %(currency)s,
-    total = %(total)s, customer_total = %(customer_total)s, passed_over = %(passed_over)s, waiting_reason = NULL, owner_answer = NULL, updated_at = %(now)s
-WHERE order_id = %(order_id)s RETURNING version;
-
 -- let_order_wait --
 -- Waiting on for the same reason is no new version: an answer to the one before still holds.
 UPDATE repair_orders SET state = 'triaged', station_id = NULL, bay_id = NULL,
@@ -170,15 +163,6 @@ WHERE order_id = %(order_id)s RETURNING version;
 UPDATE repair_orders SET state = %(state)s, owner_answer = coalesce(%(owner_answer)s, owner_answer),
     version = version + 1, updated_at = %(now)s
 WHERE order_id = %(order_id)s RETURNING version;
-
--- delete_order_lines --
-DELETE FROM order_lines WHERE order_id = %(order_id)s;
-
--- insert_order_line --
-INSERT INTO order_lines (order_id, line, kind, code, text_en, text_zh, qty, unit_price, amount, payer, payer_en,
-                         payer_zh)
-VALUES (%(order_id)s, %(line)s, %(kind)s, %(code)s, %(text_en)s, %(text_zh)s, %(qty)s, %(unit_price)s, %(amount)s,
-        %(payer)s, %(payer_en)s, %(payer_zh)s);
 
 -- release_expired_holds --
 -- Before anything is planned: what nobody decided on is free again. Rows that another transaction is releasing are
@@ -213,12 +197,6 @@ UPDATE part_stock s SET reserved = s.reserved - b.qty
 FROM (SELECT station_id, sku, sum(qty)::int AS qty FROM parts_back GROUP BY 1, 2) b
 WHERE s.station_id = b.station_id AND s.sku = b.sku;
 
--- insert_hold --
--- No overlap with what is held or booked (bookings_bay_free, bookings_technician_free).
-INSERT INTO bookings (order_id, bay_id, technician_id, slot, state, expires_at)
-VALUES (%(order_id)s, %(bay_id)s, %(technician_id)s, tstzrange(%(start)s, %(end)s), 'held',
-        least(%(expires_at)s, %(start)s));
-
 -- extend_hold --
 UPDATE bookings SET expires_at = least(%(expires_at)s, lower(slot))
 WHERE order_id = %(order_id)s AND state = 'held' AND lower(slot) >= %(now)s;
@@ -228,36 +206,6 @@ WHERE order_id = %(order_id)s AND state = 'held' AND lower(slot) >= %(now)s;
 UPDATE bookings SET state = 'booked', expires_at = NULL
 WHERE order_id = %(order_id)s AND state = 'held' AND lower(slot) >= %(now)s
 RETURNING booking_id;
-
--- reserve_part --
-UPDATE part_stock SET reserved = reserved + %(qty)s
-WHERE station_id = %(station_id)s AND sku = %(sku)s AND on_hand - reserved >= %(qty)s
-RETURNING sku;
-
--- reserve_arrival --
-UPDATE part_arrivals SET reserved = reserved + %(qty)s
-WHERE arrival_id = %(arrival_id)s AND state IN ('expected', 'shipped') AND qty - reserved >= %(qty)s
-RETURNING arrival_id;
-
--- insert_transfer --
--- What an order lacks, set aside where another station has it.
-WITH aside AS (
-    UPDATE part_stock SET reserved = reserved + %(qty)s
-    WHERE station_id = %(from_station_id)s AND sku = %(sku)s AND on_hand - reserved >= %(qty)s RETURNING sku
-), shelf AS (
-    INSERT INTO part_stock (station_id, sku, on_hand) SELECT %(station_id)s, sku, 0 FROM aside ON CONFLICT DO NOTHING
-)
-INSERT INTO part_arrivals (station_id, sku, qty, reserved, expected_at, spread_h, source, from_station_id, for_order_id,
-                           announced_at)
-SELECT %(station_id)s, sku, %(qty)s, %(qty)s, %(expected_at)s, %(spread_h)s, 'transfer', %(from_station_id)s, %(order_id)s, %(now)s
-FROM aside RETURNING arrival_id;
-
--- insert_reservation --
-INSERT INTO part_reservations (order_id, station_id, sku, qty, state, arrival_id, promised_at)
-VALUES (%(order_id)s, %(station_id)s, %(sku)s, %(qty)s,
-        CASE WHEN %(arrival_id)s::bigint IS NULL THEN 'reserved' ELSE 'expected' END, %(arrival_id)s, %(promised_at)s)
-ON CONFLICT (order_id, sku) DO UPDATE SET station_id = excluded.station_id, qty = excluded.qty,
-    state = excluded.state, arrival_id = excluded.arrival_id, promised_at = excluded.promised_at;
 
 -- fetch_alarms --
 -- Of too many of one vehicle the newest: among them are the live ones.

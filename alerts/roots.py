@@ -6,9 +6,9 @@ from datetime import datetime
 
 from alerts.desk import Desk, Terms
 from alerts.facts import Order, VehicleFacts
+from alerts.offering import prefaced
 from alerts.order_store import ACTOR
 from alerts.orders import NOT_BEGUN, OrderState, check_transition
-from alerts.placing import prefaced
 from alerts.policy import Alert
 from alerts.rules import Policy
 from alerts.texts import warning_text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from data.db import Connection, fetch_rows, load_queries
@@ -21,3 +22,8 @@ class SqlStore:
 
     def _run(self, query: str, /, **values: Any) -> int:
         return self._connection.execute(self._queries[query], values).rowcount
+
+
+def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return rows as the columns that queries take; every row has the names of the first."""
+    return {name: [row[name] for row in rows] for name in rows[0]}

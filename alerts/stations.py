@@ -112,6 +112,18 @@ class PassedOver:
     reason_en: str
     reason_zh: str
 
+    def told(self) -> dict[str, object]:
+        """Return it as it is kept with an order."""
+        return {
+            "station": self.station.code,
+            "name_en": self.station.name_en,
+            "name_zh": self.station.name_zh,
+            "distance_km": round(self.distance_km, 1),
+            "code": self.code,
+            "reason": self.reason_en,
+            "reason_zh": self.reason_zh,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

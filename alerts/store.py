@@ -244,7 +244,7 @@ class AlertStore(OrderStore):
             is_new=is_new,
             at=now,
         )
-        self._keep(Entries(alerts={known.alert_id: entry}))
+        self.keep(Entries(alerts={known.alert_id: entry}))
         return known.alert_id
 
     def _draw_alert_id(self) -> int:
@@ -268,7 +268,7 @@ class AlertStore(OrderStore):
             to_state=to_state,
             reason=reason,
         )
-        self._keep(Entries(alert_events=[event]))
+        self.keep(Entries(alert_events=[event]))
 
     def acknowledge_alerts(self, order_id: int, *, actor: str, reason: str, now: datetime) -> None:
         """Note that a person knows of the open alerts of an order, and of its warnings."""

@@ -12,8 +12,8 @@ from alerts.desk import Desk, Terms
 from alerts.facts import VehicleFacts
 from alerts.findings import join_order, open_for, order_of
 from alerts.modes import Way
+from alerts.offering import Offer, offer_all
 from alerts.order_store import ACTOR
-from alerts.placing import offer
 from alerts.replanning import decide_each
 from alerts.rules import Mode
 from alerts.search import Aims, plan
@@ -82,17 +82,15 @@ def _offer(
     order, station = open_for(desk, finding, vehicle, terms, now=now, actor=ACTOR), chosen.station
     told = f"in the same visit as order {visit.order_id}"
     store.insert_order_event(order.order_id, order.state, order.state, told, now=now)
-    offer(
-        desk,
-        order,
-        vehicle,
-        chosen,
+    together = Offer(
+        order=order,
+        vehicle=vehicle,
+        plan=chosen,
         place=Place(lat=station.lat, lon=station.lon, is_estimated=visit.is_distance_estimated),
-        terms=replace(terms, hold_for=_HOLD),
-        now=now,
         alert_id=finding.alert.alert_id,
         preface=_WITH_VISIT,
     )
+    offer_all(desk, [together], replace(terms, hold_for=_HOLD), now=now)
     return order.order_id, chosen.end, None
 
 

@@ -13,14 +13,17 @@ from uuid import UUID, uuid4
 
 from alerts.alarms import AlarmEvent
 from alerts.case_store import Case
+from alerts.entries import Entries
 from alerts.errors import BookingConflict
 from alerts.facts import NewOrder, Order, VehicleFacts
 from alerts.jobs import Job, JobPart, Operation
 from alerts.network import Network
+from alerts.offer_store import Offered
 from alerts.orders import DEALT_WITH, OrderState
 from alerts.policy import Alert, AlertState
 from alerts.slots import Period
 from alerts.stations import Bay, Occupancy, Station, Taken, Technician
+from alerts.warning_queue import Draft
 from data.records import FailureMode, Prediction, Severity
 from data.reference_rows import read_reference
 
@@ -148,15 +151,25 @@ class FakeStore:
         self.orders[order_id] = replace(order, version=order.version + 1, **changes)
         return order.version + 1
 
-    def offer_order(self, order_id: int, plan: Any, quote: Any, place: Any, **_: Any) -> int:
-        return self._change(
-            order_id,
-            state=OrderState.OFFERED,
-            station_id=plan.station.station_id,
-            slot_start=plan.start,
-            total=quote.total,
-            waiting_reason=None,
-        )
+    def offers(self) -> FakeStore:
+        return self
+
+    def write(self, offers: Sequence[Offered], *, now: datetime) -> dict[int, int]:
+        return {
+            one.order_id: self._change(
+                one.order_id,
+                state=OrderState.OFFERED,
+                station_id=one.plan.station.station_id,
+                slot_start=one.plan.start,
+                total=one.quote.total,
+                customer_total=one.quote.customer_total,
+                waiting_reason=None,
+            )
+            for one in offers
+        }
+
+    def keep(self, entries: Entries) -> None:
+        self.events += [(e.subject_id, e.to_state, e.reason) for e in entries.order_events]
 
     def let_order_wait(self, order_id: int, *, reason: str, **_: Any) -> int:
         return self._change(
@@ -182,27 +195,21 @@ class FakeStore:
     def release_order(self, order_id: int) -> None:
         self._free([h for h in self.holds if h.order_id == order_id])
 
-    def hold(
-        self,
-        order_id: int,
-        plan: Any,
-        *,
-        hold_for: timedelta,
-        now: datetime,
-    ) -> None:
-        station = plan.station.station_id
-        parts = [(part.sku, part.qty) for part in plan.supply.job.parts]
-        if any(self.stock.get((station, sku), 0) < qty for sku, qty in parts):
-            raise BookingConflict
-        for sku, qty in parts:
-            self.stock[station, sku] -= qty
-        taken = Taken(
-            bay_id=None if plan.bay is None else plan.bay.bay_id,
-            technician_id=plan.technician.technician_id,
-            start=plan.busy[0],
-            end=plan.busy[1],
-        )
-        self.holds.append(Hold(order_id, taken, [(station, s, q) for s, q in parts], now + hold_for))
+    def hold(self, offers: Sequence[Offered], *, hold_for: timedelta, now: datetime) -> None:
+        for one in offers:
+            station, plan = one.plan.station.station_id, one.plan
+            parts = [(part.sku, part.qty) for part in plan.supply.job.parts]
+            if any(self.stock.get((station, sku), 0) < qty for sku, qty in parts):
+                raise BookingConflict
+            for sku, qty in parts:
+                self.stock[station, sku] -= qty
+            taken = Taken(
+                bay_id=None if plan.bay is None else plan.bay.bay_id,
+                technician_id=plan.technician.technician_id,
+                start=plan.busy[0],
+                end=plan.busy[1],
+            )
+            self.holds.append(Hold(one.order_id, taken, [(station, s, q) for s, q in parts], now + hold_for))
 
     def end_repaired_alerts(self, vehicle_ids: Sequence[int], now: datetime) -> int:
         return 0
@@ -215,6 +222,10 @@ class FakeStore:
 
     def queue(self, vehicle: VehicleFacts, *, transition: str, severity: Severity, **_: Any) -> None:
         self.told.setdefault(transition, severity)
+
+    def queue_all(self, drafts: Sequence[Draft], *, now: datetime) -> None:
+        for draft in drafts:
+            self.told.setdefault(draft.transition, draft.severity)
 
     # ------------------------------------------------------------ network
 

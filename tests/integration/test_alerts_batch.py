@@ -8,6 +8,7 @@ import pytest
 
 from alerts.assigner import Assigned, assign_batches
 from alerts.orders import BATCHED
+from alerts.placing import PLANNING_FAILED
 from alerts.router import route_waiting
 from data.db import Pool, open_pool
 from tests.integration import alerts_seed as seed
@@ -84,6 +85,43 @@ def test_an_order_without_a_place_in_the_batch_is_decided_alone_and_its_owner_to
     assert seed.rows(pool, "SELECT count(*) FROM warnings") == [(8,)]
     ((reason,),) = seed.rows(pool, "SELECT DISTINCT waiting_reason FROM repair_orders")
     assert reason.startswith("no station can do it")
+
+
+def test_an_order_that_cannot_be_offered_is_decided_alone_and_the_others_are_placed(pool: Pool) -> None:
+    vehicles = seed_night(pool, 9)
+    route_waiting(pool, TERMS, now=NOW)
+    seed.rows(
+        pool,
+        "UPDATE vehicles SET time_zone = 'Mars/Olympus' WHERE vehicle_id = %s RETURNING 1",
+        vehicles[4],
+    )
+
+    done = assign_batches(pool, TERMS, now=NOW, is_due=True)
+
+    assert (done.placed + done.alone, done.alone > 0) == (9, True)
+    assert seed.rows(
+        pool, "SELECT vehicle_id, waiting_reason FROM repair_orders WHERE state <> 'offered'"
+    ) == [(vehicles[4], PLANNING_FAILED)]
+    assert seed.rows(pool, "SELECT count(*) FROM warnings") == [(9,)]
+
+
+def test_an_owner_of_many_vehicles_hears_no_more_at_once_than_the_cap_allows(
+    pool: Pool, database_url: str
+) -> None:
+    seed_night(pool, 12)
+    seed.rows(pool, "UPDATE vehicles SET owner_id = (SELECT min(owner_id) FROM owners) RETURNING 1")
+    route_waiting(pool, TERMS, now=NOW)
+    one_after_the_other = open_pool(database_url, size=1)
+    try:
+        done = assign_batches(one_after_the_other, TERMS, now=NOW, is_due=True)
+    finally:
+        one_after_the_other.close()
+
+    cap = POLICY.telling.cap_messages
+    assert done == Assigned(placed=12)
+    assert seed.rows(
+        pool, "SELECT step > 0, count(*), count(DISTINCT transition) FROM warnings GROUP BY 1 ORDER BY 1 DESC"
+    ) == [(True, cap, cap), (False, 12 - cap, 12 - cap)]
 
 
 def test_what_an_owner_declined_meanwhile_is_not_placed(pool: Pool) -> None:
