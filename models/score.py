@@ -21,61 +21,32 @@ from models.errors import describe_error
 from models.features.days import to_datetime
 from models.features.registry import feature_sets, pair
 from models.features.sets import FeatureSet
-from models.likely_past import LikelyPast
+from models.memory import Memory
 from models.panels import newest_days, panels_of, repaired_days, rows_of, since_repair, with_main
 from models.predictors import day_predictors
-from models.predictors.base import HISTORY_DAYS, DayPanel, Predictor, history_days
+from models.predictors.base import DayPanel, Predictor, history_days
 from models.recompute import following_days, recompute_days, touched_days
+from models.scoring import Scoring
 
 _LOG = structlog.get_logger("models")
-#: Days of another version that are brought up to date along with one scoring of their vehicle.
-_STALE_DAYS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class _Context:
-    """What one scoring knows of its vehicles."""
-
-    connection: Connection
-    touched: Mapping[int, Touched]
-    specs: Mapping[int, VehicleSpec]
-    states: Mapping[int, store.VehicleState]
-    repairs: Mapping[int, Mapping[str, int]]
-    alerts: Mapping[tuple[int, str], set[str]]
-    is_off: Mapping[tuple[int, str, str], bool]
-    now: datetime
-    failures: dict[tuple[int, str], str] = field(default_factory=dict)
-    told: list[Told] = field(default_factory=list)
-    scores: list[store.Score] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Scorer:
-    """Scores vehicles; remembers what late data, a repair or its own predictions alone can change."""
+    """Scores vehicles."""
 
     fresh: timedelta
     sets: Sequence[FeatureSet] = field(default_factory=feature_sets)
     predictors: Sequence[Predictor] = field(default_factory=day_predictors)
-    _past: LikelyPast = field(default_factory=LikelyPast)
-    #: (vehicle, model version) -> component -> its newest prediction
-    _last: dict[tuple[int, str], dict[str, store.LastTold]] = field(default_factory=dict)
-    _repairs: dict[int, Mapping[str, int]] = field(default_factory=dict)
+    _memory: Memory = field(default_factory=Memory)
     #: (vehicle, feature set or model version) that failed when it was last scored
     _failing: set[tuple[int, str]] = field(default_factory=set)
     #: what was learned, and what of it runs
     _champions: Champions = field(default_factory=Champions)
-    #: vehicles all of whose days are of the present versions
-    _current: set[int] = field(default_factory=set)
 
     def forget(self, vehicles: Sequence[int]) -> None:
         """Drop what is remembered, after a failed transaction or a lost partition."""
-        gone = set(vehicles)
-        self._past.forget(gone)
-        for last in [k for k in self._last if k[0] in gone]:
-            del self._last[last]
-        for vehicle in gone:
-            self._repairs.pop(vehicle, None)
-        self._current -= gone
+        self._memory.forget(vehicles)
 
     def score(
         self,
@@ -95,21 +66,11 @@ class Scorer:
         found = self._champions.refresh(connection, self.predictors, now=now)
         if found is not None:
             self.predictors = found
-            self._last.clear()
-            self._past.clear()
+            self._memory.forget_predictions()
         paired = pair(self.sets, self.predictors)
-        context = _Context(
-            connection,
-            touched,
-            specs,
-            store.fetch_states(connection, vehicles),
-            store.fetch_repairs(connection, vehicles),
-            store.fetch_open_alerts(connection, vehicles),
-            store.fetch_off(connection, vehicles),
-            now,
-        )
+        context = Scoring.begin(connection, touched, specs, now=now)
         changed = self._recompute(context)
-        self._remember(context)
+        self._memory.read(context, self.predictors)
         groups: dict[tuple[object, ...], list[int]] = {}
         for vehicle in vehicles:
             spec = specs[vehicle]
@@ -127,14 +88,14 @@ class Scorer:
         self._log_failures(context)
         return written
 
-    def _log_failures(self, context: _Context) -> None:
+    def _log_failures(self, context: Scoring) -> None:
         """Log what fails for the first time; what goes on failing is counted in its table."""
         for (vehicle, part), error in context.failures.items():
             if (vehicle, part) not in self._failing:
                 _LOG.error("left out of scoring", vehicle_id=vehicle, part=part, error=error)
         self._failing = {k for k in self._failing if k[0] not in context.touched} | context.failures.keys()
 
-    def _recompute(self, context: _Context) -> dict[int, set[str]]:
+    def _recompute(self, context: Scoring) -> dict[int, set[str]]:
         """Bring days up to date; return the sets of each vehicle that have something to say."""
         days = {v: touched_days(self.sets, entry.days) for v, entry in context.touched.items()}
         later = {v: following_days(self.sets, of_sets) for v, of_sets in days.items()}
@@ -150,8 +111,10 @@ class Scorer:
                 # every set has a row for each day that any has one for
                 wanted[one.name] |= {d for d in later[vehicle][one.name] if (vehicle, one.name, d) in known}
             if touched:
-                self._past.forget_from(vehicle, min(touched))
-            for day, names in self._stale(context.connection, vehicle):
+                self._memory.past.forget_from(vehicle, min(touched))
+            for day, names in self._memory.stale_days(
+                context.connection, vehicle, self.sets, self.predictors
+            ):
                 for name in names:
                     wanted[name].add(day)
             failed = recompute_days(context.connection, vehicle, wanted, context.specs[vehicle], self.sets)
@@ -159,37 +122,8 @@ class Scorer:
             changed[vehicle] = {name for name, of_set in wanted.items() if of_set}
         return changed
 
-    def _stale(self, connection: Connection, vehicle: int) -> list[tuple[int, tuple[str, ...]]]:
-        """Return some days that a new version of a set, or a new set, has to be worked out for."""
-        if vehicle in self._current:
-            return []
-        histories = {
-            one.name: max(
-                (history_days(p) for p in self.predictors if p.feature_set == one.name), default=HISTORY_DAYS
-            )
-            for one in self.sets
-        }
-        found = store_features.fetch_stale_days(connection, vehicle, self.sets, histories, limit=_STALE_DAYS)
-        if len(found) < _STALE_DAYS:
-            self._current.add(vehicle)
-        if found:
-            self._past.forget({vehicle})
-        return found
-
-    def _remember(self, context: _Context) -> None:
-        """Read what was last told of vehicles that are met for the first time; mind new repairs."""
-        versions = [p.model_version for p in self.predictors]
-        new = [v for v in context.touched if (v, versions[0]) not in self._last] if versions else []
-        if new:
-            self._last.update(store.fetch_newest_predictions(context.connection, new, versions))
-        for vehicle in context.touched:
-            repairs = context.repairs.get(vehicle, {})
-            if self._repairs.get(vehicle, {}) != repairs:
-                self._repairs[vehicle] = repairs
-                self._past.forget({vehicle})
-
     def _predict_set(
-        self, context: _Context, one: FeatureSet, predictors: Sequence[Predictor], vehicles: Sequence[int]
+        self, context: Scoring, one: FeatureSet, predictors: Sequence[Predictor], vehicles: Sequence[int]
     ) -> None:
         spec = context.specs[vehicles[0]]
         days = store_features.fetch_days(
@@ -200,14 +134,11 @@ class Scorer:
                 self._predict(context, predictor, panel)
         for vehicle in set(vehicles) - set(days.vehicle_id.tolist()):
             for predictor in predictors:
-                context.scores.append(_score(context, predictor, vehicle, float("nan"), None))
+                context.add_score(predictor, vehicle, float("nan"), None)
 
-    def _predict(self, context: _Context, predictor: Predictor, panel: DayPanel) -> None:
-        mode, version = predictor.failure_mode.value, predictor.model_version
+    def _predict(self, context: Scoring, predictor: Predictor, panel: DayPanel) -> None:
         rows = [
-            row
-            for row, vehicle in enumerate(panel.vehicle_id.tolist())
-            if not _is_off(context.is_off, vehicle, mode, version)
+            row for row, vehicle in enumerate(panel.vehicle_id.tolist()) if context.is_on(vehicle, predictor)
         ]
         if not rows:
             return
@@ -218,7 +149,7 @@ class Scorer:
             some = rows_of(part, np.flatnonzero(newest == day).tolist())
             self._predict_day(context, predictor, some, day)
 
-    def _predict_day(self, context: _Context, predictor: Predictor, panel: DayPanel, day: int) -> None:
+    def _predict_day(self, context: Scoring, predictor: Predictor, panel: DayPanel, day: int) -> None:
         """Predict vehicles as of one day, their newest; where one of them cannot be, each alone."""
         try:
             self._tell(context, predictor, panel, day)
@@ -234,37 +165,34 @@ class Scorer:
             return
         context.failures[int(panel.vehicle_id[0]), predictor.model_version] = failure
 
-    def _tell(self, context: _Context, predictor: Predictor, panel: DayPanel, day: int) -> None:
+    def _tell(self, context: Scoring, predictor: Predictor, panel: DayPanel, day: int) -> None:
         mode, version = predictor.failure_mode.value, predictor.model_version
         risk = predictor.predict(panel, np.array([day], dtype=np.int64))
         names = [predictor.component_name(panel.spec, i) for i in range(panel.value.shape[2])]
         told: list[Told] = []
-        scores: list[store.Score] = []
+        scores: list[tuple[int, float, str | None]] = []
         for row, vehicle in enumerate(panel.vehicle_id.tolist()):
             probability = risk.probability[row, 0]
             known = np.where(np.isfinite(probability), probability, -1.0)
             worst = int(np.argmax(known))
             is_known = bool(known[worst] >= 0)
             worst_probability = float(known[worst]) if is_known else float("nan")
-            scores.append(
-                _score(context, predictor, vehicle, worst_probability, names[worst] if is_known else None)
-            )
-            last = self._last[vehicle, version]
+            scores.append((vehicle, worst_probability, names[worst] if is_known else None))
+            last = self._memory.last[vehicle, version]
             alerts = context.alerts.get((vehicle, mode), ())
             earlier = [
                 i
                 for i, name in enumerate(names)
                 if name in alerts or (name in last and last[name].probability >= TELL_LEVEL)
             ]
-            state = context.states[vehicle]
-            is_fresh = state.live_time is not None and context.now - state.live_time <= self.fresh
+            is_fresh = context.is_fresh(vehicle, self.fresh)
             data_time = to_datetime(int(panel.last_us[row, day]))
             since: IntArray | None = None
             for i in choose(probability, earlier):
                 if not is_news(float(probability[i]), data_time, last.get(names[i]), is_fresh=is_fresh):
                     continue
                 if since is None:
-                    since = self._past.since(predictor, rows_of(panel, [row]), day, probability)
+                    since = self._memory.past.since(predictor, rows_of(panel, [row]), day, probability)
                 told.append(
                     tell(
                         predictor,
@@ -273,31 +201,11 @@ class Scorer:
                         (row, 0, i),
                         since_us=int(since[i]),
                         now=context.now,
-                        origin=state.origin,
+                        origin=context.states[vehicle].origin,
                         is_fresh=is_fresh,
                     )
                 )
         context.told.extend(told)
-        context.scores.extend(scores)
-        for one in told:
-            p = one.prediction
-            self._last[p.vehicle_id, version][p.component] = store.LastTold(
-                p.probability, p.data_time, p.is_fresh
-            )
-
-
-def _is_off(off: Mapping[tuple[int, str, str], bool], vehicle: int, mode: str, version: str) -> bool:
-    return off.get((vehicle, mode, version), off.get((vehicle, mode, "*"), False))
-
-
-def _score(
-    context: _Context, predictor: Predictor, vehicle: int, probability: float, component: str | None
-) -> store.Score:
-    return store.Score(
-        vehicle,
-        predictor.failure_mode.value,
-        to_datetime(context.touched[vehicle].data_us),
-        probability,
-        component,
-        predictor.model_version,
-    )
+        for vehicle, worst_probability, component in scores:
+            context.add_score(predictor, vehicle, worst_probability, component)
+        self._memory.keep(told)
