@@ -79,8 +79,14 @@ def test_station_and_owner_carry_an_order_from_yes_to_hand_over(working_site, vi
     press("estimate", reason="the side wall is cut")
     expect(station.locator("main")).to_contain_text("Waiting for the owner's decision")
 
+    desk.open("goodwill").locator("[name=codes][value=tire-repair]").check()
+    press("goodwill", reason="second visit")
+    expect(station.locator("main")).to_contain_text("Waiting for the owner's decision")
+
     owner.goto(working_site.url + "/owner")
     expect(owner.locator(".approval")).to_contain_text("Tyre replacement")
+    expect(owner.locator(".approval [data-payer=goodwill]")).to_have_count(2)  # with its tax
+    expect(owner.locator(".approval")).to_contain_text("goodwill: second visit")
     assert owner.evaluate("document.documentElement.scrollWidth <= innerWidth")
     shoot(owner, shots, "work-3-approval")
     owner.get_by_role("button", name="Approve").click()
@@ -90,6 +96,7 @@ def test_station_and_owner_carry_an_order_from_yes_to_hand_over(working_site, vi
     for name in ("pick", "assign", "start"):
         press(name)
     press("finish", correction="tyre replaced", part_removed="tyre")
+    expect(station.locator("tfoot")).to_contain_text("For the customer")
     shoot(station, shots, "work-4-quality")
     press("pass", checked_by="Zhao Lei")
     for name in ("invoice", "pay", "close"):
