@@ -11,7 +11,8 @@ from psycopg import sql
 from data.catalogue import TABLES, Signal, load_catalogue
 from data.db import Connection, load_queries
 from data.records import Family, FamilyRows, FloatArray, IntArray, VehicleSpec
-from models.binary import arrays, parse_rows, row_type, scalars, times, whole
+from models.binary import arrays, row_type, scalars, times, whole
+from models.copied import fetch_copied
 from models.errors import RegistryError
 from models.features.days import to_datetime
 
@@ -62,7 +63,7 @@ def fetch_rows(
         columns=sql.SQL(", ").join([sql.Identifier("time"), *(_expression(s, n_wheels) for s in signals)]),
         table=sql.Identifier(TABLES[family]),
     )
-    rows = _copy(connection, query, span, layout)
+    rows = fetch_copied(connection, query, span, layout)
     columns = {s.alias: _values(rows, s) for s in signals}
     return _family_rows(family, vehicle_id, times(rows, "time"), columns)
 
@@ -89,7 +90,7 @@ def _fetch_cells(
     query = sql.SQL(_SQL["copy_cell_rows"]).format(
         columns=sql.SQL(", ").join([sql.Identifier("time"), sql.Identifier("first_cell"), *expressions])
     )
-    rows = _copy(connection, query, span, layout)
+    rows = fetch_copied(connection, query, span, layout)
     columns = {s.alias: _values(rows, s) for s in signals}
     return _family_rows(Family.CELL, vehicle_id, times(rows, "time"), columns, whole(rows, "first"))
 
@@ -137,7 +138,7 @@ def fetch_recent_rows(
         "end": to_datetime(span_us[1]),
     }
     layout = row_type([*key, *(_field(s, lengths.get(s.shape, 0)) for s in signals)])
-    rows = _copy(connection, query, params, layout)
+    rows = fetch_copied(connection, query, params, layout)
     return _family_rows(
         family,
         whole(rows, "vehicle"),
@@ -187,14 +188,6 @@ def _values(rows: np.ndarray[Any, np.dtype[Any]], signal: Signal) -> FloatArray:
     if signal.is_array and signal.sql_type == "smallint":
         return np.where(values == _NONE, np.nan, values / signal.scale)
     return values if signal.scale == 1 else values / signal.scale
-
-
-def _copy(
-    connection: Connection, query: sql.SQL | sql.Composed, params: Mapping[str, object], layout: np.dtype[Any]
-) -> np.ndarray[Any, np.dtype[Any]]:
-    with connection.cursor().copy(query, params) as copy:
-        data = b"".join(bytes(block) for block in copy)
-    return parse_rows(data, layout)
 
 
 def _family_rows(

@@ -8,7 +8,8 @@ import numpy as np
 
 from data.db import Connection, load_queries
 from data.records import FloatArray, VehicleSpec
-from models.binary import arrays, parse_rows, row_type, times, whole
+from models.binary import arrays, row_type, times, whole
+from models.copied import fetch_copied
 from models.features.days import to_date, to_datetime
 from models.features.sets import DayFeatures, FeatureSet, width
 from models.panels import FleetDays
@@ -89,8 +90,7 @@ def fetch_days(
         "width": n_values,
         "history": history_days,
     }
-    with connection.cursor().copy(_SQL["copy_days"], params) as copy:
-        rows = parse_rows(b"".join(bytes(block) for block in copy), layout)
+    rows = fetch_copied(connection, _SQL["copy_days"], params, layout)
     return FleetDays(
         vehicle_id=whole(rows, "vehicle"),
         day=whole(rows, "day"),
