@@ -87,6 +87,7 @@ def test_station_and_owner_carry_an_order_from_yes_to_hand_over(working_site, vi
     expect(owner.locator(".approval")).to_contain_text("Tyre replacement")
     expect(owner.locator(".approval [data-payer=goodwill]")).to_have_count(2)  # with its tax
     expect(owner.locator(".approval")).to_contain_text("goodwill: second visit")
+    expect(owner.locator(".approval tfoot")).to_contain_text("For the customer")
     assert owner.evaluate("document.documentElement.scrollWidth <= innerWidth")
     shoot(owner, shots, "work-3-approval")
     owner.get_by_role("button", name="Approve").click()
