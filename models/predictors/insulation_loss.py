@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from data.records import FailureMode, FloatArray, IntArray, Reason, VehicleSpec
+from models.features.change import Course, find_change
 from models.features.trend import theil_sen
 from models.predictors.base import DayPanel, Explanation, Risk, time_to_threshold
 from models.predictors.part import clears, daily, evidence, part_risk, strongest, until, weakest
 
 _NO_SEGMENT = 0
+#: Days ago at which a fall may have begun.
+_FALLS: Final = (3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 21, 26, 32, 40, 50, 60)
+#: Of a fall's rate, what it changes on its way; of the logarithm left, what a day's reading is off.
+_RATE_DOUBT: Final = 0.15
+_MARGIN_ERROR: Final = 0.1
+#: The same where no sensor tells of rain, which may last longer than days are looked back for a dry one.
+_WET_ERROR: Final = 0.5
+#: Days in a row whose best stands for them where no sensor tells of rain.
+_BEST_OF: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ class InsulationLossPredictor:
     limit_ohm_per_v: float = 500.0
     stop_ohm_per_v: float = 100.0
     failure_mode: FailureMode = FailureMode.INSULATION_LOSS
-    model_version: str = "insulation-loss-1"
+    model_version: str = "insulation-loss-2"
     feature_set: str = "insulation_days"
     main: str = "insulation_log_kohm"
     horizon_h: float = 720.0
@@ -56,7 +67,7 @@ class InsulationLossPredictor:
         has_rain = np.isfinite(daily(panel, "rain_share"))
         told = np.where(has_rain, 1.0, 0.0).cumsum(1) > 0
         is_dry = has_rain & (daily(panel, "rain_share") <= self.dry_share)
-        even = np.where(told, np.where(is_dry, value, np.nan), _best_of(value, 3))
+        even = np.where(told, np.where(is_dry, value, np.nan), _best_of(value, _BEST_OF))
         last = np.where(told, _carried(even), np.where(np.isfinite(even), even, np.nan))
         rate_score, rate, rate_error, window = self._trend(even, as_of)
         best = self._best(even, as_of)
@@ -68,8 +79,7 @@ class InsulationLossPredictor:
         per_v = _carried(daily(panel, "insulation_ohm_per_v"))
         low = self._low(panel, as_of)
         score = strongest(falling, gone, low)
-        margin = np.log(np.maximum(per_v, 1e-3) / self.limit_ohm_per_v)[:, as_of]
-        ttt = time_to_threshold(margin, np.full_like(margin, 0.1), rate, rate_error)
+        ttt = self._foreseen(panel, even, last, as_of, (rate, rate_error))
         severity = np.full(score.shape, 3, dtype=np.int64)
         with np.errstate(invalid="ignore"):
             severity[(ttt[1] < 48) | (per_v[:, as_of] < self.limit_ohm_per_v)] = 2
@@ -149,6 +159,37 @@ class InsulationLossPredictor:
     def component_name(self, spec: VehicleSpec, component: int) -> str:
         """Return ``battery``."""
         return "battery"
+
+    def _foreseen(
+        self,
+        panel: DayPanel,
+        even: FloatArray,
+        last: FloatArray,
+        as_of: IntArray,
+        slope: tuple[FloatArray, FloatArray],
+    ) -> FloatArray:
+        """Return the quantiles of the time to the limit, shape (3, n_vehicles, n_as_of), hours.
+
+        A fall has a beginning: a slope through days before it is too flat. Where a fall that began some days
+        ago explains the days, its rate is taken, else the slope. What is left is that of an even day, for a
+        wet one comes back.
+        """
+        value = daily(panel, "insulation_log_kohm")
+        course = Course(window=self.history_days, ramps=_FALLS, steps=(), least_before=5)
+        fall = find_change(even, [], as_of, course, noise=self.noise_log, sign=-1)
+        is_fall = (fall.rate < 0) & (fall.strength <= -self.error_multiple)
+        rate = np.where(is_fall, -fall.rate, slope[0])
+        error = np.hypot(np.where(is_fall, fall.rate_error, slope[1]), _RATE_DOUBT * rate)
+        per_kohm = _carried(np.log(np.maximum(daily(panel, "insulation_ohm_per_v"), 1e-3)) - value)
+        # it has gone on falling since the reading that the level is of: a dry one, or the best of three
+        day = np.arange(value.shape[1], dtype=np.float64)
+        since = day - _carried(np.where(np.isfinite(even), day, np.nan))
+        has_rain = np.isfinite(daily(panel, "rain_share")).cumsum(1) > 0
+        since = (since + np.where(has_rain, 0.0, _BEST_OF - 1.0))[:, as_of]
+        doubt = np.where(has_rain, _MARGIN_ERROR, _WET_ERROR)[:, as_of]
+        level = (last + per_kohm)[:, as_of] - np.log(self.limit_ohm_per_v)
+        margin = np.where(level > 0, np.maximum(level - np.maximum(rate, 0.0) * since, _MARGIN_ERROR), level)
+        return time_to_threshold(margin, doubt, rate, error)
 
     def _trend(self, even: FloatArray, as_of: IntArray) -> tuple[FloatArray, ...]:
         """Return rate score, rate of loss, its error (per day, in logarithm) and the deciding window."""

@@ -105,6 +105,19 @@ def test_loose_sense_wire_is_no_fault_of_a_cell() -> None:
     assert max(raised(p, panel, days).max() for p in (SHORT, WEAK, BALANCE)) == 0.0
 
 
+def test_step_seen_through_days_of_little_trust_is_no_leak() -> None:
+    panel = cells("step")
+    deficit, trust = panel.extra["deficit_percent"].copy(), np.ones((20, DAYS, 1))
+    # days at a flat part of the curve halfway up, where the voltage tells little
+    deficit[:, 26:29, AT] -= 2.5
+    trust[:, 26:29] = 0.1
+    extra = dict(panel.extra) | {"deficit_percent": deficit, "weight": trust}
+    weight = np.broadcast_to(trust, deficit.shape)
+    given = replace(panel, value=deficit, weight=weight, extra=extra)
+
+    assert raised(SHORT, given, list(range(27, DAYS)))[AT] == 0.0
+
+
 def test_leak_in_an_lfp_pack_is_found_at_the_top_of_its_charges() -> None:
     share = raised(SHORT, cells("leak", chemistry="LFP"))
 
@@ -291,6 +304,23 @@ def test_insulation_that_falls_by_halves_is_told_a_week_before_the_limit(has_sen
 
     assert (told > 40).mean() > 0.95
     assert np.median(crossed - told) >= 7
+
+
+@pytest.mark.parametrize("has_sensor", [True, False])
+def test_time_that_insulation_has_left_lies_in_its_interval(has_sensor: bool) -> None:
+    log, rain = weather(1009)
+    begin, rate = 40.0, np.random.default_rng(1010).uniform(0.08, 0.3, (200, 1))
+    dry = log + np.where(rain > 0, 1.6, 0.0)
+    log = log - rate * np.maximum(np.arange(80) - begin, 0)
+    left_h = 24.0 * (begin + (dry[:, :40].mean(1) - np.log(180.0)) / rate[:, 0] - 51.0)
+
+    risk = InsulationLossPredictor().predict(insulation(log, rain if has_sensor else None), np.array([51]))
+    low, _, high = risk.ttt_h[:, :, 0, 0]
+    known = np.isfinite(low) & (left_h > 24.0) & (np.nan_to_num(risk.probability[:, 0, 0]) >= RAISED)
+
+    share = ((low <= left_h) & (left_h <= high))[known].mean()
+    assert known.sum() >= 60
+    assert share >= (0.7 if has_sensor else 0.5)
 
 
 def test_insulation_under_the_limit_is_urgent() -> None:
