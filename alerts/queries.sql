@@ -123,8 +123,17 @@ WHERE waiting_reason = %(batched)s AND state = 'triaged' AND tenant_id = %(tenan
 ORDER BY severity, order_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED;
 
 -- fetch_batched_tenants --
-SELECT tenant_id FROM repair_orders WHERE waiting_reason = %(batched)s AND state = 'triaged'
-GROUP BY tenant_id HAVING min(opened_at) <= %(before)s OR count(*) >= %(most)s ORDER BY min(opened_at);
+-- With an order that has waited since then, or with very many. Routers ask often while one of them places: the first
+-- row is enough where a batch is due.
+SELECT t.tenant_id FROM tenants t
+WHERE EXISTS (SELECT FROM repair_orders o
+              WHERE o.tenant_id = t.tenant_id AND o.waiting_reason = %(batched)s AND o.state = 'triaged'
+                AND o.opened_at <= %(before)s)
+   OR %(most)s <= (SELECT count(*) FROM (
+          SELECT FROM repair_orders o
+          WHERE o.tenant_id = t.tenant_id AND o.waiting_reason = %(batched)s AND o.state = 'triaged'
+          LIMIT %(most)s) waiting)
+ORDER BY t.tenant_id;
 
 -- try_lock_batch --
 -- One router places a tenant's batch; kept until the connection gives it back.

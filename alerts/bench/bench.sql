@@ -47,9 +47,10 @@ SELECT vehicle_id, component, failure_mode, severity, 0.95, 168, %(now)s, %(now)
 FROM unnest(%(vehicle_ids)s::int[], %(components)s::text[], %(modes)s::text[], %(severities)s::text[],
             %(versions)s::text[]) AS p (vehicle_id, component, failure_mode, severity, model_version);
 
--- count_unrouted --
-SELECT (SELECT count(*) FROM predictions WHERE routed_at IS NULL)
-    + (SELECT count(*) FROM repair_orders WHERE waiting_reason = %(batched)s) AS count;
+-- is_waiting --
+-- Asked by every router that has nothing to do: no more is read than the first row of each.
+SELECT EXISTS (SELECT FROM predictions WHERE routed_at IS NULL)
+    OR EXISTS (SELECT FROM repair_orders WHERE waiting_reason = %(batched)s) AS is_waiting;
 
 -- analyze --
 ANALYZE;

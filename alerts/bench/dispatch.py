@@ -179,7 +179,7 @@ def _route_many(url: str, count: int) -> Routed:
             assign_batches(pools[number], terms, now=_NOW, is_due=not found.predictions)
             if not found.predictions:
                 with pools[number].connection() as connection:
-                    if not store.count_unrouted(connection):
+                    if not store.is_waiting(connection):
                         return done
                 time.sleep(_PAUSE_S)
 

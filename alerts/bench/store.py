@@ -96,9 +96,9 @@ def fetch_network(connection: Connection, tenant_id: int) -> Network:
     return NetworkStore(connection).fetch_network(tenant_id, least_ratings=1)
 
 
-def count_unrouted(connection: Connection) -> int:
-    """Return how many predictions wait for a decision and how many orders for a batch."""
-    return int(fetch_rows(connection, _Q["count_unrouted"], {"batched": BATCHED})[0]["count"])
+def is_waiting(connection: Connection) -> bool:
+    """Tell whether a prediction waits for a decision or an order for a batch."""
+    return bool(fetch_rows(connection, _Q["is_waiting"], {"batched": BATCHED})[0]["is_waiting"])
 
 
 def fetch_placed(connection: Connection) -> list[dict[str, Any]]:
