@@ -27,9 +27,7 @@ REST_US = _HOUR_US
 class RestLoss:
     """One wheel of each vehicle over its last rest; shape (n,), NaN where there was none."""
 
-    loss_kpa: (
-        FloatArray  #: from the last block before it to the first after it, less what a warmer rim could feign
-    )
+    loss_kpa: FloatArray  #: against the other wheels, less what a warmer rim could feign
     gas_kpa: FloatArray  #: that the wheel's own gas lost
     touched_kpa: FloatArray  #: largest change of another wheel's gas over the same rest
     hours: FloatArray  #: length of the rest
@@ -62,11 +60,13 @@ def rest_loss(state: State, at: IntArray, wheel: IntArray, *, heat_kpa_per_k: fl
     ended_us, begun_us = mid_us[rows, last], mid_us[rows, first]
     after = is_there & (number >= first[:, None])
 
-    def change(name: str) -> FloatArray:
-        values = state[name][at].astype(np.float64)
-        return np.asarray(values[rows, last] - values[rows, first])
-
-    gas, warmer = change("gas_kpa"), change("warmer_k")
+    held, warm = (state[name][at].astype(np.float64) for name in ("gas_kpa", "warmer_k"))
+    # one block may be high for a single odd reading: the lower of the last two is what was held
+    earlier = np.where(
+        is_there[rows, np.maximum(last - 1, 0)][:, None], held[rows, np.maximum(last - 1, 0)], np.nan
+    )
+    gas = np.fmin(held[rows, last], earlier) - held[rows, first]
+    warmer = warm[rows, last] - warm[rows, first]
     with np.errstate(invalid="ignore"):
         loss = against(gas, wheel) - heat_kpa_per_k * np.maximum(-warmer[rows, wheel], 0.0)
     weight = np.where(

@@ -194,13 +194,17 @@ def high_for_a_while(at_h: FloatArray) -> FloatArray:
     return on(REAR_LEFT, np.interp(at_h, [17.5, 17.6, 18.0, 32.2], [0.0, 9.0, 6.0, 0.0], left=0.0, right=0.0))
 
 
+def one_odd_reading_before_a_rest(at_h: FloatArray) -> FloatArray:
+    return on(REAR_LEFT, np.where((at_h > 18.01) & (at_h < 18.03), 30.0, 0.0))
+
+
 def all_set_within_a_block(at_h: FloatArray) -> FloatArray:
     return np.where(at_h[:, None] > 41.64, np.array([4.0, 3.0, -8.0, 1.0]), 0.0)
 
 
-@pytest.mark.parametrize("course", [high_for_a_while, all_set_within_a_block])
+@pytest.mark.parametrize("course", [high_for_a_while, one_odd_reading_before_a_rest, all_set_within_a_block])
 def test_what_comes_back_or_was_set_within_minutes_is_no_leak(course: object) -> None:
-    at_h = hours()
+    at_h = hours((*TRIPS[:1], (17.5, 18.03), *TRIPS[2:]))
     assert callable(course)
 
     for seed in range(6):
