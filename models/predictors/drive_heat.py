@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from data.records import BoolArray, FloatArray, IntArray
 from models.features.change import Change, Course, find_change
-from models.predictors.base import DayPanel
-from models.predictors.part import daily, heard
+from models.predictors.base import DayPanel, Risk
+from models.predictors.part import daily, evidence, heard
 from models.predictors.pump_current import pump_excess
 
 #: What a day's mean over a hundred readings of a 1 °C sensor is good for, K.
@@ -32,6 +33,9 @@ _BESIDE_STRENGTH = 2.5
 _PUMP_NOISE = 0.01
 _PUMP_SHARE = 0.05
 
+_BESIDE = {"motor": "inverter", "inverter": "motor"}
+#: How much more of a lost flow one of them may show than the other.
+_OWN_TIMES = 1.5
 _CAUSES = {
     "motor": (
         "torque_square_n2m2",
@@ -132,6 +136,33 @@ def own_level_k(part: HeatChange, other: HeatChange, coolant: Change, *, times: 
     # a coolant sensor that is off adds the same to both
     added_k = np.where(counts, np.minimum(other.level_k, part.level_k), 0.0)
     return np.asarray(part.level_k - np.maximum(times * shared * part.usual_k, np.nan_to_num(added_k)))
+
+
+def own_heat(panel: DayPanel, as_of: IntArray, part: str, window: int) -> tuple[FloatArray, HeatChange]:
+    """Return what of the change of ``motor`` or ``inverter`` is its own, K, and the change as a whole.
+
+    What the other machine, the coolant or the pump show too is the loop's.
+    """
+    course = slow_course(window)
+    found = heat_change(panel, as_of, part, replace(course, is_share=True))
+    beside = heat_change(panel, as_of, _BESIDE[part], course)
+    own = own_level_k(found, beside, coolant_change(panel, as_of, course), times=_OWN_TIMES)
+    return np.where(has_lost_flow(panel, as_of, window), np.minimum(own, 0.0), own), found
+
+
+def told_heat(risk: Risk, at: tuple[int, int, int]) -> tuple[float, float, float, float]:
+    """Return own change, rate, what is expected and age of an element of a risk, 0 for the unknown."""
+    own, rate, expected, age = (
+        float(np.nan_to_num(risk.detail[name][at])) for name in ("own", "rate", "expected", "age")
+    )
+    return own, rate, expected, age
+
+
+def heat_evidence(panel: DayPanel, vehicle: int, last: int, part: str) -> dict[str, Any]:
+    """Return ``motor`` or ``inverter`` beside the other one, as plotted; see ``evidence``."""
+    series = {name: daily(panel, f"{name}_rise_k") for name in (part, _BESIDE[part])}
+    titles = ("K", "Rise above the coolant while driving", "行驶中相对冷却液的温升")
+    return evidence(panel, vehicle, last, days=90, series=series, titles=titles)
 
 
 def has_lost_flow(panel: DayPanel, as_of: IntArray, window: int) -> BoolArray:

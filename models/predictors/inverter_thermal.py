@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from data.records import FailureMode, IntArray, Reason, VehicleSpec
 from models.predictors.base import DayPanel, Explanation, Risk
-from models.predictors.drive_heat import coolant_change, has_lost_flow, heat_change, own_level_k, slow_course
+from models.predictors.drive_heat import heat_evidence, own_heat, told_heat
 from models.predictors.foresight import ITS_LIMIT, Shown, time_to_limit
-from models.predictors.part import clears, daily, evidence, part_risk, until, weakest
+from models.predictors.part import clears, part_risk, until, weakest
 
 #: Of development fleets; see ``foresight``.
 _SHOWN: Final = Shown(share=0.91, spread=0.07)
@@ -49,11 +49,7 @@ class InverterThermalPredictor:
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk of the inverter as of each day."""
-        course = slow_course(self.history_days)
-        found = heat_change(panel, as_of, "inverter", replace(course, is_share=True))
-        beside, coolant = heat_change(panel, as_of, "motor", course), coolant_change(panel, as_of, course)
-        own_k = own_level_k(found, beside, coolant, times=1.5)
-        own_k = np.where(has_lost_flow(panel, as_of, self.history_days), np.minimum(own_k, 0.0), own_k)
+        own_k, found = own_heat(panel, as_of, "inverter", self.history_days)
         per_k = 1.0 / np.maximum(found.usual_k, 3.0)
         own, rate = own_k * per_k, found.rate_k * per_k
         days = self.horizon_h / 24.0
@@ -73,9 +69,7 @@ class InverterThermalPredictor:
     ) -> Explanation:
         """Return the growth of the thermal resistance, what it meant in kelvin, and what would clear it."""
         at = (vehicle, position, component)
-        own, rate, expected, age = (
-            float(np.nan_to_num(risk.detail[n][at])) for n in ("own", "rate", "expected", "age")
-        )
+        own, rate, expected, age = told_heat(risk, at)
         end_en, end_zh = until(risk.ttt_h[:, vehicle, position, component], *ITS_LIMIT)
         reasons = (
             Reason(
@@ -109,10 +103,7 @@ class InverterThermalPredictor:
                 ),
             ),
         )
-        last = int(risk.as_of[position])
-        series = {"inverter": daily(panel, "inverter_rise_k"), "motor": daily(panel, "motor_rise_k")}
-        titles = ("K", "Rise above the coolant while driving", "行驶中相对冷却液的温升")
-        shown = evidence(panel, vehicle, last, days=90, series=series, titles=titles)
+        shown = heat_evidence(panel, vehicle, int(risk.as_of[position]), "inverter")
         return Explanation(reasons=reasons, evidence=shown, window_days=self.history_days)
 
     def component_name(self, spec: VehicleSpec, component: int) -> str:

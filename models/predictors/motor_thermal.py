@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from data.records import FailureMode, IntArray, Reason, VehicleSpec
 from models.predictors.base import DayPanel, Explanation, Risk
-from models.predictors.drive_heat import coolant_change, has_lost_flow, heat_change, own_level_k, slow_course
+from models.predictors.drive_heat import heat_evidence, own_heat, told_heat
 from models.predictors.foresight import ITS_LIMIT, Shown, time_to_limit
-from models.predictors.part import clears, daily, evidence, part_risk, until, weakest
+from models.predictors.part import clears, part_risk, until, weakest
 
 #: Of development fleets; see ``foresight``.
 _SHOWN: Final = Shown(share=0.82, spread=0.2)
@@ -56,11 +56,7 @@ class MotorThermalPredictor:
 
     def predict(self, panel: DayPanel, as_of: IntArray) -> Risk:
         """Return the risk of the motor as of each day."""
-        course = slow_course(self.history_days)
-        found = heat_change(panel, as_of, "motor", replace(course, is_share=True))
-        beside, coolant = heat_change(panel, as_of, "inverter", course), coolant_change(panel, as_of, course)
-        own = own_level_k(found, beside, coolant, times=1.5)
-        own = np.where(has_lost_flow(panel, as_of, self.history_days), np.minimum(own, 0.0), own)
+        own, found = own_heat(panel, as_of, "motor", self.history_days)
         ahead = own + np.maximum(found.rate_k, 0.0) * self.horizon_h / 24.0
         # +10 K of a machine that is driven gently is a share of its conductance first
         limit = np.minimum(self.limit_k, self.limit_share * np.maximum(found.usual_k, self.least_usual_k))
@@ -82,10 +78,9 @@ class MotorThermalPredictor:
     ) -> Explanation:
         """Return how much warmer it runs, how fast that grows, and what would clear it."""
         at = (vehicle, position, component)
-        own, rate, expected, age = (float(risk.detail[n][at]) for n in ("own", "rate", "expected", "age"))
+        own, rate, expected, age = told_heat(risk, at)
         limit = float(np.nan_to_num(risk.detail["limit"][at], nan=self.limit_k))
         end_en, end_zh = until(risk.ttt_h[:, vehicle, position, component], *ITS_LIMIT)
-        own, expected = np.nan_to_num(own), np.nan_to_num(expected)
         reasons = (
             Reason(
                 feature="motor_excess_k",
@@ -100,13 +95,13 @@ class MotorThermalPredictor:
             ),
             Reason(
                 feature="motor_excess_k_per_week",
-                value=round(np.nan_to_num(7 * rate), 2),
+                value=round(7 * rate, 2),
                 unit="K/week",
                 healthy_low=-0.3,
                 healthy_high=0.3,
                 peers=0.0,
-                text_en=f"grew over {np.nan_to_num(age):.0f} days; the inverter on the same coolant did not",
-                text_zh=f"在 {np.nan_to_num(age):.0f} 天内逐渐升高；同一冷却回路上的逆变器没有变化",
+                text_en=f"grew over {age:.0f} days; the inverter on the same coolant did not",
+                text_zh=f"在 {age:.0f} 天内逐渐升高；同一冷却回路上的逆变器没有变化",
             ),
             clears(
                 "clears_below_k",
@@ -118,10 +113,7 @@ class MotorThermalPredictor:
                 ),
             ),
         )
-        last = int(risk.as_of[position])
-        series = {"motor": daily(panel, "motor_rise_k"), "inverter": daily(panel, "inverter_rise_k")}
-        titles = ("K", "Rise above the coolant while driving", "行驶中相对冷却液的温升")
-        shown = evidence(panel, vehicle, last, days=90, series=series, titles=titles)
+        shown = heat_evidence(panel, vehicle, int(risk.as_of[position]), "motor")
         return Explanation(reasons=reasons, evidence=shown, window_days=self.history_days)
 
     def component_name(self, spec: VehicleSpec, component: int) -> str:
