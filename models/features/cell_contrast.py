@@ -11,6 +11,8 @@ from models.features.trend import theil_sen, weighted_median
 
 #: Days between two that are still compared; a leak adds up over longer.
 _LONGEST_GAP = 14
+#: Parts of a growth within which a component has not left yet, and has arrived.
+_LEFT, _ARRIVED = 0.15, 0.8
 #: Differences of days that tell the scatter of a pack.
 _LEAST_STEPS = 40
 
@@ -108,8 +110,8 @@ def rise_days(value: FloatArray, past: FloatArray, growth: FloatArray) -> IntArr
     """Return on how many days each component was on its way from its past level to its present one.
 
     A leak takes days for it; a module that was changed, a wire that came off, a scale that an update changed
-    take none. The way begins after the last day within 10 % of the growth and ends with the first one beyond
-    90 % of it.
+    take none. The way begins after the last day within 15 % of the growth and ends with the first one beyond
+    80 % of it: days scatter, and the typical curve is not the cell's own.
 
     Args:
         value: Shape (n_vehicles, n_days, n_components), the as-of day the last; NaN is missing.
@@ -121,7 +123,7 @@ def rise_days(value: FloatArray, past: FloatArray, growth: FloatArray) -> IntArr
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         part = (value - past[:, None]) / np.where(growth > 0, growth, np.nan)[:, None]
-        is_low, is_high = part <= 0.1, part >= 0.9
+        is_low, is_high = part <= _LEFT, part >= _ARRIVED
     days = np.arange(value.shape[1])[None, :, None]
     begin = np.where(is_low, days, -1).max(1, initial=-1)
     end = np.where(is_high & (days > begin[:, None]), days, value.shape[1]).min(1, initial=value.shape[1])

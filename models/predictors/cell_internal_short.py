@@ -58,8 +58,8 @@ class CellInternalShortPredictor:
     Threshold for the time: a deficit of ``limit_percent``, where the pack loses that share of its range.
 
     A level that jumped from one day to the next and stays is no leak: it must have been on its way for
-    ``least_rise_days``. What a weak cell falls behind as the pack empties is taken out; a change that a
-    neighbour mirrors is a loose wire. LFP, flat at rest, is read at the top of its charges.
+    ``least_rise_days`` of trust. What a weak cell falls behind as the pack empties is taken out; a change
+    that a neighbour mirrors is a loose wire. LFP, flat at rest, is read at the top of its charges.
     """
 
     windows: tuple[int, ...] = (7, 14, 28)
@@ -78,6 +78,7 @@ class CellInternalShortPredictor:
     capacity_margin: float = 1.5
     least_rise_days: int = 2
     least_rise_lfp: int = 1
+    least_trust: float = 0.3
     mirror_share: float = 0.5
     mirror_cap: float = 0.4
     peer_share: float = 0.05
@@ -93,14 +94,13 @@ class CellInternalShortPredictor:
     limit_percent: float = 15.0
     fast_ohm: float = 100.0
     failure_mode: FailureMode = FailureMode.CELL_INTERNAL_SHORT
-    model_version: str = "cell-internal-short-4"
+    model_version: str = "cell-internal-short-5"
     feature_set: str = "cell_days"
     main: str = "deficit_percent"
     horizon_h: float = 720.0
     blind_spots: tuple[str, ...] = (
         "a short that comes within hours, by an impact or by plating: the thermal-event rule has seconds",
-        "transient micro-shorts that are over before the next reading",
-        "an LFP pack that is never charged to the top, and a pack that never rests",
+        "transient micro-shorts; an LFP pack that is never charged to the top; a pack that never rests",
         "a leak that passive balancing (20-100 mA) makes up for while the vehicle is parked",
         "leaks above about 1 kΩ in 150 Ah: less than they and self-discharge differ between healthy cells",
     )
@@ -164,9 +164,7 @@ class CellInternalShortPredictor:
         recent = newest_row(panel.extra[shown][vehicle], last, component)
         deficit, growth = float(risk.detail["deficit"][at]), float(risk.detail["growth"][at])
         rate = float(risk.detail["rate"][at])
-        reasons = [
-            lag_reason(recent, component) if is_lfp else rest_reason(recent, component),
-        ]
+        reasons = [lag_reason(recent, component) if is_lfp else rest_reason(recent, component)]
         if np.isfinite(growth):
             reasons.append(growth_reason(deficit, growth))
         if np.isfinite(rate) and rate > 0.02:
@@ -213,8 +211,10 @@ class CellInternalShortPredictor:
                 continue
             at = slice(position, position + 1)
             some, day = vehicles_of(panel, rows), int(as_of[position])
+            first = max(0, day - self.history_days + 1)
             past = self._levels(some, as_of[at], slope[rows, at], spans)
-            days = at_reference(some, slope[rows, position])[:, max(0, day - self.history_days + 1) : day + 1]
+            trusted = measured_charge(some)[1] >= self.least_trust
+            days = np.where(trusted, at_reference(some, slope[rows, position]), np.nan)[:, first : day + 1]
             for target, ways, level, looks in (
                 (growth, rises, levels[0], past[: len(self.looks)]),
                 (slow_growth, slow_rises, levels[1], past[len(self.looks) :]),
