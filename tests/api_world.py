@@ -83,3 +83,17 @@ def fill(pool: Pool, *, now: datetime) -> dict[str, str]:
             if role != "gateway":
                 create_user(connection, tenant=tenant, login=caller, password=PASSWORD, role=role, **bounds)
     return keys
+
+
+def insert_finding(pool: Pool, vin: str) -> int:
+    """Raise an alert that can wait, without an order; return its number."""
+    with transaction(pool) as connection:
+        row = connection.execute(
+            "INSERT INTO alerts (tenant_id, vehicle_id, component, failure_mode, severity, state, first_seen,"
+            " raised_at, last_seen, origin, updated_at)"
+            " SELECT tenant_id, vehicle_id, 'battery', 'battery_capacity_fade', 'S4', 'open', now(), now(),"
+            " now(), 'simulated', now() FROM vehicles WHERE vin = %s RETURNING alert_id",
+            (vin,),
+        ).fetchone()
+    assert row
+    return int(row[0])

@@ -5,25 +5,12 @@ from __future__ import annotations
 import pytest
 
 from data.db import transaction
-from tests.api_world import MINE, NOBODYS
-
-INSERT = (
-    "INSERT INTO alerts (tenant_id, vehicle_id, component, failure_mode, severity, state, first_seen,"
-    " raised_at, last_seen, origin, updated_at)"
-    " SELECT tenant_id, vehicle_id, 'battery', 'battery_capacity_fade', 'S4', 'open', now(), now(), now(),"
-    " 'simulated', now() FROM vehicles WHERE vin = %s RETURNING alert_id"
-)
-
-
-def insert_finding(world, vin: str) -> int:
-    with transaction(world.pool) as connection:
-        (alert_id,) = connection.execute(INSERT, (vin,)).fetchone()
-    return alert_id
+from tests.api_world import MINE, NOBODYS, insert_finding
 
 
 @pytest.mark.parametrize("caller", ["owner", "operations"])
 def test_those_who_may_decide_ask_for_an_appointment(world, caller):
-    alert_id = insert_finding(world, MINE)
+    alert_id = insert_finding(world.pool, MINE)
 
     answer = world.client(caller).post(f"/api/v1/alerts/{alert_id}/order")
 
@@ -33,7 +20,7 @@ def test_those_who_may_decide_ask_for_an_appointment(world, caller):
 
 
 def test_nobody_asks_for_what_is_not_theirs(world):
-    alert_id = insert_finding(world, NOBODYS)
+    alert_id = insert_finding(world.pool, NOBODYS)
 
     answers = [world.client("owner").post(f"/api/v1/alerts/{n}/order") for n in (alert_id, 999)]
 
@@ -42,7 +29,7 @@ def test_nobody_asks_for_what_is_not_theirs(world):
 
 
 def test_the_owners_page_shows_what_can_wait_with_a_way_to_ask(world):
-    alert_id = insert_finding(world, MINE)
+    alert_id = insert_finding(world.pool, MINE)
 
     page = world.client("owner").get("/owner").text
 
@@ -50,7 +37,7 @@ def test_the_owners_page_shows_what_can_wait_with_a_way_to_ask(world):
 
 
 def test_an_order_tells_what_else_was_looked_at_for_its_visit(world):
-    alert_id = insert_finding(world, MINE)
+    alert_id = insert_finding(world.pool, MINE)
     with transaction(world.pool) as connection:
         connection.execute(
             "INSERT INTO visit_findings (visit_id, alert_id, reason, at)"
