@@ -30,8 +30,8 @@ from alerts.stations import Occupancy, PassedOver, Plan, Station, Worked
 from alerts.supply import supply_of
 from data.records import BoolArray, FloatArray, IntArray, Severity
 
-#: The nearest stations that an order may go to.
-_NEAREST: Final = 40
+#: The stations that an order may go to, the cheapest to go to.
+_CHOICES: Final = 40
 #: However few orders there are, they are tried otherwise so often.
 _LEAST_ROUNDS: Final = 100
 _STEP: Final = timedelta(minutes=STEP_MINUTES)
@@ -142,20 +142,26 @@ def _wishes(
             queue=_queues(calendars),
         ),
     )
-    nearest = np.argsort(costs, axis=1, kind="stable")[:, :_NEAREST]
+    cheapest = np.argsort(costs, axis=1, kind="stable")[:, :_CHOICES]
+    counts = np.isfinite(costs).sum(axis=1).tolist()
+    choices = zip(
+        cheapest.tolist(),
+        np.take_along_axis(costs, cheapest, axis=1).tolist(),
+        np.maximum(np.take_along_axis(first, cheapest, axis=1), 0).astype(np.int64).tolist(),
+        counts,
+        strict=True,
+    )
     return [
         Wish(
             job=numbers[request.job],
-            choices=tuple(
-                Choice(station, float(costs[row, station]), max(0, int(first[row, station])))
-                for station in nearest[row].tolist()
-                if np.isfinite(costs[row, station])
-            ),
+            choices=tuple(map(Choice, stations[:count], prices[:count], begins[:count])),
             delay_cost=batch.cost.delay * (_STEP / _HOUR) / float(span_h[row]),
             in_time=(request.order.deadline - grid.start) // _STEP,
             last=(request.order.deadline + _overdue(batch) - grid.start) // _STEP,
         )
-        for row, request in enumerate(requests)
+        for row, (request, (stations, prices, begins, count)) in enumerate(
+            zip(requests, choices, strict=True)
+        )
     ]
 
 

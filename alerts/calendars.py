@@ -74,6 +74,7 @@ class Calendar:
             )
             for job in jobs
         ]
+        self._counts = [job.step_count for job in jobs]
         self._shelf = [Supply(job=job) for job in jobs]
         self._supplies: dict[int, Supply | None] = {}
         #: Job -> steps it can begin at, as bits; what is not here has changed since it was asked for.
@@ -100,7 +101,7 @@ class Calendar:
 
     def take(self, job: int, start: int) -> Appointment:
         """Take one of the ``begins`` of a job: the least special bay and technician, and the parts."""
-        steps = ((1 << self._jobs[job].step_count) - 1) << start
+        steps = ((1 << self._counts[job]) - 1) << start
         bays, technicians = self._rows[job]
         bay = next(row for row in bays if self._bays[row] & steps == steps)
         technician = next(row for row in technicians if self._technicians[row] & steps == steps)
@@ -128,7 +129,7 @@ class Calendar:
         supply = self._supply(job)
         if supply is None or not bays or not technicians:
             return 0
-        count = self._jobs[job].step_count
+        count = self._counts[job]
         in_bay = with_technician = 0
         for row in bays:
             in_bay |= _stretches(self._bays[row], count)

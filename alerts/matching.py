@@ -13,12 +13,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from alerts.calendars import Appointment, Calendar
 
 #: Orders that are taken out together, and the stations, near each other, they are taken from.
-_TAKEN_OUT: Final = 8
+_TAKEN_OUT: Final = 12
 _AREA: Final = 3
 #: The stations nearest to an order, among which are those of its area.
 _NEIGHBOURS: Final = 5
@@ -30,8 +30,7 @@ _HEAT: Final = 0.4
 _NOWHERE: Final = 1e6
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """A station that an order may go to."""
 
     station: int
@@ -77,7 +76,7 @@ class Matching:
         #: Station -> orders there, and those without an appointment whose first choice it is.
         self._there: list[set[int]] = [set() for _ in calendars]
         self._able = [n for n, wish in enumerate(wishes) if wish.choices]
-        self._choices = [[(c.station, c.cost, c.first) for c in wish.choices] for wish in wishes]
+        self._choices = [wish.choices for wish in wishes]
         rng.shuffle(self._able)
         for number in self._able:
             self._place(number)
@@ -115,19 +114,20 @@ class Matching:
             return some
         if rng.random() < 0.5:
             return rng.sample(some, _TAKEN_OUT)
+        some.remove(seed)
         some.sort(key=self._start_of)
-        begin = int(rng.random() * (len(some) - _TAKEN_OUT + 1))
-        return some[begin : begin + _TAKEN_OUT]
+        begin = int(rng.random() * (len(some) - _TAKEN_OUT + 2))
+        return [seed, *some[begin : begin + _TAKEN_OUT - 1]]
 
     def _in_turn(self, some: Sequence[int]) -> list[int]:
         """Return who chooses first, mostly by chance, else the one with the cheapest way."""
         if self._rng.random() < _BY_CHANCE:
             return self._rng.sample(some, len(some))
-        return sorted(some, key=lambda number: self._choices[number][0][1])
+        return sorted(some, key=lambda number: self._choices[number][0].cost)
 
     def _station_of(self, number: int) -> int:
         match = self.matches[number]
-        return self._choices[number][0][0] if match is None else match.station
+        return self._choices[number][0].station if match is None else match.station
 
     def _start_of(self, number: int) -> int:
         match = self.matches[number]
