@@ -132,14 +132,14 @@ class World:
         return [str(t.vin) for fleet in self.fleets for t in fleet.truth if t.is_fault and t.kind == mode]
 
     def alerts(self, mode: FailureMode) -> list[dict[str, Any]]:
-        """The raised alerts of vehicles that have it, each with the order it opened, or with none at all."""
+        """The raised alerts of vehicles that have it, with the order of their component or without any."""
         return self.rows(
             "SELECT a.alert_id, a.state, a.severity, a.component, o.order_id, v.owner_id,"
             " o.state AS order_state FROM alerts a JOIN vehicles v USING (vehicle_id)"
             " LEFT JOIN repair_orders o ON o.vehicle_id = a.vehicle_id"
             " WHERE a.failure_mode = %s AND a.state IN ('open', 'acknowledged') AND v.vin = ANY (%s)"
-            " AND (o.order_id IS NULL OR (o.order_id, o.failure_mode) = (a.order_id, a.failure_mode))"
-            " ORDER BY o.order_id, a.alert_id",
+            " AND (o.order_id IS NULL OR (o.order_id, o.component) = (a.order_id, a.component))"
+            " ORDER BY o.failure_mode = a.failure_mode DESC NULLS LAST, a.alert_id",
             str(mode),
             self.ill(mode),
         )
@@ -233,8 +233,8 @@ def test_a_fault_ends_in_a_closed_order_with_its_label(world: World, mode: Failu
             order = journey.run(threading.Event())
 
     assert order["state"] == "closed"
-    (label,) = world.rows("SELECT failure_mode, outcome, cause FROM outcomes WHERE order_id = %s", order_id)
-    assert label == {"failure_mode": mode, "outcome": "confirmed", "cause": found.cause}
+    (label,) = world.rows("SELECT component, outcome, cause FROM outcomes WHERE order_id = %s", order_id)
+    assert label == {"component": alert["component"], "outcome": "confirmed", "cause": found.cause}
     # a vehicle that goes on deflating raises another alert; this one has ended with its order
     (ended,) = world.rows("SELECT state, order_id FROM alerts WHERE alert_id = %s", alert["alert_id"])
     assert ended == {"state": AlertState.CLEARED, "order_id": order_id}
