@@ -44,7 +44,7 @@ class TireReadings:
 
 
 def tire_readings(
-    fleet: DayFleet, vehicle: Ints, *, piece_days: int = 10, look_back_days: int = 2
+    fleet: DayFleet, vehicle: Ints, *, piece_days: int = 20, look_back_days: int = 7
 ) -> TireReadings:
     """Return the readings of vehicles of one model over the whole run.
 
