@@ -71,7 +71,7 @@ CASTS: Mapping[FailureMode, Cast] = MappingProxyType(
         M.CELL_WEAK: Cast(vehicles=4),
         # after two months the balancer has brought the cells together
         M.CELL_IMBALANCE: Cast(vehicles=8, days=25),
-        M.CELL_RESISTANCE: Cast(vehicles=4),
+        M.CELL_RESISTANCE: Cast(vehicles=6, days=60),
         M.BATTERY_CAPACITY_FADE: Cast(vehicles=4),
         M.BATTERY_THERMAL_EVENT: HAZARD,
         M.INSULATION_LOSS: Cast(),
