@@ -12,7 +12,7 @@ from models.features.trend import theil_sen, weighted_median
 #: Days between two that are still compared; a leak adds up over longer.
 _LONGEST_GAP = 14
 #: Parts of a growth within which a component has not left yet, and has arrived.
-_LEFT, _ARRIVED = 0.15, 0.8
+_LEFT, _ARRIVED = 0.1, 0.8
 #: Differences of days that tell the scatter of a pack.
 _LEAST_STEPS = 40
 
@@ -110,7 +110,7 @@ def rise_days(value: FloatArray, past: FloatArray, growth: FloatArray) -> IntArr
     """Return on how many days each component was on its way from its past level to its present one.
 
     A leak takes days for it; a module that was changed, a wire that came off, a scale that an update changed
-    take none. The way begins after the last day within 15 % of the growth and ends with the first one beyond
+    take none. The way begins after the last day within 10 % of the growth and ends with the first one beyond
     80 % of it: days scatter, and the typical curve is not the cell's own.
 
     Args:
