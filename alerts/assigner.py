@@ -98,13 +98,8 @@ def _assign(
     vehicles = desk.store.fetch_vehicles([order.vehicle_id for order in orders])
     occupancy = desk.network.fetch_occupancy(network.stations, now)
     connection.commit()
-    requests = [
-        request
-        for order in orders
-        if (request := _request(order, vehicles.get(order.vehicle_id), network, terms, now)) is not None
-    ]
     plans = match(
-        requests,
+        _requests(orders, vehicles, network, terms, now),
         Batch(
             stations=network.stations,
             occupancy=occupancy,
@@ -158,6 +153,26 @@ def _write_all(
 
     with ThreadPoolExecutor(min(_WRITERS, spare), thread_name_prefix="batch") as writers:
         return set().union(*writers.map(write_one, together))
+
+
+def _requests(
+    orders: Sequence[Order],
+    vehicles: dict[int, VehicleFacts],
+    network: Network,
+    terms: Terms,
+    now: datetime,
+) -> list[Request]:
+    """Return the orders that the batch takes; one that cannot be prepared is left to be decided by itself."""
+    requests = []
+    for order in orders:
+        try:
+            request = _request(order, vehicles.get(order.vehicle_id), network, terms, now)
+        except Exception as error:
+            _log.warning("left out of a batch", action="batch", order=order.order_id, error=repr(error)[:200])
+        else:
+            if request is not None:
+                requests.append(request)
+    return requests
 
 
 def _request(

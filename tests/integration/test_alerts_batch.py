@@ -9,8 +9,10 @@ import pytest
 from alerts.assigner import Assigned, assign_batches
 from alerts.orders import BATCHED
 from alerts.placing import PLANNING_FAILED
+from alerts.roads import Roads
 from alerts.router import route_waiting
 from data.db import Pool, open_pool
+from data.records import FloatArray
 from tests.integration import alerts_seed as seed
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
@@ -103,6 +105,33 @@ def test_an_order_that_cannot_be_offered_is_decided_alone_and_the_others_are_pla
         pool, "SELECT vehicle_id, waiting_reason FROM repair_orders WHERE state <> 'offered'"
     ) == [(vehicles[4], PLANNING_FAILED)]
     assert seed.rows(pool, "SELECT count(*) FROM warnings") == [(9,)]
+
+
+class HoleInTheMap(Roads):
+    """Knows no distances from one place."""
+
+    def estimate(self, lat: float, lon: float, lats: FloatArray, lons: FloatArray) -> FloatArray:
+        if lat == 31.3:
+            raise ValueError("a hole in the map")
+        return super().estimate(lat, lon, lats, lons)
+
+
+def test_an_order_that_cannot_be_prepared_is_decided_alone_and_the_others_are_placed(pool: Pool) -> None:
+    vehicles = seed_night(pool, 9)
+    seed.rows(
+        pool,
+        "UPDATE owners SET home_lat = 31.3 FROM vehicles v"
+        " WHERE v.owner_id = owners.owner_id AND v.vehicle_id = %s RETURNING 1",
+        vehicles[4],
+    )
+    route_waiting(pool, TERMS, now=NOW)
+
+    done = assign_batches(pool, replace(TERMS, roads=HoleInTheMap(1.3)), now=NOW, is_due=True)
+
+    assert done == Assigned(placed=8, alone=1)
+    assert seed.rows(
+        pool, "SELECT vehicle_id, waiting_reason FROM repair_orders WHERE state <> 'offered'"
+    ) == [(vehicles[4], PLANNING_FAILED)]
 
 
 def test_an_owner_of_many_vehicles_hears_no_more_at_once_than_the_cap_allows(
