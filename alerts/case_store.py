@@ -10,13 +10,13 @@ from decimal import Decimal
 from typing import Final
 
 from alerts.alarms import AlarmEvent
+from alerts.dispatch.stations import PassedOver
 from alerts.entries import Entries, OrderEntry
 from alerts.entry_store import EntryStore
 from alerts.errors import NeedsOwnTransaction
 from alerts.facts import Order, VehicleFacts
-from alerts.orders import OrderState
+from alerts.orders.states import OrderState
 from alerts.policy import Alert
-from alerts.stations import PassedOver
 from alerts.store import AlertKey, AlertStore
 from data.db import Connection
 from data.records import FailureMode, Prediction

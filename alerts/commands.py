@@ -7,21 +7,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from alerts.actions import Action, Details
 from alerts.desk import Desk, Terms, decide_again
-from alerts.diagnosis import Asked, ask_vehicle
+from alerts.dispatch.stations import Plan
 from alerts.errors import InvalidAnswer, InvalidDetails, InvalidTransition, VersionConflict
 from alerts.facts import Order, VehicleFacts
-from alerts.findings import Requested, request_order
-from alerts.notify import acknowledge
-from alerts.orders import OrderState, check_transition
-from alerts.outbox_store import OutboxStore
-from alerts.placing import place_order
-from alerts.stations import Plan
+from alerts.orders.findings import Requested, request_order
+from alerts.orders.placing import place_order
+from alerts.orders.states import OrderState, check_transition
 from alerts.store import AlertStore
-from alerts.warning_store import WarningStore
-from alerts.work_store import WorkStore
-from alerts.workshop import Acted, act
+from alerts.telling.notify import acknowledge
+from alerts.telling.outbox_store import OutboxStore
+from alerts.telling.warning_store import WarningStore
+from alerts.work.actions import Action, Details
+from alerts.work.diagnosis import Asked, ask_vehicle
+from alerts.work.work_store import WorkStore
+from alerts.work.workshop import Acted, act
 from data.audit import Deed
 from data.db import Pool, transaction
 

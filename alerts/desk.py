@@ -12,11 +12,11 @@ import structlog
 
 from alerts.breaker_store import BreakerStore
 from alerts.case_store import CaseStore
+from alerts.dispatch.network import NetworkCache
+from alerts.dispatch.network_store import NetworkStore
+from alerts.dispatch.roads import Roads
 from alerts.errors import BookingConflict
-from alerts.network import NetworkCache
-from alerts.network_store import NetworkStore
 from alerts.predictor_store import PredictorStore
-from alerts.roads import Roads
 from alerts.rules import Policy, load_policy
 from data.db import Connection, Pool, transaction
 from data.errors import DatabaseAway, DatabaseError

@@ -8,11 +8,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from alerts.modes import Reach, energy_reach_km
-from alerts.orders import OrderState
-from alerts.payers import Cover
+from alerts.dispatch.modes import Reach, energy_reach_km
+from alerts.dispatch.stations import Place
+from alerts.orders.states import OrderState
+from alerts.prices.payers import Cover
 from alerts.rules import Mode, OrderRule, Policy
-from alerts.stations import Place
 from data.records import FailureMode, Origin, Severity
 from data.warranty import Warranty, WarrantyTerm
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from alerts.order_store import OrderStore
+from alerts.orders.order_store import OrderStore
 from alerts.silence import judge
 from alerts.silence_store import SilenceStore
 from data.db import Pool, transaction

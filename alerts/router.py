@@ -15,17 +15,17 @@ from alerts.case_store import Case
 from alerts.desk import Desk, Terms, decide_for_vehicle, is_deadlock, open_desk
 from alerts.errors import BookingConflict
 from alerts.facts import Order, VehicleFacts
-from alerts.findings import tell_finding
 from alerts.joining import join_alarms
-from alerts.opening import open_order
-from alerts.placing import place_order
+from alerts.orders.findings import tell_finding
+from alerts.orders.opening import open_order
+from alerts.orders.placing import place_order
+from alerts.orders.roots import explained_order, gather
+from alerts.orders.urgency import hurry, make_urgent, threshold_of
 from alerts.policy import HELD_SEVERITIES, Alert, Move, decide
-from alerts.roots import explained_order, gather
 from alerts.rules import Policy
 from alerts.setbacks import Setbacks
 from alerts.shadow import Modes, PredictorMode, fetch_modes, record_shadow
 from alerts.store import AlertStore
-from alerts.urgency import hurry, make_urgent, threshold_of
 from data.db import Pool, transaction
 from data.errors import DatabaseAway
 from data.records import Prediction

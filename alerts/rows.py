@@ -10,7 +10,7 @@ import msgspec
 
 from alerts.alarms import AlarmEvent
 from alerts.facts import Order, VehicleFacts
-from alerts.orders import OrderState
+from alerts.orders.states import OrderState
 from alerts.policy import Alert, AlertState
 from alerts.rules import Mode
 from data.records import FailureMode, Origin, Prediction, Quantiles, Reason, Severity

@@ -12,11 +12,11 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
+from alerts.dispatch.part_rules import PartRule, parse_parts
 from alerts.errors import PolicyError
-from alerts.part_rules import PartRule, parse_parts
-from alerts.payer_rules import PayerRule, parse_payers
-from alerts.standing_rules import StandingRule, parse_standing
-from alerts.telling import TellingRules, parse_telling
+from alerts.orders.standing_rules import StandingRule, parse_standing
+from alerts.prices.payer_rules import PayerRule, parse_payers
+from alerts.telling.rules import TellingRules, parse_telling
 from data.records import FailureMode, Severity
 from data.warranty import Warranty
 

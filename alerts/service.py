@@ -10,30 +10,30 @@ from datetime import UTC, datetime
 import psycopg
 import structlog
 
-from alerts.ack_link import PURPOSE, AckLinks
 from alerts.alarm_router import follow_events, retry_events
-from alerts.assigner import assign_batches
-from alerts.concerns import watch_orders
 from alerts.desk import terms_of
 from alerts.ending import end_repaired
 from alerts.errors import AlertError
-from alerts.gateways import AppriseSender, load_gateways
 from alerts.listening import listen
-from alerts.mail import MailSender
-from alerts.notify import Sender, deliver_next, take_receipts, take_step
-from alerts.outbox_store import OutboxStore
-from alerts.replanning import make_room, replan_upset, replan_waiting
+from alerts.orders.assigner import assign_batches
+from alerts.orders.concerns import watch_orders
+from alerts.orders.replanning import make_room, replan_upset, replan_waiting
+from alerts.orders.visits import offer_with_visits
 from alerts.router import Routed, route_waiting
 from alerts.rules import load_policy
 from alerts.setbacks import Setbacks
-from alerts.succession import follow_owners
-from alerts.supplied import go_on_supplied
-from alerts.vehicle_link import VehicleLink
-from alerts.visits import offer_with_visits
+from alerts.telling.ack_link import PURPOSE, AckLinks
+from alerts.telling.gateways import AppriseSender, load_gateways
+from alerts.telling.mail import MailSender
+from alerts.telling.notify import Sender, deliver_next, take_receipts, take_step
+from alerts.telling.outbox_store import OutboxStore
+from alerts.telling.vehicle_link import VehicleLink
+from alerts.telling.warning_store import WarningStore
+from alerts.telling.webhook import WebhookSender
+from alerts.telling.webpush import PushSender
 from alerts.wakeup import Wakeup
-from alerts.warning_store import WarningStore
-from alerts.webhook import WebhookSender
-from alerts.webpush import PushSender
+from alerts.work.succession import follow_owners
+from alerts.work.supplied import go_on_supplied
 from data.db import CHANNEL_BATCHES, CHANNEL_OUTBOX, CHANNEL_PREDICTIONS, Pool, open_pool, transaction
 from data.errors import DatabaseAway, DatabaseError
 from data.exposition import Exposition, Vitals

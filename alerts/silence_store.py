@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from alerts.order_store import ACTOR
+from alerts.orders.order_store import ACTOR
 from alerts.silence import COMPONENT, FAILURE_MODE, Hours, LastWords, Silence
 from alerts.sql_store import SqlStore
 from data.audit import Deed

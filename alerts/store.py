@@ -12,14 +12,14 @@ from alerts.alarms import AlarmEvent
 from alerts.entries import AlertEntry, Entries, Event
 from alerts.entry_store import EntryStore
 from alerts.facts import Order, VehicleFacts
-from alerts.order_store import ACTOR, OrderStore
-from alerts.orders import BATCHED
+from alerts.orders.order_store import ACTOR, OrderStore
+from alerts.orders.replan_store import ReplanStore
+from alerts.orders.states import BATCHED
+from alerts.orders.visit_store import VisitStore
 from alerts.policy import Alert, AlertState
-from alerts.price_store import PriceStore
-from alerts.replan_store import ReplanStore
+from alerts.prices.price_store import PriceStore
 from alerts.rows import alarm_from, alert_from, order_from, prediction_from, vehicle_from
-from alerts.visit_store import VisitStore
-from alerts.work_store import WorkStore
+from alerts.work.work_store import WorkStore
 from data.locks import LOCK_BATCH, LOCK_PLANNING, LOCK_VEHICLE
 from data.records import FailureMode, Prediction, Severity
 

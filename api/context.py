@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from jinja2 import Environment
 
-from alerts.actions import Action, Details
+from alerts.work.actions import Action, Details
 from api.access import Accounts
 from api.live import Hub
 from api.metrics import Meters

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from alerts.payers import Payer
+from alerts.prices.payers import Payer
 from api.finding_schemas import Hours
 from api.schemas import Age, Origin, Page, Severity, Shape
 

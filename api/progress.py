@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerts.orders import OrderState
+from alerts.orders.states import OrderState
 
 _S = OrderState
 #: Each stage with the states in which it is the present one.

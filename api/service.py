@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 import structlog
 import uvicorn
 
-from alerts.ack_link import PURPOSE
 from alerts.commands import Commands
 from alerts.desk import terms_of
+from alerts.telling.ack_link import PURPOSE
 from api.app import create_app
 from api.errors import CannotListen
 from api.live import Hub, follow_database

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.pricing import lines_from, shares_of
+from alerts.prices.pricing import lines_from, shares_of
 from api import finding_schemas, notice_schemas, order_schemas, vehicle_schemas
 from api.roles import FLEET, Principal, Role
 from data.catalogue import PLACE_SIGNALS, Catalogue, load_catalogue

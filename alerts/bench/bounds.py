@@ -11,15 +11,15 @@ import numpy as np
 
 from alerts.bench.duals import Capacity, Kind, capacities_of, lower_bound
 from alerts.bench.scenario import Fault, Scenario
-from alerts.calendars import Calendar, free_rows
-from alerts.costs import Merits, costs_of
-from alerts.jobs import STEP_MINUTES, Job
-from alerts.network import Network
-from alerts.obstacles import fit_bays, fit_technicians
+from alerts.dispatch.calendars import Calendar, free_rows
+from alerts.dispatch.costs import Merits, costs_of
+from alerts.dispatch.jobs import STEP_MINUTES, Job
+from alerts.dispatch.network import Network
+from alerts.dispatch.obstacles import fit_bays, fit_technicians
+from alerts.dispatch.slots import TimeGrid
+from alerts.dispatch.stations import Occupancy, Station
+from alerts.dispatch.ways import distance_km
 from alerts.rules import CostRule, Policy
-from alerts.slots import TimeGrid
-from alerts.stations import Occupancy, Station
-from alerts.ways import distance_km
 from data.records import BoolArray, FloatArray
 
 _ROUNDS = 300

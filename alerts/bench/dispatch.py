@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from alerts.assigner import assign_batches
 from alerts.bench import store
 from alerts.bench.bounds import bounds_of
 from alerts.bench.scenario import make_scenario
-from alerts.costs import Merits, costs_of
 from alerts.desk import Terms, terms_of
+from alerts.dispatch.costs import Merits, costs_of
 from alerts.errors import AlertError
+from alerts.orders.assigner import assign_batches
 from alerts.router import Routed, route_waiting
 from data.db import connect, open_pool
 from data.embedded import EmbeddedDatabase

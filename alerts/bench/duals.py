@@ -22,7 +22,7 @@ from typing import Final
 
 import numpy as np
 
-from alerts.jobs import Job
+from alerts.dispatch.jobs import Job
 from data.records import BoolArray, FloatArray, IntArray
 
 #: First and last heat, and step of the prices; in the unit of the costs.

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit, urlunsplit
 from psycopg import sql
 
 from alerts.bench.scenario import Scenario
-from alerts.network import Network
-from alerts.network_store import NetworkStore
-from alerts.orders import BATCHED
+from alerts.dispatch.network import Network
+from alerts.dispatch.network_store import NetworkStore
+from alerts.orders.states import BATCHED
 from data.db import Connection, connect, fetch_rows, load_queries
 from data.migrate import migrate
 from data.reference import NEVER_QUIET, VehicleRegistration, load_reference, register_vehicles

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path
 
-from alerts.contacts import ContactBook, Wishes, check_address
-from alerts.gateways import load_gateways
-from alerts.webhook_book import WebhookBook
+from alerts.telling.contacts import ContactBook, Wishes, check_address
+from alerts.telling.gateways import load_gateways
+from alerts.telling.webhook_book import WebhookBook
 from api import contact_schemas as shapes
 from api import store
 from api.context import Context, Ctx

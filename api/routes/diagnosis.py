@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse
 
-from alerts.diagnosis import ASKED_IN
 from alerts.guidance.book import load_book
-from alerts.orders import OrderState
+from alerts.orders.states import OrderState
+from alerts.work.diagnosis import ASKED_IN
 from api import store_guidance
 from api.context import Context, Ctx
 from api.diagnosis import ReadingRequests, ReadingsAsked, build_request

@@ -7,8 +7,8 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from alerts.actions import OWNER_ACTIONS, next_actions
-from alerts.orders import OrderState
+from alerts.orders.states import OrderState
+from alerts.work.actions import OWNER_ACTIONS, next_actions
 from api import order_schemas, paging, store, store_work, views
 from api.context import Context, Ctx
 from api.errors import NotFound

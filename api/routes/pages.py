@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerts.orders import ENDED, OrderState
+from alerts.orders.states import ENDED, OrderState
 from api import paging, store, store_work, views
 from api.context import Context, Ctx
 from api.gates import FormGate, Gate, Open

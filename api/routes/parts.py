@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from alerts.part_book import NewArrival, PartBook
+from alerts.dispatch.part_book import NewArrival, PartBook
 from api import part_schemas as shapes
 from api.context import Ctx
 from api.errors import BadRequest

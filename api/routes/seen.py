@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import HTMLResponse
 
-from alerts.ack_link import PATH, read_token
 from alerts.errors import InvalidSignature, LinkExpired
+from alerts.telling.ack_link import PATH, read_token
 from api.context import Context, Ctx
 from api.errors import NotFound
 from api.gates import Open

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from alerts.actions import Action, Details, EstimateLine
+from alerts.work.actions import Action, Details, EstimateLine
 from api import order_schemas, work_schemas
 from api.context import Ctx
 from api.gates import Gate

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Form
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
-from alerts.actions import Action, Details
+from alerts.work.actions import Action, Details
 from api.context import Ctx
 from api.errors import BadRequest
 from api.gates import FormGate

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
-from alerts.ack_link import make_token
+from alerts.telling.ack_link import make_token
 from tests.api_world import LINK_KEY, MINE, WARNING, insert_finding
 
 pytestmark = pytest.mark.browser

@@ -13,17 +13,17 @@ from uuid import UUID, uuid4
 
 from alerts.alarms import AlarmEvent
 from alerts.case_store import Case
+from alerts.dispatch.jobs import Job, JobPart, Operation
+from alerts.dispatch.network import Network
+from alerts.dispatch.slots import Period
+from alerts.dispatch.stations import Bay, Occupancy, Station, Taken, Technician
 from alerts.entries import Entries
 from alerts.errors import BookingConflict
 from alerts.facts import NewOrder, Order, VehicleFacts
-from alerts.jobs import Job, JobPart, Operation
-from alerts.network import Network
-from alerts.offer_store import Offered
-from alerts.orders import DEALT_WITH, OrderState
+from alerts.orders.offer_store import Offered
+from alerts.orders.states import DEALT_WITH, OrderState
 from alerts.policy import Alert, AlertState
-from alerts.slots import Period
-from alerts.stations import Bay, Occupancy, Station, Taken, Technician
-from alerts.warning_queue import Draft
+from alerts.telling.warning_queue import Draft
 from data.records import FailureMode, Prediction, Severity
 from data.reference_rows import read_reference
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerts.desk import Terms
-from alerts.roads import Roads
+from alerts.dispatch.roads import Roads
 from alerts.rules import BreakerRule, load_policy
 from data.db import Pool, transaction
 from data.reference import NEVER_QUIET, VehicleRegistration, load_reference, register_vehicles

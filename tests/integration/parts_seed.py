@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.part_book import NewArrival, PartBook
+from alerts.dispatch.part_book import NewArrival, PartBook
 from data.audit import Deed
 from data.db import Pool, transaction
 from tests.integration import alerts_seed as seed

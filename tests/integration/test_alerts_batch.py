@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.assigner import Assigned, assign_batches
-from alerts.orders import BATCHED
-from alerts.placing import PLANNING_FAILED
-from alerts.roads import Roads
+from alerts.dispatch.roads import Roads
+from alerts.orders.assigner import Assigned, assign_batches
+from alerts.orders.placing import PLANNING_FAILED
+from alerts.orders.states import BATCHED
 from alerts.router import route_waiting
 from data.db import Pool, open_pool
 from data.records import FloatArray

@@ -16,10 +16,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from alerts.actions import Action, Details
 from alerts.commands import Commands
-from alerts.replanning import replan_upset, replan_waiting
+from alerts.orders.replanning import replan_upset, replan_waiting
 from alerts.router import route_waiting
+from alerts.work.actions import Action, Details
 from data.db import Pool
 from tests.effort import examples
 from tests.integration import alerts_seed as seed

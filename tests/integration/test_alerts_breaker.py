@@ -10,7 +10,7 @@ import pytest
 from alerts.breaker import Decision
 from alerts.errors import InvalidTransition, UnknownTrip
 from alerts.operations import release_trip
-from alerts.replanning import replan_waiting
+from alerts.orders.replanning import replan_waiting
 from alerts.router import route_waiting
 from alerts.rules import BreakerRule, load_policy
 from data.db import Pool, open_pool

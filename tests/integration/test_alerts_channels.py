@@ -10,13 +10,13 @@ from uuid import UUID
 
 import pytest
 
-from alerts.ack_link import AckLinks
 from alerts.errors import AddressRefused, DeliveryError, PolicyError
-from alerts.gateways import AppriseSender, gateway_url, load_gateways
-from alerts.mail import MailSender
-from alerts.outbox_store import Delivery
-from alerts.signing import HEADER, verify
-from alerts.webhook import WebhookSender
+from alerts.telling.ack_link import AckLinks
+from alerts.telling.gateways import AppriseSender, gateway_url, load_gateways
+from alerts.telling.mail import MailSender
+from alerts.telling.outbox_store import Delivery
+from alerts.telling.signing import HEADER, verify
+from alerts.telling.webhook import WebhookSender
 from tests.integration.mail_server import Mailbox, running_mail
 from tests.integration.webhook_server import running
 

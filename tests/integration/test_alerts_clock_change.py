@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerts.replanning import make_room, replan_upset, replan_waiting
+from alerts.orders.replanning import make_room, replan_upset, replan_waiting
 from alerts.router import route_waiting
 from data.db import Pool
 from tests.integration import alerts_seed as seed

@@ -5,7 +5,7 @@ import pytest
 
 from alerts.commands import Commands
 from alerts.errors import InvalidAnswer, InvalidTransition, UnknownOrder, VersionConflict
-from alerts.orders import OrderState
+from alerts.orders.states import OrderState
 from alerts.router import route_waiting
 from data.db import Pool
 from tests.integration import alerts_seed as seed

@@ -12,9 +12,9 @@ import pytest
 
 from alerts.alarm_router import follow_events
 from alerts.commands import Commands
-from alerts.notify import deliver_next, take_step
-from alerts.outbox_store import Delivery
 from alerts.router import route_waiting
+from alerts.telling.notify import deliver_next, take_step
+from alerts.telling.outbox_store import Delivery
 from data.db import Connection, Pool, transaction
 from tests.effort import IS_FULL
 from tests.integration import alerts_seed as seed

@@ -9,9 +9,9 @@ import pytest
 
 from alerts.commands import Commands
 from alerts.errors import DeliveryError
-from alerts.notify import deliver_next, take_receipts, take_step
-from alerts.outbox_store import Delivery
 from alerts.router import route_waiting
+from alerts.telling.notify import deliver_next, take_receipts, take_step
+from alerts.telling.outbox_store import Delivery
 from data.db import Pool, transaction
 from tests.integration import alerts_seed as seed
 

@@ -12,11 +12,11 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from alerts.commands import Commands
-from alerts.notify import deliver_next, take_receipts
-from alerts.outbox_store import Delivery, OutboxStore
 from alerts.router import route_waiting
 from alerts.service import run_notify, run_route
-from alerts.webpush import PushSender
+from alerts.telling.notify import deliver_next, take_receipts
+from alerts.telling.outbox_store import Delivery, OutboxStore
+from alerts.telling.webpush import PushSender
 from data.db import Pool, transaction
 from data.keys import load_push_keys
 from data.settings import Settings

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.actions import Action
 from alerts.commands import Commands
 from alerts.errors import InvalidDetails, InvalidTransition, UnknownArrival
-from alerts.orders import OrderState
-from alerts.replanning import replan_upset
+from alerts.orders.replanning import replan_upset
+from alerts.orders.states import OrderState
 from alerts.router import route_waiting
-from alerts.supplied import go_on_supplied
+from alerts.work.actions import Action
+from alerts.work.supplied import go_on_supplied
 from data.db import Pool, open_pool
 from tests.integration import alerts_seed as seed
 from tests.integration import parts_seed as parts

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from alerts.actions import Action
 from alerts.errors import InvalidDetails
-from alerts.orders import OrderState
+from alerts.orders.states import OrderState
+from alerts.work.actions import Action
 from data.db import Pool, transaction
 from tests.integration import alerts_seed as seed
 from tests.integration.work_steps import book, line

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from alerts.actions import Action
 from alerts.commands import Commands
 from alerts.errors import AlertError
-from alerts.orders import OrderState
-from alerts.replanning import make_room, replan_upset, replan_waiting
+from alerts.orders.replanning import make_room, replan_upset, replan_waiting
+from alerts.orders.states import OrderState
 from alerts.router import route_waiting
+from alerts.work.actions import Action
 from data.db import Pool, open_pool
 from tests.integration import alerts_seed as seed
 from tests.integration.work_steps import TERMS, Steps, book

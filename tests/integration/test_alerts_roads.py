@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from alerts.roads import NO_WAY_KM, Roads
-from alerts.ways import distance_km
+from alerts.dispatch.roads import NO_WAY_KM, Roads
+from alerts.dispatch.ways import distance_km
 
 LATS, LONS = np.array([31.3, 31.2, 31.9]), np.array([121.5, 121.4, 121.9])
 GUESS = distance_km(31.23, 121.47, LATS, LONS) * 1.3

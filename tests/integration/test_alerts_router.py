@@ -6,7 +6,7 @@ import pytest
 
 from alerts.alarm_router import follow_events
 from alerts.desk import Desk, decide_for_vehicle
-from alerts.replanning import replan_waiting
+from alerts.orders.replanning import replan_waiting
 from alerts.report import order_report
 from alerts.router import Routed, route_vehicles, route_waiting
 from data.db import Pool, load_queries, transaction

@@ -7,7 +7,7 @@ import pytest
 
 from alerts.alarm_router import RETRY, follow_events, retry_events
 from alerts.facts import VehicleFacts
-from alerts.replanning import replan_waiting
+from alerts.orders.replanning import replan_waiting
 from alerts.router import act_on, route_waiting
 from alerts.setbacks import Setbacks
 from data.db import Pool

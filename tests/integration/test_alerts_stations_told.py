@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from alerts.commands import Commands
-from alerts.notify import deliver_next
-from alerts.outbox_store import Delivery
 from alerts.router import route_waiting
 from alerts.service import run_notify
-from alerts.signing import HEADER, verify
-from alerts.webhook import WebhookSender
+from alerts.telling.notify import deliver_next
+from alerts.telling.outbox_store import Delivery
+from alerts.telling.signing import HEADER, verify
+from alerts.telling.webhook import WebhookSender
 from data.db import Pool
 from data.settings import Settings
 from tests.integration import alerts_seed as seed

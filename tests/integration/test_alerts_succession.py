@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.actions import Action
-from alerts.concerns import watch_orders
-from alerts.replanning import replan_upset
+from alerts.orders.concerns import watch_orders
+from alerts.orders.replanning import replan_upset
 from alerts.router import route_waiting
-from alerts.succession import follow_owners
+from alerts.work.actions import Action
+from alerts.work.succession import follow_owners
 from data.audit import Deed
 from data.db import Pool, transaction
 from data.fleet import NewOwner, transfer

@@ -14,9 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from alerts import router
-from alerts.assigner import assign_batches
 from alerts.breaker import HELD_BACK
-from alerts.orders import BATCHED
+from alerts.orders.assigner import assign_batches
+from alerts.orders.states import BATCHED
 from alerts.router import Routed, route_waiting
 from alerts.rules import BreakerRule
 from alerts.setbacks import Setbacks

@@ -9,9 +9,9 @@ import pytest
 
 from alerts.commands import Commands
 from alerts.errors import InvalidTransition, UnknownAlert
+from alerts.orders.visits import offer_with_visits
 from alerts.router import route_waiting
 from alerts.shadow import PredictorMode, set_mode
-from alerts.visits import offer_with_visits
 from data.db import Pool
 from data.records import FailureMode
 from tests.integration import alerts_seed as seed

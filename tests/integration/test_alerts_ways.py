@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from alerts.actions import Action
 from alerts.commands import Commands
 from alerts.router import route_waiting
+from alerts.work.actions import Action
 from data.db import Pool
 from tests.integration import alerts_seed as seed
 from tests.integration.work_steps import TERMS, book

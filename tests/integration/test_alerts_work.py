@@ -9,10 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from alerts.actions import Action, Details, Outcome
 from alerts.commands import Commands
 from alerts.errors import InvalidDetails, InvalidTransition, KeyReused, UnknownOrder, VersionConflict
-from alerts.orders import NEXT, OrderState
+from alerts.orders.states import NEXT, OrderState
+from alerts.work.actions import Action, Details, Outcome
 from data.db import Pool, transaction
 from tests.integration import alerts_seed as seed
 from tests.integration.work_steps import LEAK, TERMS, Steps, book, line

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alerts.actions import BILLABLE, Action, Outcome
 from alerts.errors import InvalidDetails, InvalidTransition
+from alerts.work.actions import BILLABLE, Action, Outcome
 from data.db import Pool
 from tests.effort import examples
 from tests.integration import alerts_seed as seed

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from alerts.actions import Action
+from alerts.work.actions import Action
 from data.db import Pool, open_pool
 from data.health import check_database
 from tests.integration.alerts_seed import rows

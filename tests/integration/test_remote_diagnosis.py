@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 from psycopg.types.json import Jsonb
 
-from alerts.actions import Action
-from alerts.diagnosis import ANSWER_WITHIN, ask_vehicle
 from alerts.errors import InvalidDetails, InvalidTransition, UnknownOrder
+from alerts.work.actions import Action
+from alerts.work.diagnosis import ANSWER_WITHIN, ask_vehicle
 from api.diagnosis import build_request
 from api.store_guidance import fetch_requests
 from data.db import transaction

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from alerts.actions import Action, Details, EstimateLine, Outcome
 from alerts.commands import Commands
 from alerts.router import route_waiting
-from alerts.workshop import Acted
+from alerts.work.actions import Action, Details, EstimateLine, Outcome
+from alerts.work.workshop import Acted
 from data.db import Pool
 from tests.integration import alerts_seed as seed
 

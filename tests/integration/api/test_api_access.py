@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.ack_link import make_token
+from alerts.telling.ack_link import make_token
 from api.access import create_user
 from data.audit import Deed
 from data.fleet import NewOwner, transfer

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.ack_link import make_token
+from alerts.telling.ack_link import make_token
 from tests.api_world import LINK_KEY, MINE, WARNING
 from tests.integration.api.conftest import NOW
 

@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 from starlette.testclient import TestClient
 
-from alerts.actions import OWNER_ACTIONS, Action
 from alerts.commands import Commands
+from alerts.work.actions import OWNER_ACTIONS, Action
 from api.app import create_app
 from api.work_schemas import StationAction
 from data.db import transaction

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from alerts.payers import Cover
+from alerts.prices.payers import Cover
 from alerts.rules import load_policy
 from data.warranty import Warranty
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.ack_link import LASTS, AckLinks, make_token, read_token
 from alerts.errors import InvalidSignature, LinkExpired
+from alerts.telling.ack_link import LASTS, AckLinks, make_token, read_token
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
 WARNING = UUID("11111111-1111-4111-8111-111111111111")

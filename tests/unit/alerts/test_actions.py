@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from alerts.actions import (
+from alerts.errors import InvalidDetails, InvalidTransition
+from alerts.orders.states import ENDED, OrderState
+from alerts.prices.pricing import PriceLine, Quote
+from alerts.work.actions import (
     FIELDS,
     FROM,
     Action,
@@ -16,10 +19,7 @@ from alerts.actions import (
     digest_of,
     next_actions,
 )
-from alerts.errors import InvalidDetails, InvalidTransition
-from alerts.estimates import is_approval_needed
-from alerts.orders import ENDED, OrderState
-from alerts.pricing import PriceLine, Quote
+from alerts.work.estimates import is_approval_needed
 
 
 def priced(kind: str, code: str, qty: str) -> PriceLine:

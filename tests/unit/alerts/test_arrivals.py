@@ -4,13 +4,13 @@ from decimal import Decimal
 
 import pytest
 
-from alerts.arrivals import Arrival, Awaited, Supply
+from alerts.dispatch.arrivals import Arrival, Awaited, Supply
+from alerts.dispatch.jobs import Job, JobPart
+from alerts.dispatch.part_rules import parse_parts
+from alerts.dispatch.stations import Occupancy
+from alerts.dispatch.supply import supply_of, with_transfers
 from alerts.errors import PolicyError
-from alerts.jobs import Job, JobPart
-from alerts.part_rules import parse_parts
 from alerts.rules import load_policy
-from alerts.stations import Occupancy
-from alerts.supply import supply_of, with_transfers
 from tests.unit.alerts.test_stations import make_station
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)

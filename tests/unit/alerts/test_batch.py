@@ -11,15 +11,15 @@ from random import Random
 import numpy as np
 import pytest
 
-from alerts.arrivals import Arrival
-from alerts.batch import Batch, Request, match
+from alerts.dispatch.arrivals import Arrival
+from alerts.dispatch.batch import Batch, Request, match
+from alerts.dispatch.jobs import Job
+from alerts.dispatch.modes import Way
+from alerts.dispatch.stations import Occupancy, Plan, Station, Taken
+from alerts.dispatch.worktimes import WorkTimes
 from alerts.facts import Order
-from alerts.jobs import Job
-from alerts.modes import Way
-from alerts.orders import OrderState
+from alerts.orders.states import OrderState
 from alerts.rules import Mode, load_policy
-from alerts.stations import Occupancy, Plan, Station, Taken
-from alerts.worktimes import WorkTimes
 from data.records import FailureMode, Severity
 from tests.unit.alerts.test_stations import JOB, NOW, make_station
 

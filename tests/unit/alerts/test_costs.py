@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from alerts.bench.scenario import make_scenario
-from alerts.costs import Merits, costs_of
+from alerts.dispatch.costs import Merits, costs_of
 from alerts.rules import load_policy
 
 RULE = load_policy().cost

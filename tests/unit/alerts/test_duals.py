@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alerts.bench.duals import Capacity, Kind, capacities_of, lower_bound
-from alerts.jobs import Job
+from alerts.dispatch.jobs import Job
 from data.records import FloatArray, IntArray
 from tests.unit.alerts.test_stations import JOB
 

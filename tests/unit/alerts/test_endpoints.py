@@ -1,8 +1,8 @@
 import pytest
 
-from alerts.endpoints import check_endpoint
 from alerts.errors import AddressRefused, DeliveryError
-from alerts.notify import LONGEST_PAUSE, pause_after
+from alerts.telling.endpoints import check_endpoint
+from alerts.telling.notify import LONGEST_PAUSE, pause_after
 
 
 def check(url: str, *addresses: str, allow_loopback: bool = False) -> None:

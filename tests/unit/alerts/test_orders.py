@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from alerts.errors import InvalidTransition
-from alerts.orders import ENDED, NEXT, PRE_WORK, OrderState, check_transition, idempotency_key
+from alerts.orders.states import ENDED, NEXT, PRE_WORK, OrderState, check_transition, idempotency_key
 from data.records import Severity
 
 

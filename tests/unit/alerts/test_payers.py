@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts.dispatch.jobs import Job, JobPart, Operation
 from alerts.errors import InvalidDetails, PolicyError
-from alerts.estimates import is_approval_needed
-from alerts.goodwill import granted
-from alerts.jobs import Job, JobPart, Operation
-from alerts.payer_rules import parse_payers
-from alerts.payers import Payer, months_after
-from alerts.pricing import Quote, goodwill_of, kept_goodwill, price, stored_quote, with_goodwill
+from alerts.prices.payer_rules import parse_payers
+from alerts.prices.payers import Payer, months_after
+from alerts.prices.pricing import Quote, goodwill_of, kept_goodwill, price, stored_quote, with_goodwill
 from alerts.rules import Mode
+from alerts.work.estimates import is_approval_needed
+from alerts.work.goodwill import granted
 from data.warranty import Warranty, WarrantyTerm
 from tests.unit.alerts.covers import make_cover
 

@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts import signing
 from alerts.errors import InvalidSignature
-from alerts.signing import sign, verify
+from alerts.telling import signing
+from alerts.telling.signing import sign, verify
 
 SENT = datetime(2026, 3, 10, 2, tzinfo=UTC)
 BODY = b'{"type": "warning", "message_id": "1"}'

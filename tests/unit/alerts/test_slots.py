@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from alerts.slots import Period, TimeGrid, earliest_slot, stack
+from alerts.dispatch.slots import Period, TimeGrid, earliest_slot, stack
 
 TUESDAY = datetime(2026, 3, 10, 2, 7, 30, tzinfo=UTC)  # 10:07:30 in Shanghai
 ALL_WEEK = [Period(weekday=d, start_minute=8 * 60, end_minute=18 * 60) for d in range(1, 8)]

@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alerts.jobs import Job, JobPart, Operation
-from alerts.modes import Reach, energy_reach_km, tire_reach_km, ways_for
-from alerts.network import Network
-from alerts.pricing import price
-from alerts.rules import Mode, load_policy
-from alerts.search import Aims, plan_any
-from alerts.slots import Period
-from alerts.stations import (
+from alerts.dispatch.jobs import Job, JobPart, Operation
+from alerts.dispatch.modes import Reach, energy_reach_km, tire_reach_km, ways_for
+from alerts.dispatch.network import Network
+from alerts.dispatch.search import Aims, plan_any
+from alerts.dispatch.slots import Period
+from alerts.dispatch.stations import (
     Avoid,
     Bay,
     NoPlan,
@@ -25,7 +23,9 @@ from alerts.stations import (
     Taken,
     Technician,
 )
-from alerts.ways import distance_km
+from alerts.dispatch.ways import distance_km
+from alerts.prices.pricing import price
+from alerts.rules import Mode, load_policy
 from data.records import Severity
 from data.warranty import Warranty
 from tests.unit.alerts.covers import make_cover

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerts.errors import PolicyError
-from alerts.telling import (
+from alerts.telling.rules import (
     EscalationRule,
     QuietHours,
     Standing,

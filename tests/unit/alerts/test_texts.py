@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from alerts.rules import Mode
-from alerts.texts import _WAYS, Appointment, title_of, warning_text
+from alerts.telling.texts import _WAYS, Appointment, title_of, warning_text
 from data.records import FailureMode, Severity
 
 APPOINTMENT = Appointment(

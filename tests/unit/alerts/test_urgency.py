@@ -1,6 +1,6 @@
 import pytest
 
-from alerts.urgency import hurried
+from alerts.orders.urgency import hurried
 from data.records import Severity
 
 

@@ -4,8 +4,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from alerts.slots import Period, TimeGrid
-from alerts.worktimes import WorkTimes
+from alerts.dispatch.slots import Period, TimeGrid
+from alerts.dispatch.worktimes import WorkTimes
 
 BERLIN = "Europe/Berlin"
 DAILY = tuple(Period(weekday=d, start_minute=8 * 60, end_minute=18 * 60) for d in range(1, 8))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alerts.actions import FROM, Action
-from alerts.orders import OrderState
+from alerts.orders.states import OrderState
+from alerts.work.actions import FROM, Action
 from api.progress import ARRIVED, STAGES, stage_of
 
 

@@ -1,0 +1,1 @@
+"""Which station, when and how: what a repair needs, what rules stations out, one appointment or many."""

@@ -1,0 +1,1 @@
+"""Repair orders: how they are opened, offered, moved, made more urgent and followed by others."""

@@ -1,0 +1,1 @@
+"""What a repair costs, line by line, and who pays it."""

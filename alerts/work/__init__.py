@@ -1,0 +1,1 @@
+"""What people at the station do with an agreed order, up to the hand-over."""
