@@ -144,7 +144,11 @@ def check_orders(url: str, faults: set[tuple[int, str]], certain: set[tuple[int,
         url,
         "SELECT o.vehicle_id, o.component FROM repair_orders o JOIN bookings b USING (order_id)"
         " WHERE o.state = 'offered' AND b.state IN ('held', 'booked')"
-        " AND (b.bay_id, b.technician_id, b.slot) = (o.bay_id, o.technician_id, o.slot) ORDER BY o.order_id",
+        " AND b.technician_id = o.technician_id AND b.bay_id IS NOT DISTINCT FROM o.bay_id"
+        # a van needs no bay, and its technician is on the way before and after
+        " AND CASE o.mode WHEN 'mobile' THEN o.bay_id IS NULL AND b.slot @> o.slot"
+        " ELSE o.bay_id IS NOT NULL AND b.slot = o.slot END"
+        " ORDER BY o.order_id",
     )
     misjudged = query(
         url,

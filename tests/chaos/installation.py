@@ -88,21 +88,21 @@ class Running:
         """Kill a service as soon as it waits for what ``holding`` holds.
 
         The backend of one that was killed before goes on waiting: PostgreSQL looks after its client later.
+        Where only such a one waits, the service is being started again, and waits itself soon.
         """
         waiting = (
             "SELECT pid FROM pg_stat_activity"
             " WHERE application_name = %s AND wait_event_type = 'Lock' AND state = 'active'"
         )
         with psycopg.connect(self.database_url, autocommit=True) as observer:
-            found: set[int] = set()
 
-            def is_waiting() -> bool:
-                found.update(pid for (pid,) in observer.execute(waiting, (f"anxin-{service}",)))
-                return not found <= self.struck
+            def is_killed() -> bool:
+                found = {pid for (pid,) in observer.execute(waiting, (f"anxin-{service}",))}
+                is_new = not found <= self.struck
+                self.struck |= found
+                return is_new and self.kill(service)
 
-            until(is_waiting, 60, what=f"{service} in the middle of a transaction")
-            self.struck |= found
-            assert self.kill(service), f"{service} was gone already"
+            until(is_killed, 60, what=f"{service} killed in the middle of a transaction")
 
     def restarts(self) -> dict[str, int]:
         """Return how often each service was started again."""

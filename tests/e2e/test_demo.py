@@ -102,7 +102,8 @@ def test_a_fault_ends_as_a_warning_an_order_and_a_labelled_repair_and_nothing_el
         assert_time(event["at"])
         assert event["reason"] in outcome.err
     (estimate,) = (event["reason"] for event in closed["events"] if event["to_state"] == "estimated")
-    assert estimate.split(" after CNY ")[1].split(":")[0] in outcome.json["push"]["text"]
+    offered = float(estimate.split(" after CNY ")[1].split(":")[0])
+    assert f"{offered:,.2f}" in outcome.json["push"]["text"]
     assert closed["label"]["outcome"] == "confirmed"
     assert closed["label"]["decided_at"] >= closed["label"]["found_at"]
     assert closed["rating"]["warning_stars"] == 5
