@@ -93,7 +93,7 @@ class Commands:
         return decide_again(self._pool, work)
 
     def request_order(self, *, alert_id: int, actor: str, now: datetime) -> Requested:
-        """Order what could wait, because somebody asks for it; see ``alerts.findings.request_order``."""
+        """Order what could wait, because somebody asks; see ``alerts.orders.findings.request_order``."""
         return request_order(self._pool, self._terms, alert_id=alert_id, actor=actor, now=now)
 
     def act(
@@ -107,7 +107,7 @@ class Commands:
         key: str,
         now: datetime,
     ) -> Acted:
-        """Do one action of the work on an agreed order; see ``alerts.workshop.act``."""
+        """Do one action of the work on an agreed order; see ``alerts.work.workshop.act``."""
         return act(
             self._pool,
             self._terms,
@@ -121,7 +121,7 @@ class Commands:
         )
 
     def ask_vehicle(self, *, order_id: int, signals: Sequence[str], actor: str, now: datetime) -> Asked:
-        """Ask the vehicle of an order for readings; see ``alerts.diagnosis.ask_vehicle``."""
+        """Ask the vehicle of an order for readings; see ``alerts.work.diagnosis.ask_vehicle``."""
         return ask_vehicle(self._pool, order_id=order_id, signals=signals, actor=actor, now=now)
 
     def rate(

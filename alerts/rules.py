@@ -80,7 +80,7 @@ class OrderRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostRule:
-    """What makes an appointment dear; see ``alerts.costs``."""
+    """What makes an appointment dear; see ``alerts.dispatch.costs``."""
 
     delay: float
     way: float

@@ -108,7 +108,7 @@ class PassedOver:
 
     station: Station
     distance_km: float
-    code: str  #: stable, a key of ``alerts.search.SUMMARY``
+    code: str  #: stable, a key of ``alerts.dispatch.search.SUMMARY``
     reason_en: str
     reason_zh: str
 

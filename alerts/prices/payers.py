@@ -60,10 +60,8 @@ class Cover:
         that month's last day (Civil Code of China, article 202); a term of kilometres with the last of them.
         """
         kind = self.fault if warranty is None else warranty
-        if (
-            kind == Warranty.TIRES and self.fault is Warranty.WEAR
-        ):  # damaged on the road: no defect of the tire
-            kind = Warranty.WEAR
+        if kind == Warranty.TIRES and self.fault is Warranty.WEAR:
+            kind = Warranty.WEAR  # damaged on the road: no defect of the tire
         term = self.terms.get(kind, self.rule.terms[kind])
         name_en, name_zh = _NAMES[kind]
         if term.months == 0:
